@@ -14,17 +14,6 @@ macro_rules! id {
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub struct $name(pub [u8; $length]);
 
-        impl $name {
-            /// The first bytes of BLAKE3 over a domain and the given bytes.
-            fn hashed(domain: &str, bytes: &[u8]) -> Self {
-                let mut hasher = blake3::Hasher::new();
-                hasher.update(domain.as_bytes()).update(&[0]).update(bytes);
-                let mut id = [0; $length];
-                hasher.finalize_xof().fill(&mut id);
-                Self(id)
-            }
-        }
-
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -53,6 +42,15 @@ macro_rules! id {
             }
         }
     };
+}
+
+/// The first bytes of BLAKE3 over a domain and the given bytes.
+fn hashed<const LENGTH: usize>(domain: &str, bytes: &[u8]) -> [u8; LENGTH] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(domain.as_bytes()).update(&[0]).update(bytes);
+    let mut id = [0; LENGTH];
+    hasher.finalize_xof().fill(&mut id);
+    id
 }
 
 fn hex(digit: u8) -> Result<u8, ParseIdError> {
@@ -111,28 +109,28 @@ id!(
 impl PeerId {
     /// The peer that holds the private half of `key`.
     pub fn of(key: &PublicKey) -> Self {
-        Self::hashed("runnel peer", &key.0)
+        Self(hashed("runnel peer", &key.0))
     }
 }
 
 impl KeyId {
     /// The short name of `key`.
     pub fn of(key: &PublicKey) -> Self {
-        Self::hashed("runnel key", &key.0)
+        Self(hashed("runnel key", &key.0))
     }
 }
 
 impl ContentId {
     /// The content registered as `name`.
     pub fn of(name: &str) -> Self {
-        Self::hashed("runnel content", name.as_bytes())
+        Self(hashed("runnel content", name.as_bytes()))
     }
 }
 
 impl TrackId {
     /// The track with these canonical attributes; [`crate::segment::TrackAttributes`] writes them.
     pub(crate) fn of(canonical: &str) -> Self {
-        Self::hashed("runnel track", canonical.as_bytes())
+        Self(hashed("runnel track", canonical.as_bytes()))
     }
 }
 
@@ -145,7 +143,7 @@ impl PathHash {
             Some((_, after)) => after.find('/').map_or("/", |slash| &after[slash..]),
             None => rest,
         };
-        Self::hashed("runnel path", path.as_bytes())
+        Self(hashed("runnel path", path.as_bytes()))
     }
 }
 
