@@ -1,0 +1,39 @@
+//! The project's own commands: `cargo xtask setup`, `tidy`, `test`, `demo`.
+
+mod demo;
+mod gate;
+mod page;
+mod run;
+mod setup;
+mod tidy;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Builds, checks and shows Runnel.")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what is missing: Chromium, ffmpeg, wasm tools, npm packages.
+    Setup,
+    /// Check the walls between the crates, and that no file names a machine's paths.
+    Tidy,
+    /// The gate: everything that must be green before a change is merged.
+    Test(gate::Options),
+    /// Start the whole system on this machine and print one URL to open.
+    Demo(demo::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().task {
+        Task::Setup => setup::everything(),
+        Task::Tidy => tidy::check(),
+        Task::Test(options) => gate::check(&options),
+        Task::Demo(options) => demo::show(&options),
+    }
+}
