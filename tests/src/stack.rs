@@ -1,0 +1,249 @@
+//! The whole system on loopback: origin, coordinator, a waypoint and agents, each a real process.
+
+mod control_center;
+mod plan;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use tokio::process::Command;
+
+pub use plan::{Content, Plan, Source};
+
+use crate::process::{Process, binary};
+use control_center::ControlCenter;
+
+/// How long any one process may take to be ready, on a machine that compiles something as well.
+const READY: Duration = Duration::from_secs(30);
+
+/// How long it may take to end in good order.
+const END: Duration = Duration::from_secs(10);
+
+/// The running system. Dropping it kills everything; [`Stack::stop`] ends it in good order.
+#[derive(Debug)]
+pub struct Stack {
+    folder: PathBuf,
+    contents: Vec<Content>,
+    origin: Option<(Process, String)>,
+    center: ControlCenter,
+    waypoint: Option<Process>,
+    agents: Vec<Process>,
+    agent_uplink_kbps: u32,
+    http: reqwest::Client,
+}
+
+impl Stack {
+    /// Starts what the plan says. Logs and data are kept in `target/stories/NAME` until the next
+    /// start of the same name.
+    ///
+    /// # Errors
+    /// When a program is not built, or is not ready in time; with the end of its log.
+    pub async fn start(name: &str, plan: Plan) -> Result<Self> {
+        let folder = fresh_folder(name)?;
+        let prepared = plan.source.prepare(&folder.join("media"))?;
+        let origin = start_origin(&folder, &plan, &prepared).await?;
+        let contents = match &origin {
+            Some((_, url)) => prepared.contents(url),
+            None => prepared.contents(""),
+        };
+        let center = ControlCenter::start(&folder, &contents).await?;
+        let mut stack = Self {
+            folder,
+            contents,
+            origin,
+            center,
+            waypoint: None,
+            agents: Vec::new(),
+            agent_uplink_kbps: plan.agent_uplink_kbps,
+            http: client()?,
+        };
+        if plan.waypoint {
+            stack.start_waypoint(plan.waypoint_uplink_kbps).await?;
+        }
+        for _ in 0..plan.agents {
+            stack.add_agent().await?;
+        }
+        Ok(stack)
+    }
+
+    /// Folder with logs and data of everybody.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What the coordinator knows, with the master playlists' URLs.
+    pub fn contents(&self) -> &[Content] {
+        &self.contents
+    }
+
+    /// The master playlist of the content with this id.
+    ///
+    /// # Errors
+    /// When the plan has no such content.
+    pub fn master(&self, id: &str) -> Result<&str> {
+        let found = self.contents.iter().find(|content| content.id == id);
+        found
+            .map(|content| content.url.as_str())
+            .with_context(|| format!("no content {id}"))
+    }
+
+    /// Where peers reach the coordinator: `ws://…/v1/peer`.
+    pub fn door(&self) -> String {
+        self.center.door()
+    }
+
+    /// The coordinator's address for people and programs: `http://…`.
+    pub fn center_url(&self) -> String {
+        self.center.url()
+    }
+
+    /// The control center's process, to be killed and [revived](Stack::revive_center).
+    pub fn center(&self) -> &Process {
+        self.center.process()
+    }
+
+    /// Starts the control center again where it was, with what it had stored.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub async fn revive_center(&mut self) -> Result<()> {
+        self.center.revive().await
+    }
+
+    /// The waypoint's process, if the plan has one.
+    pub fn waypoint(&self) -> Option<&Process> {
+        self.waypoint.as_ref()
+    }
+
+    /// The agents' processes, in the order in which they started.
+    pub fn agents(&self) -> &[Process] {
+        &self.agents
+    }
+
+    /// Starts one more agent and waits until it has joined.
+    ///
+    /// # Errors
+    /// When it does not join in time.
+    pub async fn add_agent(&mut self) -> Result<()> {
+        let name = format!("agent-{}", self.agents.len() + 1);
+        let agent = self.start_agent(&name, self.agent_uplink_kbps, &[]).await?;
+        self.agents.push(agent);
+        Ok(())
+    }
+
+    /// What the control center says at a path of its API.
+    ///
+    /// # Errors
+    /// When it does not answer, or not with JSON.
+    pub async fn ask(&self, path: &str) -> Result<Value> {
+        self.get_json(&format!("{}{path}", self.center.url())).await
+    }
+
+    /// What the origin's sockets have sent by path, and what its live playlists have published.
+    ///
+    /// # Errors
+    /// When the origin is not ours, or does not answer.
+    pub async fn origin_stats(&self) -> Result<Value> {
+        let (_, url) = self.origin.as_ref().context("somebody else's origin")?;
+        self.get_json(&format!("{url}/__origin/stats")).await
+    }
+
+    /// The bytes at a URL.
+    ///
+    /// # Errors
+    /// When they do not come.
+    pub async fn fetch(&self, url: &str) -> Result<Vec<u8>> {
+        let response = self.http.get(url).send().await?.error_for_status()?;
+        Ok(response.bytes().await?.to_vec())
+    }
+
+    /// Ends everything in good order: those who serve first, the control center and origin last.
+    ///
+    /// # Errors
+    /// When somebody does not end when asked; everybody has ended all the same.
+    pub async fn stop(mut self) -> Result<()> {
+        let mut leaving: Vec<Process> = self.agents.drain(..).collect();
+        leaving.extend(self.waypoint.take());
+        leaving.push(self.center.into_process());
+        leaving.extend(self.origin.take().map(|(process, _)| process));
+        let mut outcome = Ok(());
+        for process in leaving {
+            outcome = outcome.and(process.stop(END).await.map(|_| ()));
+        }
+        outcome
+    }
+
+    async fn start_waypoint(&mut self, uplink_kbps: u32) -> Result<()> {
+        let code = self.center.enrol(&self.contents).await?;
+        let role = ["--waypoint", code.as_str(), "--allow-private-origins"];
+        self.waypoint = Some(self.start_agent("waypoint", uplink_kbps, &role).await?);
+        Ok(())
+    }
+
+    async fn start_agent(&self, name: &str, uplink_kbps: u32, more: &[&str]) -> Result<Process> {
+        let mut command = Command::new(binary("runnel-agent")?);
+        command.args(["--coordinator", &self.door(), "--listen", "127.0.0.1:0"]);
+        command.arg("--data").arg(self.folder.join(name));
+        command
+            .args(["--uplink-kbps", &uplink_kbps.to_string()])
+            .args(more);
+        let mut agent = Process::spawn(name, command, &self.folder)?;
+        agent.line("listening on ", READY).await?;
+        agent.line("joined as regular peer", READY).await?;
+        Ok(agent)
+    }
+
+    async fn get_json(&self, url: &str) -> Result<Value> {
+        let response = self.http.get(url).send().await?.error_for_status()?;
+        response
+            .json()
+            .await
+            .with_context(|| format!("no JSON at {url}"))
+    }
+}
+
+async fn start_origin(
+    folder: &Path,
+    plan: &Plan,
+    prepared: &plan::Prepared,
+) -> Result<Option<(Process, String)>> {
+    let arguments = prepared.arguments();
+    if arguments.is_empty() {
+        return Ok(None);
+    }
+    let mut command = Command::new(binary("runnel-origin")?);
+    command.args(arguments);
+    command.args(["--window", &plan.window.to_string()]);
+    command.args(["--latency-ms", &plan.origin_latency_ms.to_string()]);
+    let mut origin = Process::spawn("origin", command, folder)?;
+    let url = origin.line("listening on ", READY).await?;
+    Ok(Some((origin, url)))
+}
+
+fn fresh_folder(name: &str) -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let built = program
+        .ancestors()
+        .find(|folder| folder.ends_with("target"));
+    let folder = built
+        .unwrap_or(&std::env::temp_dir())
+        .join("stories")
+        .join(name);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+fn client() -> Result<reqwest::Client> {
+    // Everything here is plain HTTP on loopback, but the client wants to know how it would do TLS.
+    // Installing it twice is refused, which is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Ok(reqwest::Client::builder()
+        .timeout(READY)
+        .no_proxy()
+        .build()?)
+}

@@ -1,0 +1,135 @@
+//! What a stack consists of.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::media::{self, Generated, Shape};
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What is played.
+    pub source: Source,
+    /// How many agents.
+    pub agents: usize,
+    /// Whether there is a waypoint.
+    pub waypoint: bool,
+    /// What each agent says it may upload, kbit/s.
+    pub agent_uplink_kbps: u32,
+    /// The same of the waypoint.
+    pub waypoint_uplink_kbps: u32,
+    /// How many segments a live playlist shows.
+    pub window: usize,
+    /// Round trip to the origin, milliseconds.
+    pub origin_latency_ms: u64,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            source: Source::Clip(vec![Shape::Ts]),
+            agents: 2,
+            waypoint: true,
+            agent_uplink_kbps: 20_000,
+            waypoint_uplink_kbps: 20_000,
+            window: 10,
+            origin_latency_ms: 0,
+        }
+    }
+}
+
+/// Where the media comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// The clip in these shapes, each live and on demand: contents `live`, `vod`, `live-fmp4`, …
+    Clip(Vec<Shape>),
+    /// Media that no cache has seen, made before the start: contents `live` and `vod`.
+    Generated(Generated),
+    /// A video file, packaged with ffmpeg: contents `live` and `vod`.
+    Movie(PathBuf),
+    /// Somebody's stream: content `stream`, no origin of ours.
+    Url(String),
+}
+
+/// A content as the coordinator knows it.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// Its id.
+    pub id: String,
+    /// Its master playlist.
+    pub url: String,
+}
+
+/// Folders for our own origin, or a stream elsewhere.
+pub(super) enum Prepared {
+    Folders(Vec<(Shape, PathBuf)>),
+    Elsewhere(String),
+}
+
+impl Source {
+    /// Brings the media into the shape in which the origin plays it.
+    pub(super) fn prepare(&self, work: &Path) -> Result<Prepared> {
+        let one = |folder: PathBuf| Prepared::Folders(vec![(Shape::Ts, folder)]);
+        match self {
+            Self::Url(url) => Ok(Prepared::Elsewhere(url.clone())),
+            Self::Generated(wanted) => {
+                media::generate(*wanted, work)?;
+                Ok(one(work.to_owned()))
+            }
+            Self::Movie(file) => {
+                media::package(file, work)?;
+                Ok(one(work.to_owned()))
+            }
+            Self::Clip(shapes) => {
+                let prepare = |shape: &Shape| {
+                    let folder = work.join(format!("clip{}", shape.suffix()));
+                    media::prepare(*shape, &folder)?;
+                    Ok((*shape, folder))
+                };
+                Ok(Prepared::Folders(
+                    shapes.iter().map(prepare).collect::<Result<_>>()?,
+                ))
+            }
+        }
+    }
+}
+
+impl Prepared {
+    /// The origin's arguments; none when the origin is elsewhere.
+    pub(super) fn arguments(&self) -> Vec<String> {
+        let argument = |(name, mode, folder): (String, &str, &PathBuf)| {
+            [format!("--{mode}"), format!("{name}={}", folder.display())]
+        };
+        self.streams().into_iter().flat_map(argument).collect()
+    }
+
+    /// What the coordinator is to know, given our origin's URL.
+    pub(super) fn contents(&self, origin: &str) -> Vec<Content> {
+        if let Self::Elsewhere(url) = self {
+            return vec![Content {
+                id: "stream".to_owned(),
+                url: url.clone(),
+            }];
+        }
+        let content = |(name, _, _)| Content {
+            url: format!("{origin}/{name}/master.m3u8"),
+            id: name,
+        };
+        self.streams().into_iter().map(content).collect()
+    }
+
+    fn streams(&self) -> Vec<(String, &'static str, &PathBuf)> {
+        let folders = match self {
+            Self::Elsewhere(_) => &[][..],
+            Self::Folders(folders) => folders,
+        };
+        let modes = ["live", "vod"];
+        folders
+            .iter()
+            .flat_map(|(shape, folder)| {
+                modes.map(|mode| (format!("{mode}{}", shape.suffix()), mode, folder))
+            })
+            .collect()
+    }
+}
