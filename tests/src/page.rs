@@ -1,10 +1,12 @@
-//! Static files for pages: the built viewer page, or a story's own.
+//! The built viewer page, served as any static server would, with its `config.json`.
 
 use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use axum::Router;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tower_http::services::ServeDir;
@@ -17,17 +19,20 @@ pub struct Page {
 }
 
 impl Page {
-    /// Serves a folder on a loopback port; 0 takes any free one.
+    /// Serves a folder and `config.json` on a loopback port; 0 takes any free one.
     ///
     /// # Errors
     /// When the folder is missing or the port is in use.
-    pub async fn serve(folder: &Path, port: u16) -> Result<Self> {
+    pub async fn serve(folder: &Path, port: u16, config: &Value) -> Result<Self> {
         anyhow::ensure!(folder.is_dir(), "{} is not built", folder.display());
         let listener = TcpListener::bind(("127.0.0.1", port))
             .await
             .with_context(|| format!("cannot listen on port {port}"))?;
         let address = listener.local_addr()?;
-        let router = Router::new().fallback_service(ServeDir::new(folder));
+        let config = Json(config.clone());
+        let router = Router::new()
+            .route("/config.json", get(async move || config.clone()))
+            .fallback_service(ServeDir::new(folder));
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Self {
             address,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 pub use plan::{Content, Plan, Source};
@@ -18,6 +18,8 @@ use control_center::ControlCenter;
 /// How long any one process may take to be ready, on a machine that compiles something as well.
 const READY: Duration = Duration::from_secs(30);
 
+const NO_CENTER: &str = "a plan without control center";
+
 /// How long it may take to end in good order.
 const END: Duration = Duration::from_secs(10);
 
@@ -27,7 +29,7 @@ pub struct Stack {
     folder: PathBuf,
     contents: Vec<Content>,
     origin: Option<(Process, String)>,
-    center: ControlCenter,
+    center: Option<ControlCenter>,
     waypoint: Option<Process>,
     agents: Vec<Process>,
     agent_uplink_kbps: u32,
@@ -48,7 +50,10 @@ impl Stack {
             Some((_, url)) => prepared.contents(url),
             None => prepared.contents(""),
         };
-        let center = ControlCenter::start(&folder, &contents).await?;
+        let center = match plan.center {
+            true => Some(ControlCenter::start(&folder, &contents).await?),
+            false => None,
+        };
         let mut stack = Self {
             folder,
             contents,
@@ -90,18 +95,34 @@ impl Stack {
     }
 
     /// Where peers reach the coordinator: `ws://…/v1/peer`.
-    pub fn door(&self) -> String {
-        self.center.door()
+    ///
+    /// # Errors
+    /// When the plan has no control center.
+    pub fn door(&self) -> Result<String> {
+        Ok(self.the_center()?.door())
     }
 
     /// The coordinator's address for people and programs: `http://…`.
-    pub fn center_url(&self) -> String {
-        self.center.url()
+    ///
+    /// # Errors
+    /// When the plan has no control center.
+    pub fn center_url(&self) -> Result<String> {
+        Ok(self.the_center()?.url())
+    }
+
+    /// What the viewer page reads to know its coordinator and streams.
+    pub fn page_config(&self) -> Value {
+        let stream = |content: &Content| json!({ "name": content.title(), "src": content.url, "content": content.id });
+        let streams: Vec<Value> = self.contents.iter().map(stream).collect();
+        json!({ "coordinator": self.door().ok(), "streams": streams })
     }
 
     /// The control center's process, to be killed and [revived](Stack::revive_center).
-    pub fn center(&self) -> &Process {
-        self.center.process()
+    ///
+    /// # Errors
+    /// When the plan has no control center.
+    pub fn center(&self) -> Result<&Process> {
+        Ok(self.the_center()?.process())
     }
 
     /// Starts the control center again where it was, with what it had stored.
@@ -109,7 +130,7 @@ impl Stack {
     /// # Errors
     /// When it does not get ready.
     pub async fn revive_center(&mut self) -> Result<()> {
-        self.center.revive().await
+        self.center.as_mut().context(NO_CENTER)?.revive().await
     }
 
     /// The waypoint's process, if the plan has one.
@@ -138,7 +159,8 @@ impl Stack {
     /// # Errors
     /// When it does not answer, or not with JSON.
     pub async fn ask(&self, path: &str) -> Result<Value> {
-        self.get_json(&format!("{}{path}", self.center.url())).await
+        self.get_json(&format!("{}{path}", self.center_url()?))
+            .await
     }
 
     /// What the origin's sockets have sent by path, and what its live playlists have published.
@@ -150,12 +172,16 @@ impl Stack {
         self.get_json(&format!("{url}/__origin/stats")).await
     }
 
-    /// The bytes at a URL.
+    /// The bytes at a URL, or those from the first up to (not including) the second of `range`.
     ///
     /// # Errors
     /// When they do not come.
-    pub async fn fetch(&self, url: &str) -> Result<Vec<u8>> {
-        let response = self.http.get(url).send().await?.error_for_status()?;
+    pub async fn fetch_range(&self, url: &str, range: Option<(u64, u64)>) -> Result<Vec<u8>> {
+        let mut request = self.http.get(url);
+        if let Some((start, end)) = range {
+            request = request.header("Range", format!("bytes={start}-{}", end.saturating_sub(1)));
+        }
+        let response = request.send().await?.error_for_status()?;
         Ok(response.bytes().await?.to_vec())
     }
 
@@ -166,7 +192,7 @@ impl Stack {
     pub async fn stop(mut self) -> Result<()> {
         let mut leaving: Vec<Process> = self.agents.drain(..).collect();
         leaving.extend(self.waypoint.take());
-        leaving.push(self.center.into_process());
+        leaving.extend(self.center.take().map(ControlCenter::into_process));
         leaving.extend(self.origin.take().map(|(process, _)| process));
         let mut outcome = Ok(());
         for process in leaving {
@@ -176,7 +202,7 @@ impl Stack {
     }
 
     async fn start_waypoint(&mut self, uplink_kbps: u32) -> Result<()> {
-        let code = self.center.enrol(&self.contents).await?;
+        let code = self.the_center()?.enrol(&self.contents).await?;
         let role = ["--waypoint", code.as_str(), "--allow-private-origins"];
         self.waypoint = Some(self.start_agent("waypoint", uplink_kbps, &role).await?);
         Ok(())
@@ -184,7 +210,7 @@ impl Stack {
 
     async fn start_agent(&self, name: &str, uplink_kbps: u32, more: &[&str]) -> Result<Process> {
         let mut command = Command::new(binary("runnel-agent")?);
-        command.args(["--coordinator", &self.door(), "--listen", "127.0.0.1:0"]);
+        command.args(["--coordinator", &self.door()?, "--listen", "127.0.0.1:0"]);
         command.arg("--data").arg(self.folder.join(name));
         command
             .args(["--uplink-kbps", &uplink_kbps.to_string()])
@@ -193,6 +219,10 @@ impl Stack {
         agent.line("listening on ", READY).await?;
         agent.line("joined as regular peer", READY).await?;
         Ok(agent)
+    }
+
+    fn the_center(&self) -> Result<&ControlCenter> {
+        self.center.as_ref().context(NO_CENTER)
     }
 
     async fn get_json(&self, url: &str) -> Result<Value> {

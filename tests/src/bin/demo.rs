@@ -1,1 +1,89 @@
-fn main() {}
+//! `runnel-demo`: the whole system on this machine and one URL to open. `cargo xtask demo` builds
+//! everything and starts it.
+
+#![expect(clippy::print_stdout, reason = "the URL is the product")]
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use runnel_tests::media::Shape;
+use runnel_tests::page::Page;
+use runnel_tests::stack::{Plan, Source, Stack};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Starts origin, coordinator, one waypoint and two agents on loopback, serves the viewer page,
+/// and ends everything in order on Ctrl-C.
+#[derive(Parser)]
+struct Cli {
+    /// Play this stream (its master playlist) instead of the clip.
+    #[arg(long, value_name = "URL", conflicts_with = "file")]
+    source: Option<String>,
+    /// Package this video with ffmpeg and play it, live and on demand.
+    #[arg(long, value_name = "MOVIE")]
+    file: Option<PathBuf>,
+    /// Port of the page's URL; 0 takes any free one.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// How many agents.
+    #[arg(long, default_value_t = 2)]
+    agents: usize,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let cli = Cli::parse();
+    let plan = Plan {
+        source: source(&cli),
+        agents: cli.agents,
+        ..Plan::default()
+    };
+    println!(
+        "Starting origin, coordinator, waypoint and {} agents …",
+        cli.agents
+    );
+    let stack = tokio::select! {
+        stack = Stack::start("demo", plan) => stack?,
+        stopped = interrupted() => return stopped,
+    };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web-demo/dist");
+    let page = Page::serve(&folder, cli.port, &stack.page_config()).await?;
+    welcome(&stack, &page)?;
+    interrupted().await?;
+    println!("\nEnding everything …");
+    drop(page);
+    stack.stop().await
+}
+
+fn source(cli: &Cli) -> Source {
+    match (&cli.source, &cli.file) {
+        (Some(url), _) => Source::Url(url.clone()),
+        (None, Some(movie)) => Source::Movie(movie.clone()),
+        (None, None) => Source::Clip(vec![Shape::Ts]),
+    }
+}
+
+fn welcome(stack: &Stack, page: &Page) -> Result<()> {
+    let center = stack.center_url()?;
+    println!("\n  Watch:    {}/?consent=1", page.url());
+    println!("  Why:      {center}/v1/explain");
+    println!("  Peers:    {center}/v1/peers");
+    println!("  Logs:     {}", stack.folder().display());
+    for (number, agent) in stack.agents().iter().enumerate() {
+        println!(
+            "  Agent {}:  kill -9 {}   (the picture goes on)",
+            number + 1,
+            agent.id()
+        );
+    }
+    println!("\nCtrl-C ends everything.");
+    Ok(())
+}
+
+async fn interrupted() -> Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("no Ctrl-C"),
+        _ = terminated.recv() => Ok(()),
+    }
+}

@@ -11,6 +11,8 @@ use crate::media::{self, Generated, Shape};
 pub struct Plan {
     /// What is played.
     pub source: Source,
+    /// Whether there is a control center; without it there can be no agents and no waypoint.
+    pub center: bool,
     /// How many agents.
     pub agents: usize,
     /// Whether there is a waypoint.
@@ -29,6 +31,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             source: Source::Clip(vec![Shape::Ts]),
+            center: true,
             agents: 2,
             waypoint: true,
             agent_uplink_kbps: 20_000,
@@ -59,6 +62,18 @@ pub struct Content {
     pub id: String,
     /// Its master playlist.
     pub url: String,
+}
+
+impl Content {
+    /// Its name on the page.
+    pub fn title(&self) -> &str {
+        match self.id.as_str() {
+            "live" => "Live",
+            "vod" => "On demand",
+            "stream" => "Stream",
+            other => other,
+        }
+    }
 }
 
 /// Folders for our own origin, or a stream elsewhere.

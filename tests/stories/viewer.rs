@@ -1,0 +1,145 @@
+//! Somebody who watches: a Chromium with the viewer page, and what its hook tells.
+
+use std::ops::Sub;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use runnel_tests::browser::Browser;
+use runnel_tests::page::Page;
+use runnel_tests::stack::Stack;
+use serde::Deserialize;
+
+/// How long a page may take to play, or to get somewhere, on a busy machine.
+pub(crate) const BOUND: Duration = Duration::from_secs(60);
+
+pub(crate) struct Viewer {
+    pub(crate) browser: Browser,
+    _page: Page,
+}
+
+/// One segment as hls.js got it.
+#[derive(Deserialize)]
+pub(crate) struct Tap {
+    url: String,
+    range: Option<(u64, u64)>,
+    bytes: u64,
+    sha256: String,
+}
+
+/// Bytes that reached the player, by source.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Bytes {
+    pub(crate) cdn: f64,
+    pub(crate) waypoint: f64,
+    pub(crate) peer: f64,
+}
+
+impl Bytes {
+    /// The part that came from peers, waypoint not counted.
+    pub(crate) fn offload(self) -> f64 {
+        self.peer / (self.cdn + self.waypoint + self.peer).max(1.0)
+    }
+}
+
+impl Sub for Bytes {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            cdn: self.cdn - before.cdn,
+            waypoint: self.waypoint - before.waypoint,
+            peer: self.peer - before.peer,
+        }
+    }
+}
+
+impl Viewer {
+    /// Opens the page on a content and waits until the picture moves. `query` as the page reads it.
+    pub(crate) async fn watch(stack: &Stack, content: &str, query: &str) -> Result<Self> {
+        Self::watch_with(stack, content, query, &[]).await
+    }
+
+    /// The same in a Chromium with more flags.
+    pub(crate) async fn watch_with(
+        stack: &Stack,
+        content: &str,
+        query: &str,
+        flags: &[&str],
+    ) -> Result<Self> {
+        let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web-demo/dist");
+        let page = Page::serve(&dist, 0, &stack.page_config()).await?;
+        let browser = Browser::open_with(stack.folder(), flags).await?;
+        let url = format!("{}/?stream={content}&tap=1&{query}", page.url());
+        browser.goto(&url).await?;
+        let viewer = Self {
+            browser,
+            _page: page,
+        };
+        viewer
+            .sees("window.__runnel && window.__runnel.startupMs !== null")
+            .await?;
+        Ok(viewer)
+    }
+
+    /// Waits until an expression about the page is true.
+    pub(crate) async fn sees(&self, expression: &str) -> Result<()> {
+        let outcome = self.browser.wait_for(expression, BOUND).await;
+        if outcome.is_err() {
+            eprintln!("console: {:#?}", self.browser.console().await?);
+        }
+        outcome
+    }
+
+    /// Watches until the player has got this many more segments.
+    pub(crate) async fn watches(&self, segments: usize) -> Result<()> {
+        let already: usize = self.browser.eval("__runnel.taps.length").await?;
+        self.sees(&format!("__runnel.taps.length >= {}", already + segments))
+            .await
+    }
+
+    pub(crate) async fn stalls(&self) -> Result<u32> {
+        self.browser.eval("__runnel.stallCount").await
+    }
+
+    pub(crate) async fn bytes(&self) -> Result<Bytes> {
+        self.browser.eval("__runnel.stats.bytes").await
+    }
+
+    /// Every segment that the player ever got equals the origin's, byte for byte.
+    pub(crate) async fn got_what_the_origin_has(&self, stack: &Stack) -> Result<()> {
+        let taps: Vec<Tap> = self.browser.eval("__runnel.taps").await?;
+        ensure!(!taps.is_empty(), "the player got nothing");
+        for tap in &taps {
+            let bytes = stack.fetch_range(&tap.url, tap.range).await?;
+            ensure!(
+                bytes.len() as u64 == tap.bytes,
+                "{}: {} bytes instead of {}",
+                tap.url,
+                tap.bytes,
+                bytes.len()
+            );
+            ensure!(
+                sha256(&bytes) == tap.sha256,
+                "{}: other bytes than the origin's",
+                tap.url
+            );
+        }
+        Ok(())
+    }
+
+    /// A picture for people to look at, kept with the story's logs.
+    pub(crate) async fn picture(&self, stack: &Stack, name: &str) -> Result<()> {
+        let file = stack.folder().join(format!("{name}.png"));
+        self.browser.screenshot(&file).await.context("no picture")
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    digest
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
