@@ -1,0 +1,187 @@
+//! Connecting to other agents: by address and certificate hash, no names, no authorities.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::crypto::rustls::QuicClientConfig;
+use runnel_protocol::ALPN;
+use runnel_protocol::ids::CertificateHash;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use tokio::time::timeout;
+use tracing::debug;
+use web_transport_quinn::Session;
+
+use crate::addresses::Truncated;
+use crate::certificates::{SERVER_NAME, hash_of};
+use crate::endpoint::Endpoint;
+use crate::limits;
+
+/// Time for one address before the next is tried; a round trip around the world takes 0.3 s.
+const ATTEMPT: Duration = Duration::from_secs(2);
+
+/// Connects to the first of `addresses` that answers with a certificate of `hashes`.
+pub(crate) async fn dial(
+    endpoint: Endpoint,
+    addresses: Vec<SocketAddr>,
+    hashes: Vec<CertificateHash>,
+) -> Option<Session> {
+    let config = client_config(hashes)?;
+    for address in addresses {
+        match timeout(ATTEMPT, attempt(&endpoint, &config, address)).await {
+            Ok(Some(connection)) => return Some(Session::raw(connection)),
+            Ok(None) => {}
+            Err(_) => debug!(to = %Truncated(address), "no answer"),
+        }
+    }
+    None
+}
+
+async fn attempt(
+    endpoint: &Endpoint,
+    config: &quinn::ClientConfig,
+    address: SocketAddr,
+) -> Option<quinn::Connection> {
+    let connecting = endpoint
+        .socket()
+        .connect_with(config.clone(), address, SERVER_NAME);
+    let outcome = match connecting {
+        Ok(connecting) => connecting.await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    outcome
+        .inspect_err(|why| debug!(to = %Truncated(address), why, "dial failed"))
+        .ok()
+}
+
+/// TLS that trusts these certificates and nothing else; `None` only if the cryptographic
+/// library lacks what QUIC requires, which a test would have shown.
+fn client_config(hashes: Vec<CertificateHash>) -> Option<quinn::ClientConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let pinned = Arc::new(Pinned {
+        hashes,
+        provider: provider.clone(),
+    });
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .ok()?
+        .dangerous()
+        .with_custom_certificate_verifier(pinned)
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![ALPN.to_vec()];
+    let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).ok()?));
+    config.transport_config(Arc::new(limits::transport()));
+    Some(config)
+}
+
+/// Trusts a certificate because the coordinator named its hash, and for no other reason.
+#[derive(Debug)]
+struct Pinned {
+    hashes: Vec<CertificateHash>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if self.hashes.contains(&hash_of(end_entity)) {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(CertificateError::ApplicationVerificationFailure.into())
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificates::Certificates;
+    use runnel_protocol::units::UnixSeconds;
+    use tokio::sync::mpsc;
+
+    fn agent() -> (Endpoint, Certificates, tempfile::TempDir) {
+        let home = tempfile::tempdir().unwrap();
+        let certificates = Certificates::load(home.path(), UnixSeconds(1_795_000_000)).unwrap();
+        let any = "127.0.0.1:0".parse().unwrap();
+        let endpoint = Endpoint::bind(any, &certificates).unwrap();
+        (endpoint, certificates, home)
+    }
+
+    #[tokio::test]
+    async fn an_agent_is_reached_by_address_and_hash() {
+        let (server, certificates, _server_home) = agent();
+        let (client, _, _client_home) = agent();
+        let (visitors, mut door) = mpsc::channel(1);
+        tokio::spawn(server.clone().greet(visitors));
+
+        let session = dial(client, vec![server.address()], certificates.hashes()).await;
+        let visitor = door.recv().await.unwrap();
+        assert_eq!(
+            visitor.session.remote_address().ip(),
+            server.address().ip()
+        );
+        session.unwrap().close(0, b"");
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_was_not_announced_is_refused() {
+        let (server, _, _server_home) = agent();
+        let (client, certificates, _client_home) = agent();
+        let (visitors, _door) = mpsc::channel(1);
+        tokio::spawn(server.clone().greet(visitors));
+
+        let session = dial(client, vec![server.address()], certificates.hashes()).await;
+        assert!(session.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_rotated_certificate_is_shown_without_a_restart() {
+        let (server, mut certificates, _server_home) = agent();
+        let (client, _, _client_home) = agent();
+        let (visitors, mut door) = mpsc::channel(2);
+        tokio::spawn(server.clone().greet(visitors));
+
+        let next = certificates.hashes()[1];
+        let due = certificates.rotation_due();
+        assert!(certificates.rotate(due).unwrap());
+        server.show(&certificates).unwrap();
+        let session = dial(client, vec![server.address()], vec![next]).await;
+        assert!(session.is_some());
+        assert!(door.recv().await.is_some());
+    }
+}

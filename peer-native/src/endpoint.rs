@@ -1,0 +1,165 @@
+//! One UDP port behind which two doors open: our own QUIC and WebTransport.
+//!
+//! The ALPN of the handshake tells them apart; from then on both are a [`Session`], and nothing
+//! above this file knows which one it holds.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
+use runnel_protocol::ALPN;
+use runnel_protocol::WEBTRANSPORT_PATH;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
+use tracing::debug;
+use web_transport_quinn::{Request, Session};
+
+use crate::addresses::Truncated;
+use crate::certificates::{CertificateError, Certificates};
+use crate::limits;
+
+/// Why the port cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// The address is taken, or not ours.
+    #[error("listening on {0}: {1}")]
+    Bind(SocketAddr, #[source] io::Error),
+    /// The certificate is of no use.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// TLS without the cipher that QUIC starts with.
+    #[error("TLS for QUIC: {0}")]
+    Tls(#[from] quinn::crypto::rustls::NoInitialCipherSuite),
+}
+
+/// Somebody at the door whose transport stands. Nothing is known of them yet.
+#[derive(Debug)]
+pub(crate) struct Visitor {
+    pub(crate) session: Session,
+    /// Their place among [`limits::CONNECTIONS`], given back when dropped.
+    pub(crate) place: OwnedSemaphorePermit,
+}
+
+/// The agent's UDP port.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    socket: quinn::Endpoint,
+    address: SocketAddr,
+}
+
+impl Endpoint {
+    /// Opens the port at `address`; port 0 takes any that is free.
+    ///
+    /// # Errors
+    /// The address is taken or not ours, or the certificate is of no use.
+    pub fn bind(address: SocketAddr, certificates: &Certificates) -> Result<Self, EndpointError> {
+        let config = server_config(certificates)?;
+        let bound = quinn::Endpoint::server(config, address)
+            .and_then(|socket| socket.local_addr().map(|address| (socket, address)));
+        let (socket, address) = bound.map_err(|error| EndpointError::Bind(address, error))?;
+        Ok(Self { socket, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Shows the certificate that is now in use to whoever comes next.
+    ///
+    /// # Errors
+    /// The certificate is of no use; the old one stays.
+    pub fn show(&self, certificates: &Certificates) -> Result<(), EndpointError> {
+        self.socket
+            .set_server_config(Some(server_config(certificates)?));
+        Ok(())
+    }
+
+    pub(crate) fn socket(&self) -> &quinn::Endpoint {
+        &self.socket
+    }
+
+    /// Greets everybody who comes, until the port is closed.
+    pub(crate) async fn greet(self, visitors: mpsc::Sender<Visitor>) {
+        let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
+        let handshakes = Arc::new(Semaphore::new(limits::HANDSHAKES));
+        while let Some(incoming) = self.socket.accept().await {
+            let greeters = handshakes.clone().try_acquire_owned();
+            let (Ok(greeter), Ok(place)) = (greeters, places.clone().try_acquire_owned()) else {
+                debug!(from = %Truncated(incoming.remote_address()), "no room, refused");
+                incoming.refuse();
+                continue;
+            };
+            let busy = handshakes.available_permits();
+            let crowded = limits::HANDSHAKES - busy > limits::HANDSHAKES_ON_TRUST;
+            if crowded && !incoming.remote_address_validated() && incoming.may_retry() {
+                // An error means that it may not be asked again, which was just ruled out.
+                incoming.retry().ok();
+                continue;
+            }
+            let visitors = visitors.clone();
+            tokio::spawn(async move {
+                let from = incoming.remote_address();
+                match timeout(limits::HANDSHAKE_TIME, open(incoming)).await {
+                    Ok(Ok(session)) => {
+                        drop(greeter);
+                        // Only a driver that is gone does not take it: then nobody is at home.
+                        visitors.send(Visitor { session, place }).await.ok();
+                    }
+                    Ok(Err(why)) => debug!(from = %Truncated(from), %why, "turned away"),
+                    Err(_) => debug!(from = %Truncated(from), "handshake took too long"),
+                }
+            });
+        }
+    }
+
+    /// Waits until everybody has been told that the port closes, at most `patience`.
+    pub(crate) async fn close(&self, patience: std::time::Duration) {
+        self.socket.close(quinn::VarInt::from_u32(0), b"");
+        if timeout(patience, self.socket.wait_idle()).await.is_err() {
+            debug!("closed the port without goodbye to everybody");
+        }
+    }
+}
+
+/// Why a visitor got no further than the door.
+#[derive(Debug, thiserror::Error)]
+enum TurnedAway {
+    #[error(transparent)]
+    Quic(#[from] quinn::ConnectionError),
+    #[error(transparent)]
+    WebTransport(#[from] web_transport_quinn::ServerError),
+    #[error("asked for a path that is not ours")]
+    Path,
+}
+
+async fn open(incoming: quinn::Incoming) -> Result<Session, TurnedAway> {
+    let connection = incoming.await?;
+    if speaks_natively(&connection) {
+        return Ok(Session::raw(connection));
+    }
+    let request = Request::accept(connection).await?;
+    if request.url.path() != WEBTRANSPORT_PATH {
+        request
+            .reject(web_transport_quinn::http::StatusCode::NOT_FOUND)
+            .await?;
+        return Err(TurnedAway::Path);
+    }
+    Ok(request.ok().await?)
+}
+
+fn speaks_natively(connection: &quinn::Connection) -> bool {
+    connection
+        .handshake_data()
+        .and_then(|data| data.downcast::<HandshakeData>().ok())
+        .is_some_and(|data| data.protocol.as_deref() == Some(ALPN))
+}
+
+fn server_config(certificates: &Certificates) -> Result<quinn::ServerConfig, EndpointError> {
+    let tls = QuicServerConfig::try_from(certificates.server_config()?)?;
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
+    config.transport_config(Arc::new(limits::transport()));
+    limits::admission(&mut config);
+    Ok(config)
+}

@@ -1,0 +1,57 @@
+//! How much of a home machine strangers may take. Every bound of the network side, with its why.
+
+use std::time::Duration;
+
+use quinn::{IdleTimeout, TransportConfig, VarInt};
+
+/// Handshakes under way at a time. quinn's default of 65,536 suits a data centre; 64 strangers
+/// a round trip are more than a home uplink can serve.
+pub(crate) const HANDSHAKES: usize = 64;
+/// From this many handshakes on, an address has to prove itself first (RFC 9000 §8.1.2), which
+/// costs honest diallers a round trip and forgers everything.
+pub(crate) const HANDSHAKES_ON_TRUST: usize = 16;
+/// Time for a handshake, WebTransport's CONNECT included.
+pub(crate) const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
+/// Connections at a time. At 1 Mbit/s each they fill a 100 Mbit/s uplink.
+pub(crate) const CONNECTIONS: usize = 128;
+/// Bytes of not yet accepted connections that wait, each and together.
+const EARLY_DATA: u64 = 16 * 1024;
+const EARLY_DATA_IN_ALL: u64 = 1024 * 1024;
+
+/// Bulk streams that the other end may have open: 8 segments of 16 stripes. HTTP/3 takes three.
+const UNI_STREAMS: u32 = 131;
+/// Bidirectional streams that the other end may have open: the control stream, and
+/// WebTransport's CONNECT.
+const BIDI_STREAMS: u32 = 4;
+/// Bytes in flight per stream: 100 Mbit/s over a round trip of 80 ms.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+/// Bytes in flight per connection and direction: with [`CONNECTIONS`] at most 256 MiB each way,
+/// and only if all of them stall with full windows.
+const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
+/// A silent link is gone after this; a viewer has found another parent long before.
+const IDLE: Duration = Duration::from_secs(10);
+/// Three lost packets in a row end a link, two do not.
+const KEEP_ALIVE: Duration = Duration::from_secs(3);
+
+/// Limits of each connection, in either direction.
+pub(crate) fn transport() -> TransportConfig {
+    let mut config = TransportConfig::default();
+    config
+        .max_concurrent_uni_streams(VarInt::from_u32(UNI_STREAMS))
+        .max_concurrent_bidi_streams(VarInt::from_u32(BIDI_STREAMS))
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
+        .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
+        .send_window(u64::from(CONNECTION_WINDOW))
+        .datagram_receive_buffer_size(None)
+        .max_idle_timeout(IdleTimeout::try_from(IDLE).ok())
+        .keep_alive_interval(Some(KEEP_ALIVE));
+    config
+}
+
+/// Limits of what has not yet become a connection.
+pub(crate) fn admission(config: &mut quinn::ServerConfig) {
+    config
+        .max_incoming(HANDSHAKES)
+        .incoming_buffer_size(EARLY_DATA)
+        .incoming_buffer_size_total(EARLY_DATA_IN_ALL);
+}
