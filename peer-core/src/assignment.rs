@@ -1,0 +1,326 @@
+//! Following the coordinator: dialling whom it names, letting go of whom it no longer names.
+
+use core::time::Duration;
+
+use runnel_protocol::control::{Assign, Contact, LinkResult, Parent, Source};
+use runnel_protocol::ids::{ContentId, PeerId, TicketId};
+use runnel_protocol::manifest::StreamKeyCertificate;
+use runnel_protocol::peer::{CloseReason, Control};
+use runnel_protocol::signature::{Signed, Statement};
+use runnel_protocol::time::Timestamp;
+
+use crate::input::LinkId;
+use crate::output::{Event, Output};
+use crate::peer::{Checking, Peer};
+use crate::verify::Judgement;
+
+/// Most contents that an agent helps with.
+const MAX_CONTENTS: usize = 256;
+/// Dials of one peer under one assignment.
+const MAX_ATTEMPTS: u32 = 3;
+/// Pause between them.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(3);
+/// How long a dropped parent is kept while its successor begins to deliver.
+const HANDOVER: Duration = Duration::from_secs(10);
+/// How long nothing is had to do with a peer that misbehaved.
+const BAN: Duration = Duration::from_secs(600);
+const MAX_BANNED: usize = 1024;
+
+impl Peer {
+    pub(crate) fn on_assign(&mut self, assign: Assign, now: Timestamp) {
+        let id = assign.content;
+        let full = self.contents.len() >= MAX_CONTENTS && !self.contents.contains_key(&id);
+        if full || !self.consent || self.draining {
+            return;
+        }
+        let content = self.contents.entry(id).or_default();
+        if content
+            .assign
+            .as_ref()
+            .is_some_and(|current| current.epoch >= assign.epoch)
+        {
+            return;
+        }
+        content.stripes = assign
+            .stripes
+            .clamp(1, runnel_protocol::segment::MAX_SUBSTREAMS);
+        let before = content.assign.replace(assign.clone());
+        for certificate in &assign.stream_keys {
+            self.check_stream_key(certificate);
+        }
+        for peer in peers(&assign) {
+            self.attempts.remove(&peer);
+        }
+        for contact in contacts(&assign) {
+            self.introduce(contact, now);
+        }
+        for peer in before.iter().flat_map(peers) {
+            self.retire(peer, now);
+        }
+        self.event(Event::Assigned(Box::new(assign)));
+        self.resubscribe(id, now);
+        self.advance_all(now);
+    }
+
+    fn check_stream_key(&mut self, certificate: &Signed<StreamKeyCertificate>) {
+        let root = self.config.root_key.or_else(|| self.session.root_key());
+        let Some(root) = root.filter(|_| !self.verifier.knows_stream_key(certificate)) else {
+            return;
+        };
+        let purpose = Checking::StreamKey(certificate.body.clone());
+        self.check(
+            root,
+            certificate.body.message(),
+            certificate.signature,
+            purpose,
+        );
+    }
+
+    /// The root key vouches for a stream key: what the disk holds under it can be judged now.
+    pub(crate) fn trust_stream_key(&mut self, certificate: StreamKeyCertificate, now: Timestamp) {
+        self.verifier.trust_stream_key(certificate);
+        for (entry, chunks) in core::mem::take(&mut self.restored) {
+            self.on_restored(entry, chunks, now);
+        }
+    }
+
+    /// Makes a link to somebody, or tells a standing one of its new ticket.
+    fn introduce(&mut self, contact: &Contact, now: Timestamp) {
+        let ticket = contact.ticket.body.clone();
+        if self.banned.contains_key(&contact.peer) {
+            return;
+        }
+        if let Some(id) = self.links.ready_to(contact.peer) {
+            let Some(link) = self.links.get_mut(id) else {
+                return;
+            };
+            link.retire_at = None;
+            if !link.tickets.contains(&ticket) {
+                let own = ticket.client == self.config.key;
+                link.grant(ticket);
+                if own {
+                    self.send(id, Control::Present(contact.ticket.clone()));
+                }
+            }
+        } else if !self.links.is_reaching(contact.peer) {
+            self.dial(contact, now);
+        }
+    }
+
+    fn dial(&mut self, contact: &Contact, now: Timestamp) {
+        let (count, last) = self
+            .attempts
+            .get(&contact.peer)
+            .copied()
+            .unwrap_or((0, now));
+        let too_soon = count > 0 && now.since(last) < BETWEEN_ATTEMPTS;
+        if contact.endpoints.is_empty() || count >= MAX_ATTEMPTS || too_soon {
+            return;
+        }
+        if let Some(link) = self.links.dial(contact, self.config.max_links, now) {
+            self.attempts.insert(contact.peer, (count + 1, now));
+            self.output(Output::Dial(link, Box::new(contact.clone())));
+        }
+    }
+
+    /// Lets go of a peer that no assignment names any more, in time.
+    fn retire(&mut self, peer: PeerId, now: Timestamp) {
+        if self.is_assigned(peer) {
+            return;
+        }
+        for (_, link) in self
+            .links
+            .iter_mut()
+            .filter(|(_, link)| link.peer == Some(peer))
+        {
+            link.retire_at = Some(now + HANDOVER);
+        }
+    }
+
+    fn is_assigned(&self, peer: PeerId) -> bool {
+        let assigns = self
+            .contents
+            .values()
+            .filter_map(|content| content.assign.as_ref());
+        assigns.flat_map(peers).any(|assigned| assigned == peer)
+    }
+
+    /// The content for which the coordinator named this peer.
+    pub(crate) fn content_of(&self, peer: PeerId) -> Option<ContentId> {
+        let named = |assign: &Assign| peers(assign).any(|assigned| assigned == peer);
+        self.contents
+            .iter()
+            .find(|(_, content)| content.assign.as_ref().is_some_and(named))
+            .map(|(id, _)| *id)
+    }
+
+    /// How the coordinator introduced a peer as a parent for a content.
+    pub(crate) fn parent(&self, content: ContentId, peer: PeerId) -> Option<&Parent> {
+        let assign = self.contents.get(&content)?.assign.as_ref()?;
+        assign
+            .parents
+            .iter()
+            .find(|parent| parent.contact.peer == peer)
+    }
+
+    /// How bytes from a link count.
+    pub(crate) fn source(&self, link: LinkId, content: ContentId) -> Source {
+        let peer = self.links.get(link).and_then(|link| link.peer);
+        let parent = peer.and_then(|peer| self.parent(content, peer));
+        parent.map_or(Source::Peer, |parent| parent.source)
+    }
+
+    pub(crate) fn ban(&mut self, peer: PeerId, now: Timestamp) {
+        if self.banned.len() < MAX_BANNED {
+            self.banned.insert(peer, now + BAN);
+        }
+    }
+
+    pub(crate) fn on_revoke(&mut self, tickets: &[TicketId], now: Timestamp) {
+        let mut over = Vec::new();
+        for (id, link) in self.links.iter_mut() {
+            let before = link.tickets.len();
+            link.tickets.retain(|ticket| !tickets.contains(&ticket.id));
+            if link.tickets.is_empty() && before > 0 {
+                over.push(id);
+            }
+        }
+        over.into_iter()
+            .for_each(|link| self.hang_up(link, CloseReason::Revoked, now));
+    }
+
+    /// Once a second: what ran out goes, who was lost is dialled again.
+    pub(crate) fn keep_up(&mut self, now: Timestamp) {
+        let date = self.date(now);
+        self.verifier.expire(date);
+        self.banned.retain(|_, until| now < *until);
+        let over: Vec<_> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.is_ready())
+            .filter(|(_, link)| {
+                let expired = link.tickets.iter().all(|ticket| ticket.not_after <= date);
+                expired || link.retire_at.is_some_and(|at| at <= now)
+            })
+            .map(|(id, _)| id)
+            .collect();
+        over.into_iter()
+            .for_each(|link| self.hang_up(link, CloseReason::Done, now));
+        self.redial(now);
+        self.give_up_serving(now);
+    }
+
+    fn redial(&mut self, now: Timestamp) {
+        if !self.consent || self.draining {
+            return;
+        }
+        let assigns = self
+            .contents
+            .values()
+            .filter_map(|content| content.assign.clone());
+        let assigns: Vec<_> = assigns.collect();
+        for contact in assigns.iter().flat_map(contacts) {
+            let in_time = self.date(now) <= contact.ticket.body.establish_before;
+            if in_time
+                && !self.links.is_reaching(contact.peer)
+                && !self.banned.contains_key(&contact.peer)
+            {
+                self.dial(contact, now);
+            }
+        }
+    }
+
+    /// Takes note of what an earlier life left on disk, as soon as its entry can be checked.
+    pub(crate) fn on_restored(
+        &mut self,
+        entry: runnel_protocol::manifest::SignedEntry,
+        chunks: Vec<u32>,
+        now: Timestamp,
+    ) {
+        match self.verifier.judge(&entry, self.date(now)) {
+            Judgement::Trusted => self.trust_restored(entry, &chunks),
+            Judgement::Check(key) => {
+                let message = entry.body.message();
+                let signature = entry.signature;
+                self.check(key, message, signature, Checking::Restored(entry, chunks));
+            }
+            Judgement::UnknownKey => self.restored.push((entry, chunks)),
+            Judgement::Refused | Judgement::Fork => {
+                for index in chunks {
+                    self.output(Output::Discard(entry.body.segment, index));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn trust_restored(
+        &mut self,
+        entry: runnel_protocol::manifest::SignedEntry,
+        chunks: &[u32],
+    ) {
+        let (segment, length) = (entry.body.segment, entry.body.length);
+        if self.verifier.trust(entry) {
+            self.timeline.note(&segment);
+            chunks
+                .iter()
+                .for_each(|index| self.buffer.on_disk(segment, length, *index));
+        }
+    }
+
+    /// A link is over, whoever ended it: everything that hung on it finds another way.
+    pub(crate) fn on_link_down(&mut self, id: LinkId, reason: Option<CloseReason>, now: Timestamp) {
+        let Some(link) = self.links.remove(id) else {
+            return;
+        };
+        self.uploads.take_link(id);
+        self.children.retain(|(of, _, _), _| *of != id);
+        self.subscribed.retain(|(of, _, _), _| *of != id);
+        self.asking.retain(|asking| asking.link != id);
+        let affected = self.fetches.drop_link(id);
+        self.event(Event::LinkDown(id, link.peer, reason));
+        if let Some(peer) = link.peer
+            && self.is_assigned(peer)
+            && self.links.ready_to(peer).is_none()
+        {
+            let orderly = reason == Some(CloseReason::Duplicate);
+            let result = if link.is_ready() {
+                LinkResult::Lost
+            } else {
+                LinkResult::Failed
+            };
+            if !orderly {
+                self.report(peer, result);
+            }
+        }
+        let contents: Vec<_> = self.contents.keys().copied().collect();
+        contents
+            .into_iter()
+            .for_each(|content| self.resubscribe(content, now));
+        affected
+            .into_iter()
+            .for_each(|segment| self.advance(segment, now));
+    }
+
+    /// Ends a link from this side.
+    pub(crate) fn hang_up(&mut self, link: LinkId, reason: CloseReason, now: Timestamp) {
+        if self.links.get(link).is_some() {
+            self.output(Output::Hangup(link, reason));
+            self.on_link_down(link, Some(reason), now);
+        }
+    }
+
+    pub(crate) fn hang_up_all(&mut self, reason: CloseReason, now: Timestamp) {
+        let all: Vec<_> = self.links.iter().map(|(id, _)| id).collect();
+        all.into_iter()
+            .for_each(|link| self.hang_up(link, reason, now));
+    }
+}
+
+fn contacts(assign: &Assign) -> impl Iterator<Item = &Contact> {
+    let parents = assign.parents.iter().map(|parent| &parent.contact);
+    parents.chain(assign.children.iter().map(|child| &child.contact))
+}
+
+fn peers(assign: &Assign) -> impl Iterator<Item = PeerId> {
+    contacts(assign).map(|contact| contact.peer)
+}

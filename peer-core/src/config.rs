@@ -1,0 +1,41 @@
+//! What a shell settles before the peer starts.
+
+use core::time::Duration;
+
+use runnel_protocol::control::Implementation;
+use runnel_protocol::ids::PublicKey;
+use runnel_protocol::units::BitsPerSecond;
+
+/// The peer's nature and limits.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Its key; the private half is the shell's.
+    pub key: PublicKey,
+    /// What program it is and whether others may connect to it.
+    pub implementation: Implementation,
+    /// What it is willing to send; zero means no uploads.
+    pub uplink: BitsPerSecond,
+    /// The operator's root key, where the site pins it; else the coordinator's word is taken.
+    pub root_key: Option<PublicKey>,
+    /// A provider's JWT, where the operator asks for one.
+    pub join_token: Option<String>,
+    /// Whether the shell can fetch from the CDN. Agents that only serve cannot.
+    pub origin: bool,
+    /// Whether this peer is a waypoint: it attests instead of asking parents.
+    pub waypoint: bool,
+    /// Whether the shell keeps chunks on disk ([`crate::Output::Store`], [`crate::Output::Load`]).
+    pub disk: bool,
+    /// Most bytes of media in memory.
+    pub memory: usize,
+    /// Most links, both ways.
+    pub max_links: usize,
+    /// Most links of others that have not yet proven themselves.
+    pub max_handshakes: usize,
+}
+
+impl Config {
+    /// Media that a browser may hold in memory: half of the 48 MiB that the whole Worker may take.
+    pub const BROWSER_MEMORY: usize = 24 * 1024 * 1024;
+    /// How long a handshake may take before the link is given up.
+    pub const HANDSHAKE: Duration = Duration::from_secs(5);
+}

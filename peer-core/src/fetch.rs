@@ -1,0 +1,262 @@
+//! What is being fetched, from whom: needs, requests to peers, arriving streams, CDN fetches.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::BytesMut;
+use runnel_protocol::peer::RequestId;
+use runnel_protocol::proof::ProvenChunk;
+use runnel_protocol::segment::SegmentKey;
+use runnel_protocol::time::Timestamp;
+
+use crate::input::{FetchId, LinkId, StreamId, Want, WantId};
+
+/// Most segments wanted at once by the player and by children together.
+const MAX_NEEDS: usize = 512;
+/// Most bytes of chunks that wait for their entry's signature, over all streams.
+const MAX_UNPROVEN: usize = 4 * 1024 * 1024;
+/// Most streams arriving at once.
+const MAX_STREAMS: usize = 1024;
+
+/// Why a segment is fetched, and how far that has come.
+#[derive(Debug)]
+pub(crate) struct Need {
+    /// What the player said, if it is the player's.
+    pub(crate) want: Option<Want>,
+    /// When it has to be whole.
+    pub(crate) due: Timestamp,
+    pub(crate) since: Timestamp,
+    /// When a chunk of it last came.
+    pub(crate) progress: Timestamp,
+    /// Parents that were asked and have not declined.
+    pub(crate) asked: BTreeSet<LinkId>,
+    /// Parents that declined.
+    pub(crate) declined: BTreeSet<LinkId>,
+    /// Whether it comes by subscription, without asking.
+    pub(crate) pushed: bool,
+    pub(crate) hedged: bool,
+    /// The CDN fetch under way for it.
+    pub(crate) origin: Option<FetchId>,
+}
+
+impl Need {
+    pub(crate) fn new(due: Timestamp, now: Timestamp) -> Self {
+        Self {
+            want: None,
+            due,
+            since: now,
+            progress: now,
+            asked: BTreeSet::new(),
+            declined: BTreeSet::new(),
+            pushed: false,
+            hedged: false,
+            origin: None,
+        }
+    }
+}
+
+/// A request to a parent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) segment: SegmentKey,
+    pub(crate) count: u32,
+}
+
+/// A stream that arrives.
+#[derive(Debug)]
+pub(crate) struct Arriving {
+    pub(crate) segment: SegmentKey,
+    pub(crate) request: Option<RequestId>,
+    /// Chunks that came before their entry was trusted; `None` once it is.
+    pub(crate) waiting: Option<Vec<ProvenChunk>>,
+    /// It ended while chunks still wait.
+    pub(crate) ended: bool,
+}
+
+/// A fetch from the CDN.
+#[derive(Debug)]
+pub(crate) struct OriginFetch {
+    pub(crate) segment: SegmentKey,
+    pub(crate) want: WantId,
+    pub(crate) part: Option<(u64, u64)>,
+    pub(crate) bytes: BytesMut,
+    pub(crate) since: Timestamp,
+}
+
+/// The in-flight table.
+#[derive(Debug, Default)]
+pub(crate) struct Fetches {
+    pub(crate) needs: BTreeMap<SegmentKey, Need>,
+    requests: BTreeMap<(LinkId, RequestId), Asked>,
+    streams: BTreeMap<(LinkId, StreamId), Arriving>,
+    pub(crate) origin: BTreeMap<FetchId, OriginFetch>,
+    unproven: usize,
+    next_request: u32,
+    next_fetch: u64,
+}
+
+impl Fetches {
+    /// The need for a segment, made if there is room.
+    pub(crate) fn need(
+        &mut self,
+        segment: SegmentKey,
+        due: Timestamp,
+        now: Timestamp,
+    ) -> Option<&mut Need> {
+        if self.needs.len() >= MAX_NEEDS && !self.needs.contains_key(&segment) {
+            return None;
+        }
+        let need = self
+            .needs
+            .entry(segment)
+            .or_insert_with(|| Need::new(due, now));
+        need.due = need.due.min(due);
+        Some(need)
+    }
+
+    /// The segment that a want asked for.
+    pub(crate) fn wanted_as(&self, want: WantId) -> Option<SegmentKey> {
+        self.needs
+            .iter()
+            .find(|(_, need)| need.want.as_ref().is_some_and(|wanted| wanted.id == want))
+            .map(|(segment, _)| *segment)
+    }
+
+    pub(crate) fn ask(&mut self, link: LinkId, asked: Asked) -> RequestId {
+        self.next_request = self.next_request.wrapping_add(1);
+        let id = RequestId(self.next_request);
+        self.requests.insert((link, id), asked);
+        id
+    }
+
+    pub(crate) fn answered(&mut self, link: LinkId, request: RequestId) -> Option<Asked> {
+        self.requests.remove(&(link, request))
+    }
+
+    pub(crate) fn request(&self, link: LinkId, request: RequestId) -> Option<&Asked> {
+        self.requests.get(&(link, request))
+    }
+
+    /// Takes out the requests for a segment, to be cancelled.
+    pub(crate) fn take_requests(&mut self, segment: &SegmentKey) -> Vec<(LinkId, RequestId)> {
+        let of: Vec<_> = self
+            .requests
+            .iter()
+            .filter(|(_, asked)| asked.segment == *segment)
+            .map(|(id, _)| *id)
+            .collect();
+        self.requests.retain(|_, asked| asked.segment != *segment);
+        of
+    }
+
+    /// Chunks asked of a link and not yet answered.
+    pub(crate) fn outstanding(&self, link: LinkId) -> u32 {
+        let asked = self.requests.iter().filter(|((of, _), _)| *of == link);
+        asked.fold(0, |sum, (_, asked)| sum.saturating_add(asked.count.min(64)))
+    }
+
+    /// Takes note of an arriving stream. `false` when there are too many.
+    pub(crate) fn begin(&mut self, link: LinkId, stream: StreamId, arriving: Arriving) -> bool {
+        let room = self.streams.len() < MAX_STREAMS;
+        if room {
+            self.streams.insert((link, stream), arriving);
+        }
+        room
+    }
+
+    pub(crate) fn stream(&self, link: LinkId, stream: StreamId) -> Option<&Arriving> {
+        self.streams.get(&(link, stream))
+    }
+
+    /// Keeps a chunk until its entry is trusted. `false` when too much waits already.
+    pub(crate) fn hold(&mut self, link: LinkId, stream: StreamId, chunk: ProvenChunk) -> bool {
+        let size = chunk.data.len();
+        let waiting = self
+            .streams
+            .get_mut(&(link, stream))
+            .and_then(|arriving| arriving.waiting.as_mut());
+        let Some(waiting) = waiting.filter(|_| self.unproven + size <= MAX_UNPROVEN) else {
+            return false;
+        };
+        waiting.push(chunk);
+        self.unproven += size;
+        true
+    }
+
+    /// The entry of this segment is trusted: the chunks that waited for it, by link.
+    pub(crate) fn release(&mut self, segment: &SegmentKey) -> Vec<(LinkId, ProvenChunk)> {
+        let mut released = Vec::new();
+        for ((link, _), arriving) in &mut self.streams {
+            if arriving.segment == *segment {
+                let chunks = arriving.waiting.take().unwrap_or_default();
+                released.extend(chunks.into_iter().map(|chunk| (*link, chunk)));
+            }
+        }
+        self.unproven -= released
+            .iter()
+            .map(|(_, chunk)| chunk.data.len())
+            .sum::<usize>();
+        self.streams
+            .retain(|_, arriving| !arriving.ended || arriving.waiting.is_some());
+        released
+    }
+
+    /// A stream ended: what it was, unless chunks of it still wait for their entry.
+    pub(crate) fn end(&mut self, link: LinkId, stream: StreamId) -> Option<Arriving> {
+        let arriving = self.streams.get_mut(&(link, stream))?;
+        if arriving
+            .waiting
+            .as_ref()
+            .is_some_and(|waiting| !waiting.is_empty())
+        {
+            arriving.ended = true;
+            return None;
+        }
+        self.streams.remove(&(link, stream))
+    }
+
+    /// Forgets a stream and what waits on it.
+    pub(crate) fn discard(&mut self, link: LinkId, stream: StreamId) {
+        if let Some(gone) = self.streams.remove(&(link, stream)) {
+            let held = gone.waiting.iter().flatten().map(|chunk| chunk.data.len());
+            self.unproven -= held.sum::<usize>();
+        }
+    }
+
+    /// Streams on which a segment arrives.
+    pub(crate) fn streams_of(&self, segment: &SegmentKey) -> Vec<(LinkId, StreamId)> {
+        self.streams
+            .iter()
+            .filter(|(_, arriving)| arriving.segment == *segment)
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// Forgets all that a link was to bring; the segments it was asked for.
+    pub(crate) fn drop_link(&mut self, link: LinkId) -> Vec<SegmentKey> {
+        let streams: Vec<_> = self
+            .streams
+            .keys()
+            .filter(|(of, _)| *of == link)
+            .copied()
+            .collect();
+        streams
+            .into_iter()
+            .for_each(|(link, stream)| self.discard(link, stream));
+        self.requests.retain(|(of, _), _| *of != link);
+        let mut affected = Vec::new();
+        for (segment, need) in &mut self.needs {
+            need.declined.remove(&link);
+            if need.asked.remove(&link) || need.pushed {
+                affected.push(*segment);
+            }
+        }
+        affected
+    }
+
+    pub(crate) fn fetch(&mut self, fetch: OriginFetch) -> FetchId {
+        self.next_fetch += 1;
+        let id = FetchId(self.next_fetch);
+        self.origin.insert(id, fetch);
+        id
+    }
+}

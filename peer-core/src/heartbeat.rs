@@ -1,0 +1,218 @@
+//! What the coordinator is told each second: counters since the last time.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use runnel_protocol::control::{
+    ChildReport, ContentReport, Heartbeat, MAX_LIST, ParentReport, Source,
+};
+use runnel_protocol::ids::{ContentId, PeerId};
+use runnel_protocol::time::Timestamp;
+use runnel_protocol::units::BitsPerSecond;
+
+/// Counters of one peer's bytes for one content.
+#[derive(Debug, Default, Clone, Copy)]
+struct Flow {
+    received: u64,
+    wasted: u64,
+    sent: u64,
+    late: bool,
+}
+
+/// Counters of one content.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Playing {
+    pub(crate) live: bool,
+    pub(crate) rate: BitsPerSecond,
+    pub(crate) buffer: Option<Duration>,
+    stalls: u16,
+    peers: u64,
+    waypoints: u64,
+    cdn: u64,
+}
+
+/// Everything counted since the last heartbeat. Ordered maps: a heartbeat is the same bytes for
+/// the same history.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    sequence: u32,
+    since: Timestamp,
+    next: Option<Timestamp>,
+    flows: BTreeMap<(PeerId, ContentId), Flow>,
+    contents: BTreeMap<ContentId, Playing>,
+    uplink_told: Option<BitsPerSecond>,
+}
+
+impl Ledger {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self {
+            sequence: 0,
+            since: now,
+            next: None,
+            flows: BTreeMap::new(),
+            contents: BTreeMap::new(),
+            uplink_told: None,
+        }
+    }
+
+    pub(crate) fn playing(&mut self, content: ContentId) -> &mut Playing {
+        self.contents.entry(content).or_default()
+    }
+
+    pub(crate) fn received(&mut self, from: PeerId, content: ContentId, kind: Source, bytes: u64) {
+        self.flow(from, content).received += bytes;
+        self.playing(content).count(kind, bytes);
+    }
+
+    pub(crate) fn wasted(&mut self, from: PeerId, content: ContentId, bytes: u64) {
+        self.flow(from, content).wasted += bytes;
+    }
+
+    pub(crate) fn sent(&mut self, to: PeerId, content: ContentId, bytes: u64) {
+        self.flow(to, content).sent += bytes;
+    }
+
+    pub(crate) fn late(&mut self, from: PeerId, content: ContentId) {
+        self.flow(from, content).late = true;
+    }
+
+    pub(crate) fn forget(&mut self, content: ContentId) {
+        self.contents.remove(&content);
+        self.flows.retain(|(_, of), _| *of != content);
+    }
+
+    pub(crate) fn start(&mut self, first: Timestamp) {
+        self.uplink_told = None;
+        self.next = Some(first);
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.next = None;
+    }
+
+    pub(crate) fn timeout(&self) -> Option<Timestamp> {
+        self.next
+    }
+
+    /// The heartbeat that is due, with sequence numbers as `numbers` knows them per peer.
+    pub(crate) fn take(
+        &mut self,
+        uplink: BitsPerSecond,
+        next: Timestamp,
+        now: Timestamp,
+        details: &impl Details,
+    ) -> Heartbeat {
+        self.sequence += 1;
+        let covers = now.since(self.since);
+        (self.since, self.next) = (now, Some(next));
+        let flows = core::mem::take(&mut self.flows);
+        let changed = (self.uplink_told != Some(uplink)).then_some(uplink);
+        self.uplink_told = Some(uplink);
+        Heartbeat {
+            sequence: self.sequence,
+            covers_ms: u32::try_from(covers.as_millis()).unwrap_or(u32::MAX),
+            parents: parents(&flows, details),
+            children: children(&flows, details),
+            contents: self.reports(details),
+            uplink: changed,
+            downlink: None,
+            cpu_percent: None,
+            storage_left: None,
+        }
+    }
+
+    fn reports(&mut self, details: &impl Details) -> Vec<ContentReport> {
+        let reports = self
+            .contents
+            .iter_mut()
+            .take(MAX_LIST)
+            .map(|(content, playing)| {
+                let report = playing.report(*content, details);
+                *playing = Playing {
+                    live: playing.live,
+                    rate: playing.rate,
+                    buffer: playing.buffer,
+                    ..Playing::default()
+                };
+                report
+            });
+        reports.collect()
+    }
+
+    fn flow(&mut self, peer: PeerId, content: ContentId) -> &mut Flow {
+        self.flows.entry((peer, content)).or_default()
+    }
+}
+
+impl Playing {
+    pub(crate) fn count(&mut self, kind: Source, bytes: u64) {
+        match kind {
+            Source::Peer => self.peers += bytes,
+            Source::Waypoint => self.waypoints += bytes,
+            Source::Cdn => self.cdn += bytes,
+        }
+    }
+
+    pub(crate) fn stalled(&mut self, times: u16) {
+        self.stalls = self.stalls.saturating_add(times);
+    }
+
+    fn report(&self, content: ContentId, details: &impl Details) -> ContentReport {
+        ContentReport {
+            content,
+            live: self.live,
+            tracks: details.tracks(content),
+            rate: self.rate,
+            from_peers: self.peers,
+            from_waypoints: self.waypoints,
+            from_cdn: self.cdn,
+            buffer_ms: self
+                .buffer
+                .map(|buffer| u32::try_from(buffer.as_millis()).unwrap_or(u32::MAX)),
+            stalls: self.stalls,
+        }
+    }
+}
+
+/// What a heartbeat needs from the rest of the peer.
+pub(crate) trait Details {
+    /// Chunks received from and sent to a peer, per substream, since the link stands.
+    fn numbers(&self, peer: PeerId, content: ContentId) -> (Numbers, Numbers);
+    /// Tracks in use and the newest sequence of each.
+    fn tracks(&self, content: ContentId) -> Vec<(runnel_protocol::ids::TrackId, u64)>;
+}
+
+/// Sequence numbers per substream.
+pub(crate) type Numbers = Vec<(runnel_protocol::segment::Substream, u64)>;
+
+fn parents(
+    flows: &BTreeMap<(PeerId, ContentId), Flow>,
+    details: &impl Details,
+) -> Vec<ParentReport> {
+    let useful = flows
+        .iter()
+        .filter(|(_, flow)| flow.received + flow.wasted > 0 || flow.late);
+    let report = |((peer, content), flow): (&(PeerId, ContentId), &Flow)| ParentReport {
+        peer: *peer,
+        content: *content,
+        received: flow.received,
+        wasted: flow.wasted,
+        sequence_numbers: details.numbers(*peer, *content).0,
+        late: flow.late,
+    };
+    useful.take(MAX_LIST).map(report).collect()
+}
+
+fn children(
+    flows: &BTreeMap<(PeerId, ContentId), Flow>,
+    details: &impl Details,
+) -> Vec<ChildReport> {
+    let served = flows.iter().filter(|(_, flow)| flow.sent > 0);
+    let report = |((peer, content), flow): (&(PeerId, ContentId), &Flow)| ChildReport {
+        peer: *peer,
+        content: *content,
+        sent: flow.sent,
+        sequence_numbers: details.numbers(*peer, *content).1,
+    };
+    served.take(MAX_LIST).map(report).collect()
+}

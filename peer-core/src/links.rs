@@ -1,0 +1,262 @@
+//! Links to other peers: dialling, accepting, proving who is there, and which of two survives.
+//!
+//! ```text
+//! dialled:   Dialling → AwaitingChallenge → Proving → AwaitingWelcome → Ready
+//! accepted:  AwaitingHello → Judging → Ready
+//! ```
+
+use std::collections::BTreeMap;
+
+use runnel_protocol::control::Contact;
+use runnel_protocol::ids::{ContentId, Nonce, PeerId, PublicKey, TrackId};
+use runnel_protocol::peer::{CloseReason, Hello};
+use runnel_protocol::segment::Substream;
+use runnel_protocol::ticket::{SignedTicket, Ticket};
+use runnel_protocol::time::Timestamp;
+use runnel_protocol::units::UnixSeconds;
+
+use crate::config::Config;
+use crate::input::LinkId;
+
+/// Most tickets that stand on one link; a renewed one replaces its predecessor.
+const MAX_STANDING: usize = 16;
+/// Seconds by which our clock may differ from the coordinator's after correction.
+const CLOCK_SLACK: u64 = 5;
+
+/// Where a link stands in its handshake.
+#[derive(Debug)]
+pub(crate) enum State {
+    Dialling,
+    AwaitingChallenge,
+    /// The possession is being signed.
+    Proving,
+    AwaitingWelcome,
+    AwaitingHello {
+        nonce: Nonce,
+    },
+    /// Signatures of a hello are being checked.
+    Judging {
+        pending: u32,
+    },
+    Ready,
+}
+
+/// One link.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) state: State,
+    /// Known from the assignment when dialled, proven by its key when accepted.
+    pub(crate) peer: Option<PeerId>,
+    pub(crate) key: Option<PublicKey>,
+    /// When it began, then when it became ready.
+    pub(crate) since: Timestamp,
+    /// When useful bytes last came over it.
+    pub(crate) heard: Timestamp,
+    /// Permissions, ours to serve and the other's.
+    pub(crate) tickets: Vec<Ticket>,
+    /// Tickets to present once the handshake allows.
+    pub(crate) presenting: Vec<SignedTicket>,
+    /// Chunks that were due from it and had to be had elsewhere.
+    pub(crate) misses: u32,
+    /// Not to be asked before then: nothing useful came although something was due.
+    pub(crate) stalled_until: Option<Timestamp>,
+    /// Chunks per substream since it stands.
+    pub(crate) received: BTreeMap<(ContentId, Substream), u64>,
+    pub(crate) sent: BTreeMap<(ContentId, Substream), u64>,
+    /// Bytes sent under each content's ticket.
+    pub(crate) spent: BTreeMap<ContentId, u64>,
+    /// No longer assigned: to be closed then, or as soon as another parent delivers.
+    pub(crate) retire_at: Option<Timestamp>,
+}
+
+impl Link {
+    fn new(state: State, peer: Option<PeerId>, now: Timestamp) -> Self {
+        Self {
+            state,
+            peer,
+            key: None,
+            since: now,
+            heard: now,
+            tickets: Vec::new(),
+            presenting: Vec::new(),
+            misses: 0,
+            stalled_until: None,
+            received: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            spent: BTreeMap::new(),
+            retire_at: None,
+        }
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        matches!(self.state, State::Ready)
+    }
+
+    pub(crate) fn is_stalled(&self, now: Timestamp) -> bool {
+        self.stalled_until.is_some_and(|until| now < until)
+    }
+
+    /// Lets a permission stand, in place of an older one for the same direction and content.
+    pub(crate) fn grant(&mut self, ticket: Ticket) {
+        self.tickets.retain(|old| {
+            old.content != ticket.content
+                || old.server != ticket.server
+                || old.client != ticket.client
+        });
+        if self.tickets.len() < MAX_STANDING {
+            self.spent.remove(&ticket.content);
+            self.tickets.push(ticket);
+        }
+    }
+
+    /// Whether `own` may send `bytes` of a track over this link on `date`.
+    pub(crate) fn may_send(
+        &self,
+        own: &PublicKey,
+        content: ContentId,
+        track: TrackId,
+        bytes: u64,
+        date: UnixSeconds,
+    ) -> bool {
+        let spent = self.spent.get(&content).copied().unwrap_or(0);
+        self.tickets.iter().any(|ticket| {
+            ticket.server == *own
+                && ticket.allows(content, track)
+                && date < ticket.not_after
+                && spent + bytes <= ticket.bytes
+        })
+    }
+}
+
+/// All links of a peer.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    links: BTreeMap<LinkId, Link>,
+    dialled: u64,
+}
+
+impl Links {
+    pub(crate) fn get(&self, link: LinkId) -> Option<&Link> {
+        self.links.get(&link)
+    }
+
+    pub(crate) fn get_mut(&mut self, link: LinkId) -> Option<&mut Link> {
+        self.links.get_mut(&link)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (LinkId, &Link)> {
+        self.links.iter().map(|(id, link)| (*id, link))
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (LinkId, &mut Link)> {
+        self.links.iter_mut().map(|(id, link)| (*id, link))
+    }
+
+    pub(crate) fn remove(&mut self, link: LinkId) -> Option<Link> {
+        self.links.remove(&link)
+    }
+
+    /// The ready link to a peer.
+    pub(crate) fn ready_to(&self, peer: PeerId) -> Option<LinkId> {
+        self.iter()
+            .find(|(_, link)| link.is_ready() && link.peer == Some(peer))
+            .map(|(id, _)| id)
+    }
+
+    /// Whether a link to the peer stands or is being made from this side.
+    pub(crate) fn is_reaching(&self, peer: PeerId) -> bool {
+        self.iter()
+            .any(|(id, link)| link.peer == Some(peer) && (link.is_ready() || !id.is_accepted()))
+    }
+
+    /// Begins a dial; `None` when there is no room.
+    pub(crate) fn dial(
+        &mut self,
+        contact: &Contact,
+        limit: usize,
+        now: Timestamp,
+    ) -> Option<LinkId> {
+        if self.links.len() >= limit {
+            return None;
+        }
+        self.dialled += 1;
+        let id = LinkId::dialled(self.dialled);
+        let mut link = Link::new(State::Dialling, Some(contact.peer), now);
+        link.presenting.push(contact.ticket.clone());
+        self.links.insert(id, link);
+        Some(id)
+    }
+
+    /// Takes somebody in who has yet to prove himself.
+    ///
+    /// # Errors
+    /// [`CloseReason::Full`] when there is no room for another link or handshake.
+    pub(crate) fn accept(
+        &mut self,
+        id: LinkId,
+        nonce: Nonce,
+        config: &Config,
+        now: Timestamp,
+    ) -> Result<(), CloseReason> {
+        let unproven = self.links.values().filter(|link| !link.is_ready()).count();
+        if self.links.len() >= config.max_links || unproven >= config.max_handshakes {
+            return Err(CloseReason::Full);
+        }
+        self.links
+            .insert(id, Link::new(State::AwaitingHello { nonce }, None, now));
+        Ok(())
+    }
+
+    /// Links whose handshake has taken too long.
+    pub(crate) fn overdue(&self, now: Timestamp) -> Vec<LinkId> {
+        self.iter()
+            .filter(|(_, link)| !link.is_ready() && now.since(link.since) >= Config::HANDSHAKE)
+            .map(|(id, _)| id)
+            .collect()
+    }
+
+    /// When the next handshake will have taken too long.
+    pub(crate) fn next_overdue(&self) -> Option<Timestamp> {
+        let waiting = self.links.values().filter(|link| !link.is_ready());
+        waiting.map(|link| link.since + Config::HANDSHAKE).min()
+    }
+
+    /// Which of two ready links to `peer` goes: the one dialled by the peer with the larger id,
+    /// so that both ends choose alike (P7). `None` if there are no two.
+    pub(crate) fn duplicate(&self, own: PeerId, peer: PeerId) -> Option<LinkId> {
+        let mut ready = self
+            .iter()
+            .filter(|(_, link)| link.is_ready() && link.peer == Some(peer));
+        let (first, second) = (ready.next()?.0, ready.next()?.0);
+        let loses = |link: LinkId| link.is_accepted() == (own < peer);
+        Some(if loses(second) { second } else { first })
+    }
+}
+
+/// Whether a ticket that somebody with `other`'s key presents to `own` can be good, before its
+/// signature is checked.
+pub(crate) fn plausible(
+    ticket: &Ticket,
+    own: &PublicKey,
+    other: &PublicKey,
+    establishing: bool,
+    date: UnixSeconds,
+) -> bool {
+    let between = (ticket.server == *own && ticket.client == *other)
+        || (ticket.client == *own && ticket.server == *other);
+    let in_time = !establishing || date <= ticket.establish_before.plus(CLOCK_SLACK);
+    between && in_time && date < ticket.not_after
+}
+
+/// Whether a hello is worth checking with cryptography.
+///
+/// # Errors
+/// [`CloseReason::Unauthorised`] when a ticket is for others, or out of its dates.
+pub(crate) fn screen(hello: &Hello, own: &PublicKey, date: UnixSeconds) -> Result<(), CloseReason> {
+    let good = |signed: &SignedTicket| plausible(&signed.body, own, &hello.key, true, date);
+    if !hello.tickets.is_empty() && hello.tickets.iter().all(good) {
+        Ok(())
+    } else {
+        Err(CloseReason::Unauthorised)
+    }
+}

@@ -1,0 +1,566 @@
+//! The owner: routes what happens to the room that knows what to do, and decides nothing itself.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use runnel_protocol::control::{
+    Assign, FromCoordinator, LinkResult, Offence, OriginGrant, Outcome, Strike, ToCoordinator,
+    Welcome,
+};
+use runnel_protocol::ids::{ContentId, PeerId, PublicKey, TrackId};
+use runnel_protocol::manifest::{SignedEntry, StreamKeyCertificate};
+use runnel_protocol::peer::{CloseReason, Control, Subscribe};
+use runnel_protocol::segment::{SegmentKey, SubstreamSet};
+use runnel_protocol::signature::Signature;
+use runnel_protocol::ticket::Ticket;
+use runnel_protocol::time::Timestamp;
+use runnel_protocol::units::{BitsPerSecond, UnixSeconds};
+
+use crate::buffer::Buffer;
+use crate::config::Config;
+use crate::entropy::Entropy;
+use crate::fetch::Fetches;
+use crate::heartbeat::Ledger;
+use crate::input::{CheckId, Input, LinkId, LoadId, MediaKind, SignId};
+use crate::links::Links;
+use crate::output::{Event, Output};
+use crate::playout::CdnPace;
+use crate::serve::Asking;
+use crate::session::Session;
+use crate::timeline::Timeline;
+use crate::upload::Uploads;
+use crate::verify::Verifier;
+
+/// How often slow matters are looked at: expiry, retirement, redials.
+const UPKEEP: Duration = Duration::from_secs(1);
+/// Heartbeats are this much rarer where nothing is live (5 s for 1 s, H1).
+const VOD_FACTOR: u32 = 5;
+
+/// Why [`Peer::handle_timeout`] wants to be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TimeoutReason {
+    /// The coordinator has to be reached again, or took too long.
+    Session,
+    /// A heartbeat is due.
+    Heartbeat,
+    /// Somebody takes too long to prove himself.
+    Handshake,
+    /// A segment has to be had elsewhere.
+    Need,
+    /// The uplink has room again.
+    Uplink,
+    /// Expiry, retirement, redials.
+    Upkeep,
+}
+
+/// What this peer knows of a content.
+#[derive(Debug, Default)]
+pub(crate) struct Content {
+    pub(crate) stripes: u8,
+    pub(crate) assign: Option<Assign>,
+    /// What the player plays, per parallel stream.
+    pub(crate) playing: BTreeMap<MediaKind, Playing>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Playing {
+    pub(crate) track: TrackId,
+    /// Nothing before it has to be pushed.
+    pub(crate) from: u64,
+    pub(crate) live: bool,
+}
+
+/// What a verdict on a signature is for.
+#[derive(Debug)]
+pub(crate) enum Checking {
+    StreamKey(StreamKeyCertificate),
+    Entry(LinkId, SignedEntry),
+    Restored(SignedEntry, Vec<u32>),
+    Hello(LinkId, Option<Ticket>),
+    Ticket(LinkId, Ticket),
+    Grant(OriginGrant),
+}
+
+/// What a signature is for.
+#[derive(Debug)]
+pub(crate) enum Signing {
+    Coordinator,
+    Link(LinkId),
+}
+
+/// A peer. See the crate's documentation for the contract.
+#[derive(Debug)]
+pub struct Peer {
+    pub(crate) config: Config,
+    pub(crate) entropy: Entropy,
+    pub(crate) session: Session,
+    pub(crate) contents: BTreeMap<ContentId, Content>,
+    pub(crate) links: Links,
+    /// Peers that misbehaved, until when nothing is had to do with them.
+    pub(crate) banned: BTreeMap<PeerId, Timestamp>,
+    /// Dials per assigned peer: how many, and when the last one began.
+    pub(crate) attempts: BTreeMap<PeerId, (u32, Timestamp)>,
+    pub(crate) verifier: Verifier,
+    pub(crate) timeline: Timeline,
+    pub(crate) buffer: Buffer,
+    pub(crate) fetches: Fetches,
+    pub(crate) pace: CdnPace,
+    pub(crate) uploads: Uploads,
+    pub(crate) ledger: Ledger,
+    /// What children subscribed to.
+    pub(crate) children: BTreeMap<(LinkId, ContentId, TrackId), Subscribe>,
+    /// What this peer subscribed to.
+    pub(crate) subscribed: BTreeMap<(LinkId, ContentId, TrackId), SubstreamSet>,
+    /// Waypoints: what the shell was told to poll.
+    pub(crate) demanded: BTreeSet<(ContentId, TrackId)>,
+    /// Children's requests for segments whose entry is not known yet.
+    pub(crate) asking: Vec<Asking>,
+    /// Segments on disk whose entry cannot be checked yet.
+    pub(crate) restored: Vec<(SignedEntry, Vec<u32>)>,
+    pub(crate) loads: BTreeMap<LoadId, (SegmentKey, u32)>,
+    checks: BTreeMap<CheckId, Checking>,
+    signs: BTreeMap<SignId, Signing>,
+    pub(crate) consent: bool,
+    pub(crate) draining: bool,
+    outputs: VecDeque<Output>,
+    named: u64,
+    upkeep: Timestamp,
+}
+
+impl Peer {
+    /// A peer that does nothing until it is given consent. `seed` must be good entropy: nonces
+    /// come from it.
+    pub fn new(config: Config, seed: [u8; 32], now: Timestamp) -> Self {
+        Self {
+            entropy: Entropy::new(seed),
+            session: Session::new(),
+            contents: BTreeMap::new(),
+            links: Links::default(),
+            banned: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            verifier: Verifier::default(),
+            timeline: Timeline::default(),
+            buffer: Buffer::new(config.memory, config.disk),
+            fetches: Fetches::default(),
+            pace: CdnPace::default(),
+            uploads: Uploads::new(config.uplink, now),
+            ledger: Ledger::new(now),
+            children: BTreeMap::new(),
+            subscribed: BTreeMap::new(),
+            demanded: BTreeSet::new(),
+            asking: Vec::new(),
+            restored: Vec::new(),
+            loads: BTreeMap::new(),
+            checks: BTreeMap::new(),
+            signs: BTreeMap::new(),
+            consent: false,
+            draining: false,
+            outputs: VecDeque::new(),
+            named: 0,
+            upkeep: now,
+            config,
+        }
+    }
+
+    /// Takes what happened.
+    pub fn handle_input(&mut self, input: Input, now: Timestamp) {
+        match input {
+            Input::CoordinatorConnected => self.session.on_connected(now),
+            Input::Coordinator(message) => self.on_coordinator(message, now),
+            Input::CoordinatorLost => {
+                self.ledger.stop();
+                self.session.on_lost(&mut self.entropy, now);
+            }
+            Input::Reachable {
+                endpoints,
+                certificates,
+            } => {
+                self.session.set_reachable(endpoints, certificates);
+            }
+            Input::Enrol(enrol) => {
+                let message = self.session.enrol(enrol);
+                self.tell(message);
+            }
+            Input::Open { content, plays } => {
+                let message = self.session.open(content, plays);
+                self.tell(message);
+            }
+            Input::Close(content) => self.on_close(content, now),
+            Input::Consent { peers, uplink } => self.on_consent(peers, uplink, now),
+            Input::Playback {
+                content,
+                buffer,
+                stalls,
+                rate,
+            } => {
+                let playing = self.ledger.playing(content);
+                playing.buffer = Some(buffer);
+                playing.rate = rate;
+                playing.stalled(stalls);
+            }
+            Input::Want(want) => self.on_want(want, now),
+            Input::Abandon(want) => self.on_abandon(want, now),
+            Input::PlayedFromCdn { content, bytes } => {
+                self.ledger
+                    .playing(content)
+                    .count(runnel_protocol::control::Source::Cdn, bytes);
+            }
+            Input::Accepted(link) => self.on_accepted(link, now),
+            Input::Connected(link) => self.on_transport(link),
+            Input::DialFailed(link) => self.on_link_down(link, None, now),
+            Input::Control(link, message) => self.on_control(link, message, now),
+            Input::Malformed(link) => self.strike(link, Offence::Malformed, None, now),
+            Input::Closed(link, reason) => self.on_link_down(link, reason, now),
+            Input::BulkStarted(link, stream, header) => {
+                self.on_stream(link, stream, *header, now);
+            }
+            Input::BulkChunk(link, stream, chunk) => self.on_stream_chunk(link, stream, chunk, now),
+            Input::BulkEnded(link, stream) => self.on_stream_end(link, stream, now),
+            Input::Written(link, bulk) => self.uploads.on_written(link, bulk),
+            Input::Checked(check, valid) => self.on_checked(check, valid, now),
+            Input::Signed(sign, signature) => self.on_signed(sign, signature),
+            Input::Fetched(fetch, bytes) => self.on_fetched(fetch, &bytes),
+            Input::FetchDone(fetch) => self.on_fetch_done(fetch, now),
+            Input::FetchFailed(fetch) => self.on_fetch_failed(fetch, now),
+            Input::Loaded(load, chunk) => self.on_loaded(load, chunk, now),
+            Input::Restored { entry, chunks } => self.on_restored(entry, chunks, now),
+            Input::Attested { entry, chunks } => self.on_attested(entry, chunks, now),
+            Input::Unattainable(segment) => self.on_unattainable(&segment),
+            Input::Drain => self.on_drain(),
+        }
+        self.pump_uploads(now);
+    }
+
+    /// Does what time has made due.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        if self.session.on_timeout(&mut self.entropy, now) {
+            self.output(Output::ConnectCoordinator);
+        }
+        if self.ledger.timeout().is_some_and(|due| due <= now) {
+            self.send_heartbeat(now);
+        }
+        for link in self.links.overdue(now) {
+            self.hang_up(link, CloseReason::Idle, now);
+        }
+        self.advance_all(now);
+        if self.upkeep + UPKEEP <= now {
+            self.upkeep = now;
+            self.keep_up(now);
+        }
+        self.pump_uploads(now);
+    }
+
+    /// The next side effect to carry out; `None` when there is nothing more to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] is to be called, and why.
+    pub fn poll_timeout(&self) -> Option<(Timestamp, TimeoutReason)> {
+        let upkeep = self.consent || !self.fetches.needs.is_empty();
+        [
+            (self.session.timeout(), TimeoutReason::Session),
+            (self.ledger.timeout(), TimeoutReason::Heartbeat),
+            (self.links.next_overdue(), TimeoutReason::Handshake),
+            (self.next_need(), TimeoutReason::Need),
+            (self.uploads.next_timeout(), TimeoutReason::Uplink),
+            (upkeep.then(|| self.upkeep + UPKEEP), TimeoutReason::Upkeep),
+        ]
+        .into_iter()
+        .filter_map(|(at, reason)| at.map(|at| (at, reason)))
+        .min()
+    }
+
+    /// Bytes of media in memory, for the shell's own account.
+    pub fn memory(&self) -> usize {
+        self.buffer.memory()
+    }
+
+    pub(crate) fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    pub(crate) fn send(&mut self, link: LinkId, message: Control) {
+        self.outputs.push_back(Output::Send(link, message));
+    }
+
+    pub(crate) fn tell(&mut self, message: impl IntoIterator<Item = ToCoordinator>) {
+        self.outputs
+            .extend(message.into_iter().map(Output::ToCoordinator));
+    }
+
+    /// The date by which tickets, entries and certificates are judged.
+    pub(crate) fn date(&self, now: Timestamp) -> UnixSeconds {
+        self.session.date(now)
+    }
+
+    /// A number that names something between core and shell, used once.
+    pub(crate) fn name(&mut self) -> u64 {
+        self.named += 1;
+        self.named
+    }
+
+    pub(crate) fn check(
+        &mut self,
+        key: PublicKey,
+        message: Vec<u8>,
+        signature: Signature,
+        purpose: Checking,
+    ) {
+        let check = CheckId(self.name());
+        self.checks.insert(check, purpose);
+        self.output(Output::Check {
+            check,
+            key,
+            message,
+            signature,
+        });
+    }
+
+    pub(crate) fn sign(&mut self, message: Vec<u8>, purpose: Signing) {
+        let sign = SignId(self.name());
+        self.signs.insert(sign, purpose);
+        self.output(Output::Sign(sign, message));
+    }
+
+    fn on_checked(&mut self, check: CheckId, valid: bool, now: Timestamp) {
+        match (self.checks.remove(&check), valid) {
+            (Some(Checking::StreamKey(certificate)), true) => {
+                self.trust_stream_key(certificate, now)
+            }
+            (Some(Checking::Entry(link, entry)), _) => {
+                self.on_entry_checked(link, entry, valid, now)
+            }
+            (Some(Checking::Restored(entry, chunks)), true) => self.trust_restored(entry, &chunks),
+            (Some(Checking::Hello(link, ticket)), _) => {
+                self.on_hello_checked(link, ticket, valid, now);
+            }
+            (Some(Checking::Ticket(link, ticket)), true) => {
+                if let Some(link) = self.links.get_mut(link) {
+                    link.grant(ticket);
+                }
+            }
+            (Some(Checking::Ticket(link, _)), false) => {
+                self.hang_up(link, CloseReason::Unauthorised, now);
+            }
+            (Some(Checking::Grant(grant)), true) => self.output(Output::Attest(grant)),
+            (Some(Checking::StreamKey(_) | Checking::Restored(..) | Checking::Grant(_)), false)
+            | (None, _) => {}
+        }
+    }
+
+    fn on_signed(&mut self, sign: SignId, signature: Signature) {
+        match self.signs.remove(&sign) {
+            Some(Signing::Coordinator) => {
+                let uplink = self.uploads.rate();
+                let hello = self.session.hello(&self.config, uplink, signature);
+                self.tell([hello]);
+            }
+            Some(Signing::Link(link)) => self.say_hello(link, signature),
+            None => {}
+        }
+    }
+
+    fn on_coordinator(&mut self, message: FromCoordinator, now: Timestamp) {
+        match message {
+            FromCoordinator::Challenge(nonce) => {
+                self.sign(Session::possession(nonce), Signing::Coordinator);
+            }
+            FromCoordinator::Welcome(welcome) => self.on_welcome(*welcome, now),
+            FromCoordinator::Opened(opened) => {
+                let content = self.contents.entry(opened.content).or_default();
+                content.stripes = opened.stripes;
+                self.event(Event::Opened(opened.content, opened.name));
+            }
+            FromCoordinator::Refused(refused) => {
+                if refused.content.is_none() {
+                    let pause = refused
+                        .retry_after_ms
+                        .map(u64::from)
+                        .map(Duration::from_millis);
+                    self.session.on_refused(pause, &mut self.entropy, now);
+                }
+                self.event(Event::Refused(refused));
+            }
+            FromCoordinator::Assign(assign) => self.on_assign(*assign, now),
+            FromCoordinator::Revoke(tickets) => self.on_revoke(&tickets, now),
+            FromCoordinator::Attest(grant) => {
+                let keys = self.session.ticket_keys();
+                let key = keys
+                    .iter()
+                    .find(|key| runnel_protocol::ids::KeyId::of(key) == grant.key);
+                if let Some(key) = key.copied() {
+                    let message = runnel_protocol::signature::Statement::message(&grant.body);
+                    self.check(key, message, grant.signature, Checking::Grant(grant.body));
+                }
+            }
+            FromCoordinator::Certificate(certificate) => {
+                self.session.on_certified();
+                self.output(Output::Certified(certificate));
+            }
+            // A newer coordinator may say more than this version understands.
+            _ => {}
+        }
+    }
+
+    fn on_welcome(&mut self, welcome: Welcome, now: Timestamp) {
+        self.event(Event::Joined {
+            peer: welcome.peer,
+            kind: welcome.kind,
+            why: welcome.why.clone(),
+        });
+        let first = self.session.on_welcome(welcome, now);
+        self.tell(first);
+        self.ledger
+            .start(now + self.entropy.jittered(self.session.heartbeat_interval()));
+    }
+
+    fn on_consent(&mut self, peers: bool, uplink: BitsPerSecond, now: Timestamp) {
+        self.uploads.set_rate(uplink, now);
+        if peers && !self.consent {
+            self.consent = true;
+            if self.session.start() {
+                self.output(Output::ConnectCoordinator);
+            }
+        } else if !peers && self.consent {
+            self.consent = false;
+            self.session.stop();
+            self.ledger.stop();
+            self.tell([ToCoordinator::Leave]);
+            self.output(Output::DisconnectCoordinator);
+            self.contents
+                .values_mut()
+                .for_each(|content| content.assign = None);
+            self.hang_up_all(CloseReason::Revoked, now);
+        }
+    }
+
+    fn on_close(&mut self, content: ContentId, now: Timestamp) {
+        let message = self.session.close(content);
+        self.tell(message);
+        self.contents.remove(&content);
+        self.resubscribe(content, now);
+        self.buffer.forget(content);
+        self.timeline.forget(content);
+        self.ledger.forget(content);
+    }
+
+    /// Says goodbye: children look for others while what is under way still goes out.
+    fn on_drain(&mut self) {
+        self.draining = true;
+        self.session.stop();
+        self.ledger.stop();
+        self.tell([ToCoordinator::Leave]);
+        let ready: Vec<_> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.is_ready())
+            .map(|(id, _)| id)
+            .collect();
+        ready
+            .into_iter()
+            .for_each(|link| self.send(link, Control::Drain));
+    }
+
+    fn send_heartbeat(&mut self, now: Timestamp) {
+        let mut interval = self.session.heartbeat_interval();
+        let plays_live = self
+            .contents
+            .values()
+            .flat_map(|content| content.playing.values())
+            .any(|playing| playing.live);
+        if !plays_live && self.children.is_empty() && self.config.origin && !self.config.waypoint {
+            interval *= VOD_FACTOR;
+        }
+        let next = now + self.entropy.jittered(interval);
+        let details = Details {
+            links: &self.links,
+            timeline: &self.timeline,
+        };
+        let uplink = self.uploads.rate();
+        let heartbeat = self.ledger.take(uplink, next, now, &details);
+        self.tell([ToCoordinator::Heartbeat(Box::new(heartbeat))]);
+    }
+
+    /// A peer sent what an honest one cannot send: it is dropped at once and reported.
+    pub(crate) fn strike(
+        &mut self,
+        link: LinkId,
+        offence: Offence,
+        segment: Option<SegmentKey>,
+        now: Timestamp,
+    ) {
+        let Some(peer) = self.links.get(link).map(|link| link.peer) else {
+            return;
+        };
+        let reason = match offence {
+            Offence::Malformed => CloseReason::Malformed,
+            Offence::BadChunk | Offence::BadEntry | Offence::Fork => CloseReason::Polluted,
+        };
+        if let Some(peer) = peer {
+            self.ban(peer, now);
+            let content = segment
+                .map(|segment| segment.content)
+                .or_else(|| self.content_of(peer));
+            if let Some(content) = content {
+                let strike = Strike {
+                    content,
+                    peer,
+                    offence,
+                    segment,
+                };
+                self.tell([ToCoordinator::Strike(strike.clone())]);
+                self.event(Event::Struck(strike));
+            }
+        }
+        self.hang_up(link, reason, now);
+    }
+
+    pub(crate) fn report(&mut self, peer: PeerId, result: LinkResult) {
+        if let Some(content) = self.content_of(peer) {
+            self.tell([ToCoordinator::Outcome(Outcome {
+                content,
+                peer,
+                result,
+            })]);
+        }
+    }
+}
+
+/// The parts that a heartbeat looks up.
+struct Details<'a> {
+    links: &'a Links,
+    timeline: &'a Timeline,
+}
+
+impl crate::heartbeat::Details for Details<'_> {
+    fn numbers(
+        &self,
+        peer: PeerId,
+        content: ContentId,
+    ) -> (crate::heartbeat::Numbers, crate::heartbeat::Numbers) {
+        let link = self
+            .links
+            .ready_to(peer)
+            .and_then(|link| self.links.get(link));
+        let of = |counts: &BTreeMap<(ContentId, runnel_protocol::segment::Substream), u64>| {
+            let those = counts
+                .iter()
+                .filter(|((in_content, _), _)| *in_content == content);
+            those
+                .map(|((_, stripe), count)| (*stripe, *count))
+                .collect()
+        };
+        link.map_or_else(Default::default, |link| {
+            (of(&link.received), of(&link.sent))
+        })
+    }
+
+    fn tracks(&self, content: ContentId) -> Vec<(TrackId, u64)> {
+        self.timeline.tracks(content).take(64).collect()
+    }
+}

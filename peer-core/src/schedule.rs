@@ -1,0 +1,165 @@
+//! Which chunks from whom: pure functions of who is there.
+
+use std::collections::BTreeMap;
+
+use runnel_protocol::segment::{Substream, SubstreamSet};
+
+use crate::input::LinkId;
+use crate::source::Candidate;
+
+/// Chunks asked for in one request: first and count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) link: LinkId,
+    pub(crate) first: u32,
+    pub(crate) count: u32,
+}
+
+/// Who pushes which of a track's stripes: whom the coordinator meant, else the best of the others,
+/// so that a parent's loss is made good without asking.
+pub(crate) fn cover(stripes: u8, candidates: &[Candidate]) -> BTreeMap<LinkId, SubstreamSet> {
+    let mut plan: BTreeMap<LinkId, SubstreamSet> = BTreeMap::new();
+    for stripe in SubstreamSet::all(stripes).iter() {
+        if let Some(best) = best_for(stripe, candidates) {
+            let set = plan.entry(best.link()).or_default();
+            *set = set.with(stripe);
+        }
+    }
+    plan
+}
+
+fn best_for(stripe: Substream, candidates: &[Candidate]) -> Option<&Candidate> {
+    let meant = candidates
+        .iter()
+        .filter(|candidate| candidate.substreams.contains(stripe));
+    meant
+        .min_by_key(|candidate| candidate.rank)
+        .or_else(|| best(candidates))
+}
+
+fn best(candidates: &[Candidate]) -> Option<&Candidate> {
+    candidates.iter().min_by_key(|candidate| candidate.rank)
+}
+
+/// Spreads the missing chunks of a segment over parents as [`cover`] spreads stripes; neighbours
+/// from the same parent become one run.
+pub(crate) fn pull(
+    missing: &[u32],
+    sequence: u64,
+    stripes: u8,
+    candidates: &[Candidate],
+) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut indices = missing.to_vec();
+    let owner = |index: u32| {
+        best_for(Substream::of(sequence, index, stripes), candidates).map(Candidate::link)
+    };
+    indices.sort_by_key(|index| (owner(*index), *index));
+    for index in indices {
+        let Some(link) = owner(index) else { continue };
+        match runs.last_mut() {
+            Some(run) if run.link == link && run.first + run.count == index => run.count += 1,
+            Some(_) | None => runs.push(Run {
+                link,
+                first: index,
+                count: 1,
+            }),
+        }
+    }
+    runs
+}
+
+/// Whom to ask for a segment of which nothing is known: the parents of the cheapest kind in turn,
+/// so that all of them are used.
+pub(crate) fn pull_unknown(sequence: u64, candidates: &[Candidate]) -> Option<LinkId> {
+    let cheapest = best(candidates)?.rank;
+    let mut equals: Vec<_> = candidates
+        .iter()
+        .filter(|candidate| {
+            candidate.rank.cost == cheapest.cost && candidate.rank.misses <= cheapest.misses
+        })
+        .collect();
+    equals.sort_by_key(|candidate| candidate.link());
+    let turn = usize::try_from(sequence % equals.len().max(1) as u64).unwrap_or_default();
+    equals.get(turn).map(|candidate| candidate.link())
+}
+
+#[cfg(test)]
+mod tests {
+    use core::cmp::Reverse;
+
+    use runnel_protocol::control::Source;
+
+    use super::*;
+    use crate::source::Rank;
+
+    fn parent(link: u64, cost: Source, substreams: u16) -> Candidate {
+        let substreams = SubstreamSet(substreams);
+        let assigned = Reverse(!substreams.is_empty());
+        let rank = Rank {
+            cost,
+            misses: 0,
+            assigned,
+            outstanding: 0,
+            link: LinkId::dialled(link),
+        };
+        Candidate { rank, substreams }
+    }
+
+    #[test]
+    fn every_stripe_has_exactly_one_pusher() {
+        let two = [
+            parent(1, Source::Peer, 0b0101),
+            parent(2, Source::Peer, 0b1010),
+        ];
+        let plan = cover(4, &two);
+        assert_eq!(plan[&LinkId::dialled(1)], SubstreamSet(0b0101));
+        assert_eq!(plan[&LinkId::dialled(2)], SubstreamSet(0b1010));
+        assert!(cover(4, &[]).is_empty());
+    }
+
+    #[test]
+    fn a_lost_parents_stripes_go_to_the_cheapest_that_is_left() {
+        let left = [
+            parent(2, Source::Peer, 0b1010),
+            parent(3, Source::Waypoint, 0),
+        ];
+        assert_eq!(
+            cover(4, &left),
+            [(LinkId::dialled(2), SubstreamSet(0b1111))].into()
+        );
+    }
+
+    #[test]
+    fn missing_chunks_are_asked_in_runs_and_each_once() {
+        let two = [
+            parent(1, Source::Peer, 0b0011),
+            parent(2, Source::Peer, 0b1100),
+        ];
+        let runs = pull(&[0, 1, 2, 3, 5], 0, 4, &two);
+        let asked: u32 = runs.iter().map(|run| run.count).sum();
+        assert_eq!(asked, 5);
+        assert_eq!(
+            runs[0],
+            Run {
+                link: LinkId::dialled(1),
+                first: 0,
+                count: 2
+            }
+        );
+    }
+
+    #[test]
+    fn unknown_segments_go_round_the_peers_and_spare_the_waypoint() {
+        let three = [
+            parent(1, Source::Peer, 0),
+            parent(2, Source::Peer, 0),
+            parent(3, Source::Waypoint, 0b1111),
+        ];
+        let asked: Vec<_> = (0..4)
+            .filter_map(|sequence| pull_unknown(sequence, &three))
+            .collect();
+        let [one, two] = [LinkId::dialled(1), LinkId::dialled(2)];
+        assert_eq!(asked, [one, two, one, two]);
+    }
+}

@@ -1,0 +1,259 @@
+//! The conversation with the coordinator: reaching it, proving the key, opening contents, coming
+//! back after it was away without a stampede.
+
+use core::time::Duration;
+
+use runnel_protocol::control::{
+    ClientHello, ContentLocator, CoordinatorPossession, Enrol, Open, ToCoordinator, Welcome,
+};
+use runnel_protocol::ids::{CertificateHash, ContentId, Nonce, PublicKey};
+use runnel_protocol::signature::{Signature, Statement};
+use runnel_protocol::time::Timestamp;
+use runnel_protocol::units::{BitsPerSecond, UnixSeconds};
+
+use crate::config::Config;
+use crate::entropy::Entropy;
+
+/// First pause before the coordinator is tried again; doubles up to [`LONGEST_PAUSE`], jittered.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+/// How long the coordinator may take from the connection to the welcome.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Most contents that one client takes part in.
+const MAX_OPEN: usize = 64;
+
+#[derive(Debug)]
+enum State {
+    /// Not wanted: no consent yet, or leaving.
+    Off,
+    Connecting,
+    /// Connected; waits for challenge, signature and welcome until then.
+    Proving(Timestamp),
+    Standing,
+    /// Tries again then.
+    Pausing(Timestamp),
+}
+
+/// A content that somebody asked for.
+#[derive(Debug)]
+struct Opening {
+    locator: ContentLocator,
+    plays: bool,
+}
+
+/// The session and what outlives it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    state: State,
+    pause: Duration,
+    openings: Vec<Opening>,
+    enrol: Option<Enrol>,
+    endpoints: Vec<core::net::SocketAddr>,
+    certificates: Vec<CertificateHash>,
+    welcome: Option<Welcome>,
+    /// The coordinator's clock minus ours, in seconds.
+    skew: i64,
+}
+
+impl Session {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: State::Off,
+            pause: FIRST_PAUSE,
+            openings: Vec::new(),
+            enrol: None,
+            endpoints: Vec::new(),
+            certificates: Vec::new(),
+            welcome: None,
+            skew: 0,
+        }
+    }
+
+    pub(crate) fn root_key(&self) -> Option<PublicKey> {
+        self.welcome.as_ref().map(|welcome| welcome.root_key)
+    }
+
+    pub(crate) fn ticket_keys(&self) -> &[PublicKey] {
+        self.welcome
+            .as_ref()
+            .map_or(&[], |welcome| &welcome.ticket_keys)
+    }
+
+    pub(crate) fn heartbeat_interval(&self) -> Duration {
+        let asked = self
+            .welcome
+            .as_ref()
+            .map_or(1000, |welcome| welcome.heartbeat_ms);
+        Duration::from_millis(u64::from(asked.clamp(200, 60_000)))
+    }
+
+    /// The date as the coordinator sees it.
+    pub(crate) fn date(&self, now: Timestamp) -> UnixSeconds {
+        UnixSeconds(now.unix_seconds().0.saturating_add_signed(self.skew))
+    }
+
+    pub(crate) fn is_standing(&self) -> bool {
+        matches!(self.state, State::Standing)
+    }
+
+    /// Wants a session; `true` if a connection is to be made.
+    pub(crate) fn start(&mut self) -> bool {
+        let off = matches!(self.state, State::Off);
+        if off {
+            self.state = State::Connecting;
+        }
+        off
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.state = State::Off;
+    }
+
+    pub(crate) fn set_reachable(
+        &mut self,
+        endpoints: Vec<core::net::SocketAddr>,
+        certificates: Vec<CertificateHash>,
+    ) {
+        self.endpoints = endpoints;
+        self.certificates = certificates;
+    }
+
+    pub(crate) fn on_connected(&mut self, now: Timestamp) {
+        if !matches!(self.state, State::Off) {
+            self.state = State::Proving(now + PATIENCE);
+        }
+    }
+
+    /// The connection is gone: pause, longer each time, never all peers at once.
+    pub(crate) fn on_lost(&mut self, entropy: &mut Entropy, now: Timestamp) {
+        if matches!(self.state, State::Off | State::Pausing(_)) {
+            return;
+        }
+        self.state = State::Pausing(now + entropy.jittered(self.pause));
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    }
+
+    /// The coordinator named the pause itself.
+    pub(crate) fn on_refused(
+        &mut self,
+        retry_after: Option<Duration>,
+        entropy: &mut Entropy,
+        now: Timestamp,
+    ) {
+        self.state = retry_after.map_or(State::Off, |pause| {
+            State::Pausing(now + entropy.jittered(pause))
+        });
+    }
+
+    /// What to sign for this challenge.
+    pub(crate) fn possession(nonce: Nonce) -> Vec<u8> {
+        CoordinatorPossession { nonce }.message()
+    }
+
+    pub(crate) fn hello(
+        &self,
+        config: &Config,
+        uplink: BitsPerSecond,
+        signature: Signature,
+    ) -> ToCoordinator {
+        ToCoordinator::Hello(Box::new(ClientHello {
+            key: config.key,
+            signature,
+            implementation: config.implementation.clone(),
+            endpoints: self.endpoints.clone(),
+            certificates: self.certificates.clone(),
+            uplink,
+            join_token: config.join_token.clone(),
+        }))
+    }
+
+    /// The session stands: what has to be said first.
+    pub(crate) fn on_welcome(&mut self, welcome: Welcome, now: Timestamp) -> Vec<ToCoordinator> {
+        let ours = now.unix_seconds().0;
+        self.skew = i64::try_from(welcome.now.0).unwrap_or(0) - i64::try_from(ours).unwrap_or(0);
+        self.welcome = Some(welcome);
+        self.state = State::Standing;
+        self.pause = FIRST_PAUSE;
+        let enrol = self.enrol.clone().map(ToCoordinator::Enrol);
+        enrol
+            .into_iter()
+            .chain(self.openings.iter().map(Opening::message))
+            .collect()
+    }
+
+    /// Enrols now if the session stands, and again whenever it comes to stand.
+    pub(crate) fn enrol(&mut self, enrol: Enrol) -> Option<ToCoordinator> {
+        // A code works once: later sessions renew.
+        self.enrol = Some(Enrol {
+            code: enrol.code.clone(),
+            stream_key: enrol.stream_key,
+        });
+        self.is_standing().then_some(ToCoordinator::Enrol(enrol))
+    }
+
+    /// The code has served.
+    pub(crate) fn on_certified(&mut self) {
+        if let Some(enrol) = &mut self.enrol {
+            enrol.code = None;
+        }
+    }
+
+    pub(crate) fn open(&mut self, locator: ContentLocator, plays: bool) -> Option<ToCoordinator> {
+        let known = self
+            .openings
+            .iter()
+            .any(|opening| opening.locator == locator);
+        if known || self.openings.len() >= MAX_OPEN {
+            return None;
+        }
+        let opening = Opening { locator, plays };
+        let message = opening.message();
+        self.openings.push(opening);
+        self.is_standing().then_some(message)
+    }
+
+    /// No longer opens what was opened as `name` or by id.
+    pub(crate) fn close(&mut self, content: ContentId) -> Option<ToCoordinator> {
+        self.openings.retain(|opening| match &opening.locator {
+            ContentLocator::Id(id) => *id != content,
+            ContentLocator::Name(name) => ContentId::of(name) != content,
+            ContentLocator::MasterUrl(_) => true,
+        });
+        self.is_standing().then_some(ToCoordinator::Close(content))
+    }
+
+    pub(crate) fn timeout(&self) -> Option<Timestamp> {
+        match self.state {
+            State::Pausing(at) | State::Proving(at) => Some(at),
+            State::Off | State::Connecting | State::Standing => None,
+        }
+    }
+
+    /// `true` if a connection is to be made.
+    pub(crate) fn on_timeout(&mut self, entropy: &mut Entropy, now: Timestamp) -> bool {
+        match self.state {
+            State::Pausing(at) if at <= now => {
+                self.state = State::Connecting;
+                true
+            }
+            State::Proving(at) if at <= now => {
+                self.on_lost(entropy, now);
+                false
+            }
+            State::Pausing(_)
+            | State::Proving(_)
+            | State::Off
+            | State::Connecting
+            | State::Standing => false,
+        }
+    }
+}
+
+impl Opening {
+    fn message(&self) -> ToCoordinator {
+        ToCoordinator::Open(Open {
+            content: self.locator.clone(),
+            plays: self.plays,
+        })
+    }
+}

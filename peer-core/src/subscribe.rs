@@ -1,0 +1,202 @@
+//! Standing wishes: what this peer has pushed to it follows what its player and its children use.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use runnel_protocol::ids::{ContentId, TrackId};
+use runnel_protocol::peer::{Control, Subscribe};
+use runnel_protocol::segment::SegmentKey;
+use runnel_protocol::time::Timestamp;
+
+use crate::input::LinkId;
+use crate::output::Output;
+use crate::peer::Peer;
+use crate::schedule;
+use crate::source::{Candidate, Rank};
+
+impl Peer {
+    /// Parents for a content whose links stand. Those that stalled count only where nobody else
+    /// is left and there is no CDN to turn to.
+    pub(crate) fn candidates(&self, content: ContentId, now: Timestamp) -> Vec<Candidate> {
+        let all = self.standing(content);
+        let fit: Vec<_> = all
+            .iter()
+            .filter(|candidate| {
+                self.links
+                    .get(candidate.link())
+                    .is_some_and(|link| !link.is_stalled(now))
+            })
+            .copied()
+            .collect();
+        if fit.is_empty() && !self.config.origin {
+            all
+        } else {
+            fit
+        }
+    }
+
+    /// Parents for a content whose links stand, stalled or not.
+    fn standing(&self, content: ContentId) -> Vec<Candidate> {
+        let assign = self
+            .contents
+            .get(&content)
+            .and_then(|content| content.assign.as_ref());
+        let parents = assign.into_iter().flat_map(|assign| &assign.parents);
+        parents
+            .filter_map(|parent| {
+                let id = self.links.ready_to(parent.contact.peer)?;
+                let link = self.links.get(id)?;
+                let rank = Rank {
+                    cost: parent.source,
+                    misses: link.misses,
+                    assigned: core::cmp::Reverse(!parent.substreams.is_empty()),
+                    outstanding: self.fetches.outstanding(id),
+                    link: id,
+                };
+                Some(Candidate {
+                    rank,
+                    substreams: parent.substreams,
+                })
+            })
+            .collect()
+    }
+
+    /// Brings the subscriptions for a content in line with who uses what and who is there.
+    pub(crate) fn resubscribe(&mut self, content: ContentId, now: Timestamp) {
+        let tracks = self.tracks_in_use(content);
+        if self.config.waypoint {
+            return self.demand(content, &tracks);
+        }
+        let mut plan = BTreeMap::new();
+        let mut candidates = self.candidates(content, now);
+        if candidates.is_empty() {
+            // A stalled parent may wake up: better a subscription to it than none.
+            candidates = self.standing(content);
+        }
+        let stripes = self
+            .contents
+            .get(&content)
+            .map_or(1, |content| content.stripes);
+        for (track, from) in &tracks {
+            // Ranks change with every chunk; who was meant to push does not, so that neither do
+            // subscriptions.
+            let steady: Vec<_> = candidates.iter().map(|one| steadied(*one)).collect();
+            for (link, substreams) in schedule::cover(stripes, &steady) {
+                plan.insert((link, content, *track), (substreams, *from));
+            }
+        }
+        let over: Vec<_> = self
+            .subscribed
+            .keys()
+            .filter(|key| key.1 == content && !plan.contains_key(key))
+            .copied()
+            .collect();
+        for key @ (link, content, track) in over {
+            self.subscribed.remove(&key);
+            self.send(link, Control::Unsubscribe { content, track });
+        }
+        for (key @ (link, content, track), (substreams, from)) in plan {
+            if self.subscribed.get(&key) == Some(&substreams) {
+                continue;
+            }
+            self.subscribed.insert(key, substreams);
+            let from = self.resume_from(content, track, from);
+            let subscribe = Subscribe {
+                content,
+                track,
+                stripes,
+                substreams,
+                from,
+            };
+            self.send(link, Control::Subscribe(subscribe));
+        }
+    }
+
+    /// Whether a segment will be pushed without asking.
+    pub(crate) fn is_subscribed(&self, segment: &SegmentKey) -> bool {
+        self.pushers(segment).next().is_some()
+    }
+
+    /// Links that push a segment's track.
+    pub(crate) fn pushers(&self, segment: &SegmentKey) -> impl Iterator<Item = LinkId> {
+        let of = (segment.content, segment.track);
+        self.subscribed
+            .keys()
+            .filter(move |key| (key.1, key.2) == of)
+            .map(|key| key.0)
+    }
+
+    /// Tracks that the player plays live or that children subscribed to, and from where on.
+    fn tracks_in_use(&self, content: ContentId) -> BTreeMap<TrackId, u64> {
+        let own = self
+            .contents
+            .get(&content)
+            .into_iter()
+            .flat_map(|known| known.playing.values());
+        let own = own
+            .filter(|playing| playing.live)
+            .map(|playing| (playing.track, playing.from));
+        let children = self.children.iter().filter(|(key, _)| key.1 == content);
+        let children = children.map(|(key, subscribe)| (key.2, subscribe.from));
+        let mut tracks = BTreeMap::new();
+        for (track, from) in own.chain(children) {
+            let first = tracks.entry(track).or_insert(from);
+            *first = from.min(*first);
+        }
+        tracks
+    }
+
+    /// The first segment, from `from` on, that is not whole here: a new pusher need not send again
+    /// what the last one did.
+    fn resume_from(&self, content: ContentId, track: TrackId, from: u64) -> u64 {
+        let generation = self.timeline.generation(content, track);
+        let first = SegmentKey {
+            content,
+            track,
+            generation,
+            sequence: from,
+            range: None,
+        };
+        let mut next = from;
+        for segment in self.buffer.onward(first) {
+            if segment.sequence > next || !self.is_whole(segment) {
+                return next.max(from);
+            }
+            next = segment.sequence + 1;
+        }
+        next
+    }
+
+    pub(crate) fn is_whole(&self, segment: &SegmentKey) -> bool {
+        let entry = self.verifier.entry(segment);
+        entry.is_some_and(|entry| self.buffer.missing(segment, entry.body.length).is_empty())
+    }
+
+    /// A waypoint polls what somebody below it uses, and nothing else.
+    fn demand(&mut self, content: ContentId, tracks: &BTreeMap<TrackId, u64>) {
+        let wanted: BTreeSet<_> = tracks.keys().map(|track| (content, *track)).collect();
+        let known: BTreeSet<_> = self
+            .demanded
+            .iter()
+            .filter(|(of, _)| *of == content)
+            .copied()
+            .collect();
+        for (content, track) in wanted.difference(&known) {
+            self.output(Output::Demand(*content, *track, true));
+        }
+        for (content, track) in known.difference(&wanted) {
+            self.output(Output::Demand(*content, *track, false));
+        }
+        self.demanded.retain(|(of, _)| *of != content);
+        self.demanded.extend(wanted);
+    }
+}
+
+/// A candidate by what the coordinator meant alone.
+fn steadied(candidate: Candidate) -> Candidate {
+    let rank = Rank {
+        misses: 0,
+        outstanding: 0,
+        ..candidate.rank
+    };
+    Candidate { rank, ..candidate }
+}
