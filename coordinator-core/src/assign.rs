@@ -1,0 +1,333 @@
+//! Who feeds a child, from those who can: a pure function (A3, A4, R9).
+//!
+//! Whose bytes cost the operator least comes first, then what already works, then the nearest,
+//! then the best history. Two parents share the stripes in proportion to their spare uplink, so
+//! that losing one loses half; more join only while stripes are left.
+
+use core::cmp::Reverse;
+use core::fmt;
+
+use runnel_protocol::control::Source;
+use runnel_protocol::ids::PeerId;
+use runnel_protocol::segment::SubstreamSet;
+
+use crate::reach::Nearness;
+
+/// Parents that push, where that many are possible.
+const PARENTS: usize = 2;
+/// Most parents that push: each one is a connection at both ends.
+const MAX_PARENTS: usize = 4;
+
+/// How welcome a candidate is; less is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Class {
+    /// Costs the operator nothing, or is meant for this child.
+    Preferred,
+    /// Only for stripes that the preferred have no room for.
+    IfNeeded,
+    /// Only where nobody else is left.
+    LastResort,
+}
+
+/// Somebody who can feed the child: no rule objects.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate {
+    pub(crate) peer: PeerId,
+    pub(crate) source: Source,
+    pub(crate) class: Class,
+    pub(crate) near: Nearness,
+    /// See [`crate::view::History::trouble`].
+    pub(crate) trouble: u8,
+    /// Stripes it has room for; zero for one that can only stand by.
+    pub(crate) room: u8,
+    /// Its spare uplink in bit/s.
+    pub(crate) spare: u64,
+    /// What it pushes to the child already; `None` if it is not a parent.
+    pub(crate) pushes: Option<SubstreamSet>,
+}
+
+/// A parent of the new assignment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Choice {
+    pub(crate) parent: PeerId,
+    pub(crate) source: Source,
+    pub(crate) substreams: SubstreamSet,
+    pub(crate) class: Class,
+    pub(crate) why: Chosen,
+}
+
+/// Why a parent was chosen, in words once displayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Chosen {
+    source: Source,
+    near: Nearness,
+    spare: u64,
+    role: Role,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Main,
+    Filler,
+    Standby,
+}
+
+impl fmt::Display for Chosen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kilobits = self.spare / 1000;
+        let place = self.near.words();
+        match (self.role, self.source) {
+            (Role::Main, Source::Peer) => {
+                write!(
+                    f,
+                    "an agent {place} with {kilobits} kbit/s of uplink to spare"
+                )
+            }
+            (Role::Main, Source::Waypoint | Source::Cdn) => {
+                write!(
+                    f,
+                    "the operator's waypoint, which hands the content out first"
+                )
+            }
+            (Role::Filler, Source::Peer) => {
+                write!(f, "a peer {place}, for what no better one has room for")
+            }
+            (Role::Filler, Source::Waypoint | Source::Cdn) => {
+                write!(f, "the operator's waypoint, for what no agent has room for")
+            }
+            (Role::Standby, _) => write!(f, "stands by, {place}, in case a parent fails"),
+        }
+    }
+}
+
+/// Derived order is the rule: see the module.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    class: Class,
+    stands_by_only: bool,
+    is_new: bool,
+    near: Nearness,
+    trouble: u8,
+    spare: Reverse<u64>,
+    peer: PeerId,
+}
+
+impl Candidate {
+    fn rank(&self) -> Rank {
+        Rank {
+            class: self.class,
+            stands_by_only: self.room == 0,
+            is_new: self.pushes.is_none_or(SubstreamSet::is_empty),
+            near: self.near,
+            trouble: self.trouble,
+            spare: Reverse(self.spare),
+            peer: self.peer,
+        }
+    }
+
+    fn choice(&self, substreams: SubstreamSet, role: Role) -> Choice {
+        Choice {
+            parent: self.peer,
+            source: self.source,
+            substreams,
+            class: self.class,
+            why: Chosen {
+                source: self.source,
+                near: self.near,
+                spare: self.spare,
+                role,
+            },
+        }
+    }
+}
+
+/// The parents that push, then the standby.
+pub(crate) fn choose(stripes: u8, mut candidates: Vec<Candidate>) -> Vec<Choice> {
+    candidates.sort_by_cached_key(Candidate::rank);
+    let pushing = how_many_push(stripes, &candidates);
+    let (parents, rest) = candidates.split_at(pushing);
+    let shares = spread(stripes, parents);
+    let mut choices: Vec<Choice> = parents
+        .iter()
+        .zip(shares)
+        .map(|(parent, share)| {
+            let role = match parent.class {
+                Class::Preferred => Role::Main,
+                Class::IfNeeded | Class::LastResort => Role::Filler,
+            };
+            parent.choice(share, role)
+        })
+        .filter(|choice| !choice.substreams.is_empty())
+        .collect();
+    let standby = rest.iter().find(|one| one.class != Class::LastResort);
+    choices.extend(standby.map(|one| one.choice(SubstreamSet::EMPTY, Role::Standby)));
+    choices
+}
+
+/// How many of the best candidates are needed: two preferred ones, then as many as it takes.
+fn how_many_push(stripes: u8, ranked: &[Candidate]) -> usize {
+    let mut covered = 0u8;
+    let mut count = 0;
+    for candidate in ranked.iter().take(MAX_PARENTS) {
+        let welcome = candidate.class == Class::Preferred && count < PARENTS;
+        if candidate.room == 0 || (covered >= stripes && !welcome) {
+            break;
+        }
+        covered = covered.saturating_add(candidate.room);
+        count += 1;
+    }
+    count
+}
+
+/// Which stripes each parent pushes. What works is kept as it is.
+fn spread(stripes: u8, parents: &[Candidate]) -> Vec<SubstreamSet> {
+    let all = SubstreamSet::all(stripes);
+    let held = |parent: &Candidate| parent.pushes.unwrap_or_default();
+    let works = parents.iter().all(|parent| {
+        let count = held(parent).count();
+        count > 0 && count <= u32::from(parent.room)
+    });
+    let covered = parents
+        .iter()
+        .map(held)
+        .fold(SubstreamSet::EMPTY, SubstreamSet::union);
+    if works && covered == all {
+        return parents.iter().map(held).collect();
+    }
+    let mut free = all;
+    let mut sets = Vec::with_capacity(parents.len());
+    for (parent, count) in parents.iter().zip(shares(stripes, parents)) {
+        let kept = take(held(parent), free, count);
+        free = free.without(kept);
+        sets.push((kept, count));
+    }
+    let fill = |(kept, count): (SubstreamSet, u8)| {
+        let missing = count.saturating_sub(u8::try_from(kept.count()).unwrap_or(u8::MAX));
+        let more = take(free, free, missing);
+        free = free.without(more);
+        kept.union(more)
+    };
+    sets.into_iter().map(fill).collect()
+}
+
+/// The lowest `count` substreams of `from` that are in `free`.
+fn take(from: SubstreamSet, free: SubstreamSet, count: u8) -> SubstreamSet {
+    from.iter()
+        .filter(|substream| free.contains(*substream))
+        .take(usize::from(count))
+        .fold(SubstreamSet::EMPTY, SubstreamSet::with)
+}
+
+/// Number of stripes for each parent: one after another to whoever has most uplink per stripe
+/// it already has (d'Hondt), within everybody's room.
+fn shares(stripes: u8, parents: &[Candidate]) -> Vec<u8> {
+    let mut shares = vec![0u8; parents.len()];
+    for _ in 0..stripes {
+        let next = parents
+            .iter()
+            .zip(&shares)
+            .enumerate()
+            .filter(|(_, (parent, share))| **share < parent.room)
+            .max_by_key(|(place, (parent, share))| {
+                let quotient = parent.spare / (u64::from(**share) + 1);
+                (**share == 0, quotient, Reverse(*place))
+            });
+        let Some((place, _)) = next else { break };
+        shares[place] += 1;
+    }
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agent(name: u8, room: u8) -> Candidate {
+        Candidate {
+            peer: PeerId([name; 16]),
+            source: Source::Peer,
+            class: Class::Preferred,
+            near: Nearness::Far,
+            trouble: 0,
+            room,
+            spare: u64::from(room) * 500_000,
+            pushes: None,
+        }
+    }
+
+    fn waypoint(room: u8) -> Candidate {
+        Candidate {
+            source: Source::Waypoint,
+            class: Class::IfNeeded,
+            ..agent(200, room)
+        }
+    }
+
+    fn counts(choices: &[Choice]) -> Vec<(u8, u32)> {
+        choices
+            .iter()
+            .map(|choice| (choice.parent.0[0], choice.substreams.count()))
+            .collect()
+    }
+
+    #[test]
+    fn two_agents_share_in_proportion_and_the_waypoint_stands_by() {
+        let choices = choose(4, vec![waypoint(8), agent(1, 30), agent(2, 10)]);
+        assert_eq!(counts(&choices), [(1, 3), (2, 1), (200, 0)]);
+        let even = choose(4, vec![agent(1, 20), agent(2, 20)]);
+        assert_eq!(counts(&even), [(1, 2), (2, 2)]);
+    }
+
+    #[test]
+    fn one_agent_gives_everything_and_the_waypoint_stands_by_even_when_full() {
+        let choices = choose(4, vec![waypoint(0), agent(1, 10)]);
+        assert_eq!(counts(&choices), [(1, 4), (200, 0)]);
+    }
+
+    #[test]
+    fn the_waypoint_fills_only_what_agents_have_no_room_for() {
+        let choices = choose(4, vec![waypoint(8), agent(1, 1), agent(2, 1)]);
+        assert_eq!(counts(&choices), [(1, 1), (2, 1), (200, 2)]);
+        let alone = choose(4, vec![waypoint(2)]);
+        assert_eq!(counts(&alone), [(200, 2)]);
+    }
+
+    #[test]
+    fn what_works_is_not_changed_although_another_is_wider() {
+        let first = choose(4, vec![agent(1, 8), agent(2, 8)]);
+        let again = [agent(1, 4), agent(2, 4), agent(3, 90)].map(|mut one| {
+            let feed = first.iter().find(|choice| choice.parent == one.peer);
+            one.pushes = feed.map(|choice| choice.substreams);
+            one
+        });
+        let second = choose(4, again.to_vec());
+        assert_eq!(
+            second[..2],
+            first[..2]
+                .iter()
+                .cloned()
+                .map(|mut choice| {
+                    let same = second.iter().find(|other| other.parent == choice.parent);
+                    choice.why = same.unwrap().why;
+                    choice
+                })
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(counts(&second)[2], (3, 0));
+    }
+
+    #[test]
+    fn the_nearest_of_equals_comes_first_then_the_better_history() {
+        let near = Candidate {
+            near: Nearness::SameSite,
+            ..agent(3, 8)
+        };
+        let reliable = agent(2, 8);
+        let shaky = Candidate {
+            trouble: 2,
+            ..agent(1, 8)
+        };
+        let choices = choose(4, vec![shaky, reliable, near]);
+        assert_eq!(counts(&choices), [(3, 2), (2, 2), (1, 0)]);
+    }
+}

@@ -1,0 +1,140 @@
+//! Pairs that are kept apart for a while (P8): longer with each failure, forgotten in time.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use runnel_protocol::ids::PeerId;
+use runnel_protocol::time::Timestamp;
+
+/// The first ban; it doubles with each further failure.
+const FIRST: Duration = Duration::from_secs(10);
+/// The longest ban that failures lead to.
+const LONGEST: Duration = Duration::from_secs(600);
+/// After a ban has ended, its failures are remembered for this long.
+const MEMORY: Duration = Duration::from_secs(600);
+/// Most pairs remembered; the one that is forgotten soonest makes room.
+const MAX_PAIRS: usize = 65_536;
+
+/// Why two peers are kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Cause {
+    /// They could not connect.
+    Unreachable,
+    /// Their link was lost.
+    Lost,
+    /// Their link stood and nothing came.
+    Stalled,
+    /// One says that the other sent what an honest peer cannot send.
+    Misbehaved,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ban {
+    pub(crate) until: Timestamp,
+    pub(crate) cause: Cause,
+    failures: u32,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Blacklist {
+    pairs: BTreeMap<(PeerId, PeerId), Ban>,
+}
+
+fn key(one: PeerId, other: PeerId) -> (PeerId, PeerId) {
+    (one.min(other), one.max(other))
+}
+
+impl Blacklist {
+    /// The ban in force, if any.
+    pub(crate) fn ban(&self, one: PeerId, other: PeerId, now: Timestamp) -> Option<Ban> {
+        let ban = self.pairs.get(&key(one, other))?;
+        (now < ban.until).then_some(*ban)
+    }
+
+    /// Keeps a pair apart and says until when.
+    pub(crate) fn add(
+        &mut self,
+        one: PeerId,
+        other: PeerId,
+        cause: Cause,
+        now: Timestamp,
+    ) -> Timestamp {
+        let pair = key(one, other);
+        let failures = self.pairs.get(&pair).map_or(0, |ban| ban.failures) + 1;
+        let time = match cause {
+            Cause::Misbehaved => LONGEST,
+            Cause::Unreachable | Cause::Lost | Cause::Stalled => {
+                (FIRST * 2u32.saturating_pow((failures - 1).min(8))).min(LONGEST)
+            }
+        };
+        let until = now + time;
+        self.pairs.insert(
+            pair,
+            Ban {
+                until,
+                cause,
+                failures,
+            },
+        );
+        self.make_room();
+        until
+    }
+
+    /// The two have connected after all; misbehaviour is not forgiven by that.
+    pub(crate) fn forgive(&mut self, one: PeerId, other: PeerId) {
+        let pair = key(one, other);
+        if self
+            .pairs
+            .get(&pair)
+            .is_some_and(|ban| ban.cause == Cause::Unreachable)
+        {
+            self.pairs.remove(&pair);
+        }
+    }
+
+    /// Forgets what is old enough.
+    pub(crate) fn decay(&mut self, now: Timestamp) {
+        self.pairs.retain(|_, ban| now < ban.until + MEMORY);
+    }
+
+    fn make_room(&mut self) {
+        if self.pairs.len() <= MAX_PAIRS {
+            return;
+        }
+        let soonest = self.pairs.iter().min_by_key(|(_, ban)| ban.until);
+        if let Some(pair) = soonest.map(|(pair, _)| *pair) {
+            self.pairs.remove(&pair);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bans_grow_with_each_failure_and_are_forgotten_in_time() {
+        let (a, b) = (PeerId([1; 16]), PeerId([2; 16]));
+        let start = Timestamp::from_micros(0);
+        let mut list = Blacklist::default();
+        assert_eq!(list.add(a, b, Cause::Unreachable, start), start + FIRST);
+        assert_eq!(list.add(b, a, Cause::Lost, start), start + FIRST * 2);
+        assert!(list.ban(b, a, start + FIRST).is_some());
+        assert!(list.ban(a, b, start + FIRST * 2).is_none());
+        list.decay(start + FIRST * 2 + MEMORY);
+        assert_eq!(list.add(a, b, Cause::Stalled, start), start + FIRST);
+    }
+
+    #[test]
+    fn connecting_forgives_a_failed_attempt_but_not_a_lie() {
+        let (a, b) = (PeerId([1; 16]), PeerId([2; 16]));
+        let start = Timestamp::from_micros(0);
+        let mut list = Blacklist::default();
+        list.add(a, b, Cause::Unreachable, start);
+        list.forgive(a, b);
+        assert!(list.ban(a, b, start).is_none());
+        list.add(a, b, Cause::Misbehaved, start);
+        list.forgive(a, b);
+        assert!(list.ban(a, b, start).is_some());
+    }
+}

@@ -1,0 +1,60 @@
+//! The control center's constants, with their bounds.
+
+use core::time::Duration;
+
+use runnel_protocol::ids::PublicKey;
+use runnel_protocol::units::BitsPerSecond;
+
+/// How the control center behaves. Every value has a default in [`Config::new`].
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Certifies stream keys; told to every peer.
+    pub root_key: PublicKey,
+    /// Signs tickets and grants; told to every peer.
+    pub ticket_keys: Vec<PublicKey>,
+    /// Time between heartbeats.
+    pub heartbeat: Duration,
+    /// Stripes of each track, 1 to 16.
+    pub stripes: u8,
+    /// Rate of a content before anybody has reported one.
+    pub default_rate: BitsPerSecond,
+    /// New sessions admitted per second; a burst of twice as many is let through.
+    pub admissions_per_second: u32,
+    /// Most sessions at a time.
+    pub max_sessions: usize,
+    /// Most contents registered at a time.
+    pub max_contents: usize,
+    /// Most contents that one peer takes part in.
+    pub contents_per_peer: usize,
+    /// A content that nobody has played for this long lets its volunteers go.
+    pub idle: Duration,
+}
+
+impl Config {
+    /// The defaults, with the keys that peers are told to believe.
+    pub fn new(root_key: PublicKey, ticket_key: PublicKey) -> Self {
+        Self {
+            root_key,
+            ticket_keys: vec![ticket_key],
+            heartbeat: Duration::from_secs(1),
+            stripes: 4,
+            default_rate: BitsPerSecond::from_kilobits(2000),
+            admissions_per_second: 500,
+            max_sessions: 100_000,
+            max_contents: 10_000,
+            contents_per_peer: 16,
+            idle: Duration::from_secs(30),
+        }
+    }
+
+    /// A peer that has said nothing for this long is silent: three heartbeats and a half, so
+    /// that one lost and one late heartbeat are forgiven.
+    pub fn silence(&self) -> Duration {
+        self.heartbeat * 7 / 2
+    }
+
+    /// A peer that has said nothing for this long gets no new children.
+    pub fn hesitation(&self) -> Duration {
+        self.heartbeat * 5 / 2
+    }
+}

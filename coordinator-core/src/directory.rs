@@ -1,0 +1,120 @@
+//! The content directory, and the service manager: a delivery coordinator per content and region,
+//! made on demand and retired when idle (C2).
+
+use std::collections::BTreeMap;
+
+use runnel_protocol::control::ContentLocator;
+use runnel_protocol::ids::ContentId;
+use runnel_protocol::time::Timestamp;
+
+use crate::content::{Content, normalised};
+use crate::delivery::Delivery;
+use crate::world::World;
+
+/// Part of the audience that one delivery coordinator looks after. The table that maps addresses
+/// to regions has one entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Region(pub(crate) u16);
+
+impl Region {
+    pub(crate) const EVERYWHERE: Self = Self(0);
+}
+
+/// What is offered, and who is in charge of it.
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    contents: BTreeMap<ContentId, Content>,
+    by_url: BTreeMap<String, ContentId>,
+    deliveries: BTreeMap<(ContentId, Region), Delivery>,
+}
+
+impl Directory {
+    /// Offers a content, in place of one of the same name; `false` where there is no room.
+    pub(crate) fn register(&mut self, content: Content, limit: usize) -> bool {
+        let id = content.id();
+        if !self.contents.contains_key(&id) && self.contents.len() >= limit {
+            return false;
+        }
+        self.forget_url(id);
+        self.by_url.insert(normalised(&content.master_url), id);
+        self.contents.insert(id, content);
+        true
+    }
+
+    /// Ends an offer; its delivery coordinator is handed back to be wound up.
+    pub(crate) fn remove(&mut self, id: ContentId) -> Option<Delivery> {
+        self.forget_url(id);
+        self.contents.remove(&id);
+        self.deliveries.remove(&(id, Region::EVERYWHERE))
+    }
+
+    fn forget_url(&mut self, id: ContentId) {
+        self.by_url.retain(|_, other| *other != id);
+    }
+
+    pub(crate) fn content(&self, id: ContentId) -> Option<&Content> {
+        self.contents.get(&id)
+    }
+
+    pub(crate) fn contents(&self) -> impl Iterator<Item = (ContentId, &Content)> {
+        self.contents.iter().map(|(id, content)| (*id, content))
+    }
+
+    /// The content that somebody means.
+    pub(crate) fn find(&self, locator: &ContentLocator) -> Option<ContentId> {
+        let id = match locator {
+            ContentLocator::Name(name) => ContentId::of(name),
+            ContentLocator::MasterUrl(url) => *self.by_url.get(&normalised(url))?,
+            ContentLocator::Id(id) => *id,
+        };
+        self.contents.contains_key(&id).then_some(id)
+    }
+
+    pub(crate) fn delivery(&self, id: ContentId) -> Option<&Delivery> {
+        self.deliveries.get(&(id, Region::EVERYWHERE))
+    }
+
+    pub(crate) fn delivery_mut(&mut self, id: ContentId) -> Option<&mut Delivery> {
+        self.deliveries.get_mut(&(id, Region::EVERYWHERE))
+    }
+
+    /// The one in charge, made where there is none yet; a new one begins with the content's
+    /// waypoints.
+    pub(crate) fn in_charge(
+        &mut self,
+        id: ContentId,
+        world: &mut World,
+        now: Timestamp,
+    ) -> &mut Delivery {
+        self.deliveries
+            .entry((id, Region::EVERYWHERE))
+            .or_insert_with(|| with_waypoints(id, world, now))
+    }
+
+    /// All of them, the most watched first.
+    pub(crate) fn busiest_first(&self) -> Vec<ContentId> {
+        let watched = |(key, delivery): (&(ContentId, Region), &Delivery)| {
+            (usize::MAX - delivery.players, key.0)
+        };
+        let mut order: Vec<_> = self.deliveries.iter().map(watched).collect();
+        order.sort_unstable();
+        order.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Ends a delivery coordinator that nobody needs.
+    pub(crate) fn retire(&mut self, id: ContentId) {
+        self.deliveries.remove(&(id, Region::EVERYWHERE));
+    }
+}
+
+fn with_waypoints(id: ContentId, world: &mut World, now: Timestamp) -> Delivery {
+    let mut delivery = Delivery::new(id, world, now);
+    let waypoints: Vec<_> = world.waypoints.of(id).collect();
+    for peer in waypoints {
+        if let Some(record) = world.view.get_mut(peer) {
+            record.contents.insert(id);
+            delivery.join(peer, record, None, now);
+        }
+    }
+    delivery
+}

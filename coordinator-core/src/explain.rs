@@ -1,0 +1,226 @@
+//! Why things are as they are: a bounded log of events per peer, in words once displayed.
+
+use core::fmt;
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+
+use runnel_protocol::control::{LinkResult, Offence, PeerType};
+use runnel_protocol::ids::{ContentId, PeerId};
+use runnel_protocol::time::Timestamp;
+
+use crate::assign::Chosen;
+use crate::rules::Objection;
+
+/// Events kept per peer.
+const MAX_EVENTS: usize = 48;
+/// Peers that are gone and still remembered.
+const MAX_GONE: usize = 4096;
+/// For how long at most.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
+/// Something that happened to a peer, or was decided about it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Record {
+    pub(crate) at: Timestamp,
+    pub(crate) content: Option<ContentId>,
+    /// The other peer, where one is involved.
+    pub(crate) other: Option<PeerId>,
+    pub(crate) what: What,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum What {
+    Joined { kind: PeerType, why: &'static str },
+    Left,
+    Enrolled,
+    Certified,
+    Opened { plays: bool },
+    Closed,
+    Recruited,
+    Dismissed,
+    Fed { stripes: u32, chosen: Chosen },
+    Dropped(Cause),
+    NoParent,
+    Silent,
+    Spoke,
+    Link { result: LinkResult, apart: Duration },
+    Struck { offence: Offence, apart: Duration },
+    Accused { offence: Offence },
+    Distrusted,
+}
+
+/// Why a parent was given up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Cause {
+    Objection(Objection),
+    Gone,
+    Better,
+}
+
+/// Displays a peer by the first half of its id: enough for people.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Brief(pub(crate) PeerId);
+
+impl fmt::Display for Brief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.0[..4]
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let who = self
+            .other
+            .map_or_else(|| "?".to_owned(), |peer| Brief(peer).to_string());
+        match &self.what {
+            What::Joined { kind, why } => {
+                let kind = match kind {
+                    PeerType::Lightweight => "lightweight",
+                    PeerType::Regular => "regular",
+                };
+                write!(f, "came and is treated as {kind}: {why}")
+            }
+            What::Left => write!(f, "its connection to the coordinator ended"),
+            What::Enrolled => write!(f, "is a waypoint: the operator enrolled it"),
+            What::Certified => write!(f, "its stream key is certified"),
+            What::Opened { plays: true } => write!(f, "wants to play"),
+            What::Opened { plays: false } => write!(f, "wants to help"),
+            What::Closed => write!(f, "takes no part any more"),
+            What::Recruited => write!(f, "was asked to help: viewers need more uplink"),
+            What::Dismissed => write!(f, "was let go: nobody watches"),
+            What::Fed { stripes: 0, chosen } => write!(f, "{who}: {chosen}"),
+            What::Fed { stripes, chosen } => {
+                write!(f, "{who} pushes {stripes} of its stripes: {chosen}")
+            }
+            What::Dropped(cause) => match cause {
+                Cause::Objection(objection) => {
+                    write!(f, "{who} is its parent no more: {objection}")
+                }
+                Cause::Gone => write!(f, "{who} is its parent no more: it went away"),
+                Cause::Better => write!(f, "{who} is its parent no more: others serve it better"),
+            },
+            What::NoParent => write!(f, "has no parent and plays from the CDN"),
+            What::Silent => write!(f, "has fallen silent: nobody is sent to it"),
+            What::Spoke => write!(f, "speaks again and may be chosen again"),
+            What::Link {
+                result: LinkResult::Connected { after_ms },
+                ..
+            } => {
+                write!(f, "is connected with {who} after {after_ms} ms")
+            }
+            What::Link { result, apart } => {
+                let seconds = apart.as_secs();
+                let what = match result {
+                    LinkResult::Connected { .. } | LinkResult::Failed => "could not connect with",
+                    LinkResult::Lost => "lost its link with",
+                    LinkResult::Stalled => "gets nothing useful from",
+                };
+                write!(f, "{what} {who}; the two are kept apart for {seconds} s")
+            }
+            What::Struck { offence, apart } => write!(
+                f,
+                "says that {who} sent {}; the two are kept apart for {} s",
+                words(*offence),
+                apart.as_secs()
+            ),
+            What::Accused { offence } => write!(f, "{who} says that it sent {}", words(*offence)),
+            What::Distrusted => write!(f, "several peers accuse it: nobody is sent to it"),
+        }
+    }
+}
+
+fn words(offence: Offence) -> &'static str {
+    match offence {
+        Offence::BadChunk => "a chunk that does not verify",
+        Offence::BadEntry => "an entry that is not validly signed",
+        Offence::Fork => "a second signed version of one segment",
+        Offence::Malformed => "a malformed message",
+    }
+}
+
+/// The events of all peers.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    events: BTreeMap<PeerId, VecDeque<Record>>,
+    gone: VecDeque<(Timestamp, PeerId)>,
+}
+
+impl Log {
+    /// Keeps an event without a second peer.
+    pub(crate) fn note(
+        &mut self,
+        peer: PeerId,
+        content: Option<ContentId>,
+        what: What,
+        at: Timestamp,
+    ) {
+        self.add(
+            peer,
+            Record {
+                at,
+                content,
+                other: None,
+                what,
+            },
+        );
+    }
+
+    /// Keeps an event between two peers with the first.
+    pub(crate) fn note_pair(
+        &mut self,
+        (peer, other): (PeerId, PeerId),
+        content: ContentId,
+        what: What,
+        at: Timestamp,
+    ) {
+        let content = Some(content);
+        self.add(
+            peer,
+            Record {
+                at,
+                content,
+                other: Some(other),
+                what,
+            },
+        );
+    }
+
+    fn add(&mut self, peer: PeerId, record: Record) {
+        let events = self.events.entry(peer).or_default();
+        if events.len() == MAX_EVENTS {
+            events.pop_front();
+        }
+        events.push_back(record);
+    }
+
+    /// The peer's session ended: its events are kept for a while.
+    pub(crate) fn on_gone(&mut self, peer: PeerId, at: Timestamp) {
+        self.gone.push_back((at, peer));
+    }
+
+    /// Forgets peers that are gone long enough; `present` tells who came back.
+    pub(crate) fn forget(&mut self, now: Timestamp, present: impl Fn(PeerId) -> bool) {
+        while let Some((at, peer)) = self.gone.front().copied() {
+            if self.gone.len() <= MAX_GONE && now.since(at) < REMEMBERED {
+                break;
+            }
+            self.gone.pop_front();
+            let again = self.gone.iter().any(|(_, other)| *other == peer);
+            if !present(peer) && !again {
+                self.events.remove(&peer);
+            }
+        }
+    }
+
+    /// A peer's events, oldest first.
+    pub(crate) fn of(&self, peer: PeerId) -> impl Iterator<Item = &Record> {
+        self.events.get(&peer).into_iter().flatten()
+    }
+
+    /// Whether anything is known of the peer.
+    pub(crate) fn knows(&self, peer: PeerId) -> bool {
+        self.events.contains_key(&peer)
+    }
+}

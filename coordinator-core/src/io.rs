@@ -1,0 +1,141 @@
+//! What goes into the control center and what comes out: side effects are values, and a failed
+//! one returns as an input.
+
+use core::net::IpAddr;
+
+use runnel_protocol::control::{FromCoordinator, OriginGrant, ToCoordinator};
+use runnel_protocol::ids::{ContentId, PeerId, PublicKey};
+use runnel_protocol::manifest::StreamKeyCertificate;
+use runnel_protocol::signature::{Signature, Signed};
+use runnel_protocol::ticket::{SignedTicket, Ticket};
+
+use crate::content::Content;
+
+/// One connection of a peer, named by the shell; a name is never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// What happened outside.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A connection stands; nothing is known of the peer but where it comes from.
+    SessionOpened {
+        /// Its name.
+        session: SessionId,
+        /// The other end, as the socket sees it.
+        address: IpAddr,
+    },
+    /// A connection is gone, whoever ended it.
+    SessionClosed(SessionId),
+    /// A message, decoded and within its bounds.
+    Received {
+        /// From whom.
+        session: SessionId,
+        /// What.
+        message: ToCoordinator,
+    },
+    /// The verdict on [`Output::CheckSignature`].
+    SignatureChecked {
+        /// Of which session.
+        session: SessionId,
+        /// Whether the signature is good.
+        valid: bool,
+    },
+    /// An enrolled waypoint: from the store at start, or in answer to [`Output::RedeemCode`].
+    WaypointEnrolled {
+        /// Who.
+        peer: PeerId,
+        /// What it may attest.
+        contents: Vec<ContentId>,
+    },
+    /// A one-time code was wrong, used or expired.
+    CodeRefused(SessionId),
+    /// A statement that [`Output::Sign`] asked for, or a certificate from the store.
+    Signed(SignedStatement),
+    /// The operator offers this content, or changed it.
+    ContentRegistered(Content),
+    /// The operator no longer does.
+    ContentRemoved(ContentId),
+    /// The server goes down in order.
+    Drain,
+}
+
+/// What the shell has to do.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// Send a message.
+    Send {
+        /// To whom.
+        session: SessionId,
+        /// What.
+        message: FromCoordinator,
+    },
+    /// End a session once what was sent before has gone out.
+    Close {
+        /// Which one.
+        session: SessionId,
+        /// Why.
+        cause: CloseCause,
+    },
+    /// Check a signature and answer with [`Input::SignatureChecked`].
+    CheckSignature {
+        /// For which session.
+        session: SessionId,
+        /// Whose key.
+        key: PublicKey,
+        /// What was signed.
+        message: Vec<u8>,
+        /// The signature.
+        signature: Signature,
+    },
+    /// Use up a one-time code; answer with [`Input::WaypointEnrolled`] or [`Input::CodeRefused`].
+    RedeemCode {
+        /// Who presented it, on which session.
+        session: SessionId,
+        /// The peer that is to be enrolled.
+        peer: PeerId,
+        /// The code, never to be logged.
+        code: String,
+    },
+    /// Sign this and answer with [`Input::Signed`].
+    Sign(Unsigned),
+}
+
+/// A statement that waits for the operator's signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unsigned {
+    /// With a ticket key.
+    Ticket(Ticket),
+    /// With a ticket key.
+    Grant(OriginGrant),
+    /// With the root key.
+    Certificate(StreamKeyCertificate),
+}
+
+/// A statement with the operator's signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignedStatement {
+    /// A pairing ticket.
+    Ticket(SignedTicket),
+    /// What a waypoint fetches.
+    Grant(Signed<OriginGrant>),
+    /// A waypoint's stream key.
+    Certificate(Signed<StreamKeyCertificate>),
+}
+
+/// Why a session is ended by the coordinator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CloseCause {
+    /// More arrive than are admitted; come back later.
+    Busy,
+    /// The key is not proven.
+    Unproven,
+    /// A message that does not belong there.
+    OutOfOrder,
+    /// The same peer came back on another connection.
+    Replaced,
+    /// The peer said goodbye.
+    Left,
+    /// The server goes down.
+    Draining,
+}

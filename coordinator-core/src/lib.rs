@@ -1,0 +1,48 @@
+//! The control center as a pure state machine: who feeds whom, and why.
+//!
+//! [`ControlCenter`] owns everything and routes. The way of a decision: a message is observed
+//! (`view`, `delivery`), a tick finds what is dirty, `candidates` gathers feasible parents and
+//! prunes them by the named `rules`, `assign` chooses (pure), `delivery` reserves the uplink and
+//! keeps the reasons, `announce` tells the peers. Failures come in through `repair`.
+//!
+//! Nothing here reads a clock, entropy or a socket; signatures are made and checked by the shell.
+//! Every table has a stated bound: sessions and contents by [`Config`], the rest per session.
+
+mod admission;
+mod announce;
+mod assign;
+mod blacklist;
+mod candidates;
+mod capacity;
+mod center;
+mod clock;
+mod config;
+mod content;
+mod delivery;
+mod directory;
+mod explain;
+mod io;
+mod kind;
+mod member;
+mod random;
+mod rate;
+mod reach;
+mod recruit;
+mod repair;
+mod rules;
+mod sessions;
+mod summary;
+mod tickets;
+mod view;
+mod waypoints;
+mod world;
+
+pub use center::ControlCenter;
+pub use clock::Reason;
+pub use config::Config;
+pub use content::Content;
+pub use io::{CloseCause, Input, Output, SessionId, SignedStatement, Unsigned};
+pub use summary::{
+    ContentSummary, Event, Exclusion, FeedSummary, MemberSummary, PairExplanation, PeerExplanation,
+    PeerSummary, Totals,
+};

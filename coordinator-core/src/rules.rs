@@ -1,0 +1,238 @@
+//! The named rules that prune feasible parents, each with its reason (A2).
+//!
+//! A rule is one line of [`RULES`]; policies join the list here.
+
+use core::fmt;
+use core::time::Duration;
+
+use runnel_protocol::control::PeerType;
+use runnel_protocol::ids::PeerId;
+use runnel_protocol::time::Timestamp;
+use runnel_protocol::units::BitsPerSecond;
+
+use crate::blacklist::{Ban, Cause};
+use crate::view::Record;
+
+/// Most agents that one peer feeds: an assignment lists each of them and has to fit a message.
+pub(crate) const MAX_REGULAR_CHILDREN: usize = 96;
+
+/// A child and a parent it might get, with all that the rules ask about.
+pub(crate) struct Pair<'a> {
+    pub(crate) child: PeerId,
+    pub(crate) child_record: &'a Record,
+    pub(crate) parent: PeerId,
+    pub(crate) parent_record: &'a Record,
+    /// The parent feeds the child already.
+    pub(crate) current: bool,
+    /// One end learned an address at which it can dial the other.
+    pub(crate) reachable: bool,
+    /// The parent receives the content, holds some, or is its head.
+    pub(crate) holds: bool,
+    /// The child feeds the parent, directly or through others.
+    pub(crate) loops: bool,
+    /// Agents that the parent feeds besides this child.
+    pub(crate) regular_children: usize,
+    pub(crate) ban: Option<Ban>,
+    /// Uplink that this child may use of the parent.
+    pub(crate) spare: BitsPerSecond,
+    /// Uplink that is kept from this child for agents.
+    pub(crate) kept: BitsPerSecond,
+    /// Uplink that one stripe takes.
+    pub(crate) stripe: BitsPerSecond,
+    /// Longer silence than this keeps a peer from getting new children.
+    pub(crate) hesitation: Duration,
+    pub(crate) now: Timestamp,
+}
+
+/// A named reason for leaving a candidate out.
+pub(crate) struct Rule {
+    pub(crate) name: &'static str,
+    pub(crate) judge: fn(&Pair<'_>) -> Option<Objection>,
+}
+
+/// In the order in which they are asked; the first objection stands.
+pub(crate) const RULES: [Rule; 10] = [
+    Rule {
+        name: "self",
+        judge: itself,
+    },
+    Rule {
+        name: "type",
+        judge: types,
+    },
+    Rule {
+        name: "holds",
+        judge: holds,
+    },
+    Rule {
+        name: "reach",
+        judge: reach,
+    },
+    Rule {
+        name: "silence",
+        judge: silence,
+    },
+    Rule {
+        name: "blacklist",
+        judge: blacklist,
+    },
+    Rule {
+        name: "conduct",
+        judge: conduct,
+    },
+    Rule {
+        name: "history",
+        judge: history,
+    },
+    Rule {
+        name: "loops",
+        judge: loops,
+    },
+    Rule {
+        name: CAPACITY,
+        judge: capacity,
+    },
+];
+
+/// The one rule that a waypoint may break as a standby, which sends nothing until it is needed.
+pub(crate) const CAPACITY: &str = "capacity";
+
+/// The first objection, with the name of its rule.
+pub(crate) fn first_objection(pair: &Pair<'_>) -> Option<(&'static str, Objection)> {
+    RULES
+        .iter()
+        .find_map(|rule| (rule.judge)(pair).map(|objection| (rule.name, objection)))
+}
+
+/// Why a parent is not possible, in words once displayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Objection {
+    Itself,
+    BothLightweight,
+    HoldsNothing,
+    Unreachable,
+    Silent(Duration),
+    KeptApart {
+        cause: Cause,
+        left: Duration,
+    },
+    Accused,
+    NeverReached,
+    Loop,
+    NoUplink,
+    NoRoom {
+        spare: BitsPerSecond,
+        stripe: BitsPerSecond,
+    },
+    KeptForAgents(BitsPerSecond),
+    TooManyChildren,
+}
+
+fn itself(pair: &Pair<'_>) -> Option<Objection> {
+    (pair.child == pair.parent).then_some(Objection::Itself)
+}
+
+fn types(pair: &Pair<'_>) -> Option<Objection> {
+    let light = |record: &Record| record.kind == PeerType::Lightweight;
+    let both = light(pair.child_record) && light(pair.parent_record);
+    both.then_some(Objection::BothLightweight)
+}
+
+fn holds(pair: &Pair<'_>) -> Option<Objection> {
+    (!pair.holds).then_some(Objection::HoldsNothing)
+}
+
+fn reach(pair: &Pair<'_>) -> Option<Objection> {
+    (!pair.reachable).then_some(Objection::Unreachable)
+}
+
+fn silence(pair: &Pair<'_>) -> Option<Objection> {
+    let quiet = pair.now.since(pair.parent_record.last_heard);
+    let hesitate = !pair.current && quiet > pair.hesitation;
+    (pair.parent_record.silent || hesitate).then_some(Objection::Silent(quiet))
+}
+
+fn blacklist(pair: &Pair<'_>) -> Option<Objection> {
+    pair.ban.map(|ban| Objection::KeptApart {
+        cause: ban.cause,
+        left: ban.until.since(pair.now),
+    })
+}
+
+fn conduct(pair: &Pair<'_>) -> Option<Objection> {
+    let distrusted = pair.parent_record.history.is_distrusted(pair.now);
+    distrusted.then_some(Objection::Accused)
+}
+
+fn history(pair: &Pair<'_>) -> Option<Objection> {
+    let hopeless = !pair.current && pair.parent_record.history.is_hopeless(pair.now);
+    hopeless.then_some(Objection::NeverReached)
+}
+
+fn loops(pair: &Pair<'_>) -> Option<Objection> {
+    pair.loops.then_some(Objection::Loop)
+}
+
+fn capacity(pair: &Pair<'_>) -> Option<Objection> {
+    if pair.child_record.is_regular() && pair.regular_children >= MAX_REGULAR_CHILDREN {
+        return Some(Objection::TooManyChildren);
+    }
+    let spare = pair.spare.saturating_sub(pair.kept);
+    if spare >= pair.stripe && spare.0 > 0 {
+        return None;
+    }
+    Some(if pair.parent_record.uplink.offered().0 == 0 {
+        Objection::NoUplink
+    } else if pair.spare >= pair.stripe {
+        Objection::KeptForAgents(pair.kept)
+    } else {
+        Objection::NoRoom {
+            spare: pair.spare,
+            stripe: pair.stripe,
+        }
+    })
+}
+
+impl fmt::Display for Objection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Itself => write!(f, "nobody feeds itself"),
+            Self::BothLightweight => {
+                write!(
+                    f,
+                    "both are lightweight: neither could accept the other's connection"
+                )
+            }
+            Self::HoldsNothing => write!(f, "it neither holds the content nor receives it"),
+            Self::Unreachable => write!(f, "it named no address that can be dialled from there"),
+            Self::Silent(time) => {
+                write!(f, "it has said nothing for {:.1} s", time.as_secs_f32())
+            }
+            Self::KeptApart { cause, left } => {
+                let why = match cause {
+                    Cause::Unreachable => "the two could not connect",
+                    Cause::Lost => "their link was lost",
+                    Cause::Stalled => "their link stood and nothing came",
+                    Cause::Misbehaved => "it was said to send what an honest peer cannot send",
+                };
+                write!(f, "{why}; kept apart for another {} s", left.as_secs())
+            }
+            Self::Accused => write!(f, "several peers say that it sent bad data"),
+            Self::NeverReached => write!(f, "the last attempts to reach it all failed"),
+            Self::Loop => write!(f, "it receives the content from this very peer"),
+            Self::NoUplink => write!(f, "it offers no uplink"),
+            Self::NoRoom { spare, stripe } => write!(
+                f,
+                "its uplink has {} kbit/s left and one stripe takes {}",
+                spare.0 / 1000,
+                stripe.0 / 1000
+            ),
+            Self::KeptForAgents(kept) => write!(
+                f,
+                "the {} kbit/s that its uplink has left are kept for agents",
+                kept.0 / 1000
+            ),
+            Self::TooManyChildren => write!(f, "it feeds {MAX_REGULAR_CHILDREN} agents already"),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Sessions from the first packet to the proven key.
+
+use core::net::IpAddr;
+use std::collections::BTreeMap;
+
+use runnel_protocol::control::{ClientHello, CoordinatorPossession};
+use runnel_protocol::ids::{Nonce, PeerId};
+use runnel_protocol::signature::Statement;
+
+use crate::io::{Output, SessionId};
+
+/// Where a session stands.
+#[derive(Debug)]
+enum State {
+    /// Asked to prove its key.
+    Challenged { nonce: Nonce, address: IpAddr },
+    /// The signature is being checked.
+    Checking {
+        hello: Box<ClientHello>,
+        address: IpAddr,
+    },
+    /// The key is proven.
+    Joined(PeerId),
+    /// Told to go; what still arrives is dropped.
+    Ending,
+}
+
+/// All sessions.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    states: BTreeMap<SessionId, State>,
+}
+
+impl Sessions {
+    pub(crate) fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    pub(crate) fn ids(&self) -> Vec<SessionId> {
+        self.states.keys().copied().collect()
+    }
+
+    pub(crate) fn challenge(&mut self, session: SessionId, nonce: Nonce, address: IpAddr) {
+        self.states
+            .insert(session, State::Challenged { nonce, address });
+    }
+
+    pub(crate) fn end(&mut self, session: SessionId) {
+        self.states.insert(session, State::Ending);
+    }
+
+    /// The shell says that it is gone; whose it was.
+    pub(crate) fn remove(&mut self, session: SessionId) -> Option<PeerId> {
+        match self.states.remove(&session)? {
+            State::Joined(peer) => Some(peer),
+            State::Challenged { .. } | State::Checking { .. } | State::Ending => None,
+        }
+    }
+
+    /// Whose session it is, once proven.
+    pub(crate) fn peer(&self, session: SessionId) -> Option<PeerId> {
+        match self.states.get(&session)? {
+            State::Joined(peer) => Some(*peer),
+            State::Challenged { .. } | State::Checking { .. } | State::Ending => None,
+        }
+    }
+
+    /// Whether the session was told to go.
+    pub(crate) fn is_ending(&self, session: SessionId) -> bool {
+        matches!(self.states.get(&session), None | Some(State::Ending))
+    }
+
+    /// The answer to the challenge: what has to be checked. `None` where none was asked for.
+    pub(crate) fn on_hello(
+        &mut self,
+        session: SessionId,
+        hello: Box<ClientHello>,
+    ) -> Option<Output> {
+        let state = self.states.get_mut(&session)?;
+        let State::Challenged { nonce, address } = *state else {
+            return None;
+        };
+        let check = Output::CheckSignature {
+            session,
+            key: hello.key,
+            message: CoordinatorPossession { nonce }.message(),
+            signature: hello.signature,
+        };
+        *state = State::Checking { hello, address };
+        Some(check)
+    }
+
+    /// The key is proven: the hello counts. `None` where none is being checked.
+    pub(crate) fn on_proven(
+        &mut self,
+        session: SessionId,
+    ) -> Option<(PeerId, Box<ClientHello>, IpAddr)> {
+        let state = self.states.get_mut(&session)?;
+        if !matches!(state, State::Checking { .. }) {
+            return None;
+        }
+        match core::mem::replace(state, State::Ending) {
+            State::Checking { hello, address } => {
+                let peer = PeerId::of(&hello.key);
+                *state = State::Joined(peer);
+                Some((peer, hello, address))
+            }
+            State::Challenged { .. } | State::Joined(_) | State::Ending => None,
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What all contents share: peers, pairs, tickets, reasons, and the way out.
+
+use std::collections::VecDeque;
+
+use runnel_protocol::control::FromCoordinator;
+use runnel_protocol::ids::PeerId;
+
+use crate::blacklist::Blacklist;
+use crate::config::Config;
+use crate::explain::Log;
+use crate::io::Output;
+use crate::random::Random;
+use crate::summary::Totals;
+use crate::tickets::TicketBook;
+use crate::view::View;
+use crate::waypoints::Waypoints;
+
+pub(crate) struct World {
+    pub(crate) config: Config,
+    pub(crate) random: Random,
+    pub(crate) view: View,
+    pub(crate) blacklist: Blacklist,
+    pub(crate) tickets: TicketBook,
+    pub(crate) waypoints: Waypoints,
+    pub(crate) log: Log,
+    pub(crate) totals: Totals,
+    /// Rises whenever somebody may have got room: who wants for a parent is looked at again.
+    pub(crate) growth: u64,
+    pub(crate) outputs: VecDeque<Output>,
+}
+
+impl World {
+    pub(crate) fn new(config: Config, seed: [u8; 32]) -> Self {
+        Self {
+            config,
+            random: Random::new(seed),
+            view: View::default(),
+            blacklist: Blacklist::default(),
+            tickets: TicketBook::default(),
+            waypoints: Waypoints::default(),
+            log: Log::default(),
+            totals: Totals::default(),
+            growth: 0,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Sends to a peer; nothing where it has no session.
+    pub(crate) fn send(&mut self, peer: PeerId, message: FromCoordinator) {
+        if let Some(record) = self.view.get(peer) {
+            self.outputs.push_back(Output::Send {
+                session: record.session,
+                message,
+            });
+        }
+    }
+}
