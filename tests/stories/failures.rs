@@ -10,15 +10,15 @@ async fn watched(name: &str) -> Result<(Stack, Viewer)> {
     let stack = Stack::start(name, Plan::default()).await?;
     let viewer = Viewer::watch(&stack, "live", "consent=1").await?;
     viewer.sees("__runnel.stats.bytes.peer > 0").await?;
-    viewer.watches(3).await?;
+    viewer.watches(6).await?;
     Ok((stack, viewer))
 }
 
 /// The picture goes on without a stall, from peers, and with nothing but the origin's bytes.
 async fn goes_on_from_peers(stack: &Stack, viewer: &Viewer) -> Result<()> {
-    viewer.watches(4).await?;
+    viewer.watches(8).await?;
     let before = viewer.bytes().await?;
-    viewer.watches(4).await?;
+    viewer.watches(8).await?;
     let after = viewer.bytes().await?;
     assert!(after.peer > before.peer, "no peer delivers any more");
     assert_eq!(viewer.stalls().await?, 0);

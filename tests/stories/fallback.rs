@@ -8,7 +8,7 @@ use crate::viewer::Viewer;
 
 /// Everything came from the CDN, whole and without a stall.
 async fn played_plainly(stack: &Stack, viewer: &Viewer) -> Result<()> {
-    viewer.watches(5).await?;
+    viewer.watches(10).await?;
     let bytes = viewer.bytes().await?;
     assert!(bytes.cdn > 0.0, "{bytes:?}");
     assert!(bytes.peer + bytes.waypoint < 1.0, "{bytes:?}");

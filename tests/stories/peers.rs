@@ -24,7 +24,7 @@ async fn plays_with_peers(name: &str, shape: Shape, mode: &str) -> Result<()> {
     let content = format!("{mode}{}", shape.suffix());
     let viewer = Viewer::watch(&stack, &content, "consent=1").await?;
     viewer.sees("__runnel.stats.bytes.peer > 0").await?;
-    viewer.watches(5).await?;
+    viewer.watches(10).await?;
     viewer.got_what_the_origin_has(&stack).await?;
     viewer.picture(&stack, name).await?;
     assert_eq!(viewer.stalls().await?, 0);
@@ -60,9 +60,9 @@ async fn live_separate_sound_comes_from_peers() -> Result<()> {
 async fn after_its_first_segments_a_viewer_gets_four_fifths_from_both_agents() -> Result<()> {
     let stack = stack("four-fifths", Shape::Ts).await?;
     let viewer = Viewer::watch(&stack, "live", "consent=1").await?;
-    viewer.watches(5).await?;
-    let before = viewer.bytes().await?;
     viewer.watches(10).await?;
+    let before = viewer.bytes().await?;
+    viewer.watches(20).await?;
     let after = viewer.bytes().await?;
     let share = (after - before).offload();
     assert!(share >= 0.8, "only {:.0} % from agents", share * 100.0);

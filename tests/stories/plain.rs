@@ -18,7 +18,7 @@ async fn plays(shape: Shape) -> Result<()> {
     for mode in ["live", "vod"] {
         let content = format!("{mode}{}", shape.suffix());
         let viewer = Viewer::watch(&stack, &content, "plain=1").await?;
-        viewer.watches(4).await?;
+        viewer.watches(8).await?;
         viewer.got_what_the_origin_has(&stack).await?;
         viewer.picture(&stack, &content).await?;
         assert_eq!(viewer.stalls().await?, 0, "{content}");

@@ -91,10 +91,11 @@ impl Viewer {
         outcome
     }
 
-    /// Watches until the player has got this many more segments.
-    pub(crate) async fn watches(&self, segments: usize) -> Result<()> {
-        let already: usize = self.browser.eval("__runnel.taps.length").await?;
-        self.sees(&format!("__runnel.taps.length >= {}", already + segments))
+    /// Watches this many seconds of the picture.
+    pub(crate) async fn watches(&self, seconds: u32) -> Result<()> {
+        let position = "document.querySelector('video').currentTime";
+        let before: f64 = self.browser.eval(position).await?;
+        self.sees(&format!("{position} >= {}", before + f64::from(seconds)))
             .await
     }
 
