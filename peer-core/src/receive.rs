@@ -1,7 +1,7 @@
 //! A chunk's way in: stream → entry → proof → buffer → whoever waits for it.
 
 use runnel_protocol::bulk::BulkHeader;
-use runnel_protocol::control::Offence;
+use runnel_protocol::control::{Offence, Source};
 use runnel_protocol::manifest::SignedEntry;
 use runnel_protocol::peer::Control;
 use runnel_protocol::proof::ProvenChunk;
@@ -216,7 +216,7 @@ impl Peer {
         &mut self,
         segment: SegmentKey,
         chunk: Verified,
-        source: runnel_protocol::control::Source,
+        source: Source,
         now: Timestamp,
     ) {
         let index = chunk.chunk().index;
@@ -262,8 +262,7 @@ impl Peer {
                     .verifier
                     .entry(&segment)
                     .map_or(0, |entry| entry.body.length);
-                let kept = runnel_protocol::control::Source::Peer;
-                self.buffer.insert(segment, length, verified, kept);
+                self.buffer.insert(segment, length, verified, Source::Peer);
                 self.pass_on(&segment, index, now);
                 self.finish_if_whole(segment);
             }

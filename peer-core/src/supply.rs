@@ -186,14 +186,7 @@ impl Peer {
         let within_ms = u32::try_from(need.due.since(now).as_millis()).unwrap_or(u32::MAX);
         need.asked.extend(runs.iter().map(|run| run.link));
         for Run { link, first, count } in runs {
-            let id = self.fetches.ask(
-                link,
-                Asked {
-                    segment,
-                    first,
-                    count,
-                },
-            );
+            let id = self.fetches.ask(link, Asked { segment, count });
             self.send(
                 link,
                 Control::Request(Request {

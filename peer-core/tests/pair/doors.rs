@@ -1,0 +1,188 @@
+//! Nobody gets a byte without a ticket (T4).
+
+use std::time::Duration;
+
+use runnel_peer_core::{Event, Input, LinkId};
+use runnel_protocol::control::Source;
+use runnel_protocol::ids::PeerId;
+use runnel_protocol::peer::{CloseReason, Control, Hello, Possession, Request, RequestId};
+use runnel_protocol::signing::KeyPair;
+use runnel_protocol::ticket::SignedTicket;
+
+use crate::world::{At, World, key};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Comes to an agent's door and answers its challenge with these tickets and this key; how the
+/// agent closed the link.
+fn knock(
+    tickets: impl FnOnce(&World, At, At) -> Vec<SignedTicket>,
+    prove_with: Option<KeyPair>,
+) -> Option<CloseReason> {
+    let mut world = World::new();
+    let (agent, visitor) = (world.agent(), world.viewer());
+    let tickets = tickets(&world, agent, visitor);
+    let link = LinkId::accepted(500);
+    world.give(agent, Input::Accepted(link));
+    let nonce = world.last_challenge(agent);
+    let possession = Possession {
+        nonce,
+        acceptor: PeerId::of(&world.hosts[agent.0].key.public()),
+        ticket: tickets
+            .first()
+            .map_or(runnel_protocol::ids::TicketId([0; 16]), |one| one.body.id),
+    };
+    let own = &world.hosts[visitor.0].key;
+    let signature = prove_with
+        .as_ref()
+        .unwrap_or(own)
+        .sign(possession)
+        .signature;
+    let hello = Hello {
+        key: own.public(),
+        tickets,
+        signature,
+    };
+    world.give(agent, Input::Control(link, Control::Hello(hello)));
+    world.hosts[agent.0]
+        .events
+        .iter()
+        .find_map(|event| match event {
+            Event::LinkDown(down, _, reason) if *down == link => *reason,
+            _ => None,
+        })
+}
+
+#[test]
+fn a_good_ticket_opens_the_door() {
+    let closed = knock(
+        |world, agent, visitor| vec![world.sign_ticket(world.ticket(agent, visitor))],
+        None,
+    );
+    assert_eq!(closed, None);
+}
+
+#[test]
+fn no_ticket() {
+    assert_eq!(knock(|_, _, _| vec![], None), Some(CloseReason::Malformed));
+}
+
+#[test]
+fn a_forged_ticket() {
+    let closed = knock(
+        |world, agent, visitor| {
+            let mut ticket = world.sign_ticket(world.ticket(agent, visitor));
+            ticket.body.bytes += 1;
+            vec![ticket]
+        },
+        None,
+    );
+    assert_eq!(closed, Some(CloseReason::Unauthorised));
+}
+
+#[test]
+fn a_ticket_signed_by_another_key() {
+    let closed = knock(
+        |world, agent, visitor| {
+            vec![KeyPair::from_seed(&[5; 32]).sign(world.ticket(agent, visitor))]
+        },
+        None,
+    );
+    assert_eq!(closed, Some(CloseReason::Unauthorised));
+}
+
+#[test]
+fn an_expired_ticket() {
+    let closed = knock(
+        |world, agent, visitor| {
+            let mut ticket = world.ticket(agent, visitor);
+            ticket.not_after = world.now.unix_seconds();
+            vec![world.sign_ticket(ticket)]
+        },
+        None,
+    );
+    assert_eq!(closed, Some(CloseReason::Unauthorised));
+}
+
+#[test]
+fn another_viewers_ticket() {
+    let closed = knock(
+        |world, agent, _| vec![world.sign_ticket(world.ticket(agent, agent))],
+        None,
+    );
+    assert_eq!(closed, Some(CloseReason::Unauthorised));
+}
+
+#[test]
+fn a_stolen_ticket_without_its_key() {
+    let closed = knock(
+        |world, agent, visitor| vec![world.sign_ticket(world.ticket(agent, visitor))],
+        Some(KeyPair::from_seed(&[77; 32])),
+    );
+    assert_eq!(closed, Some(CloseReason::Unauthorised));
+}
+
+#[test]
+fn a_visitor_who_says_nothing_is_shown_out() {
+    let mut world = World::new();
+    let agent = world.agent();
+    let link = LinkId::accepted(500);
+    world.give(agent, Input::Accepted(link));
+    world.run_for(SECOND * 6);
+    let shown_out = world.hosts[agent.0]
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::LinkDown(_, _, Some(CloseReason::Idle))));
+    assert!(shown_out);
+}
+
+#[test]
+fn more_handshakes_than_there_is_room_for_are_turned_away() {
+    let mut world = World::new();
+    let agent = world.agent();
+    (0..20).for_each(|count| world.give(agent, Input::Accepted(LinkId::accepted(500 + count))));
+    let turned_away = world.hosts[agent.0]
+        .events
+        .iter()
+        .filter(|event| matches!(event, Event::TurnedAway(_, CloseReason::Full)))
+        .count();
+    assert_eq!(turned_away, 12);
+}
+
+#[test]
+fn asking_before_the_handshake_ends_the_link() {
+    let mut world = World::new();
+    let agent = world.agent();
+    let link = LinkId::accepted(500);
+    world.give(agent, Input::Accepted(link));
+    let request = Request {
+        id: RequestId(1),
+        segment: key(1),
+        first: 0,
+        count: 1,
+        within_ms: 1,
+    };
+    world.give(agent, Input::Control(link, Control::Request(request)));
+    let ended = world.hosts[agent.0]
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::LinkDown(_, _, Some(CloseReason::Malformed))));
+    assert!(ended);
+}
+
+#[test]
+fn the_tickets_end_is_the_links_end() {
+    let mut world = World::new();
+    let (waypoint, viewer) = (world.waypoint(), world.viewer());
+    world.assign(waypoint, vec![]);
+    let parent = world.parent(waypoint, viewer, Source::Waypoint, 0b1111);
+    world.assign(viewer, vec![parent]);
+    world.run_for(SECOND);
+    assert_eq!(world.hosts[waypoint.0].links_up(), 1);
+    world.run_for(SECOND * 901);
+    let ended = world.hosts[waypoint.0]
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::LinkDown(..)));
+    assert!(ended);
+}

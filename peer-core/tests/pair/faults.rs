@@ -1,0 +1,159 @@
+//! Parents that die, freeze, drip or are never there: the player does not notice.
+
+use std::time::Duration;
+
+use runnel_protocol::control::{LinkResult, Source, ToCoordinator};
+
+use crate::world::{At, World, media};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A waypoint feeding two agents; a viewer with the first as parent and the second as standby.
+fn with_standby() -> (World, At, At, At, At) {
+    let mut world = World::new();
+    let (waypoint, one, two, viewer) = (
+        world.waypoint(),
+        world.agent(),
+        world.agent(),
+        world.viewer(),
+    );
+    world.assign(waypoint, vec![]);
+    for agent in [one, two] {
+        let feed = world.parent(waypoint, agent, Source::Waypoint, 0b1111);
+        world.assign(agent, vec![feed]);
+    }
+    let parents = vec![
+        world.parent(one, viewer, Source::Peer, 0b1111),
+        world.parent(two, viewer, Source::Peer, 0),
+    ];
+    world.assign(viewer, parents);
+    world.run_for(SECOND);
+    world.want_as(viewer, 1, SECOND, true, true);
+    world.run_for(SECOND);
+    (world, waypoint, one, two, viewer)
+}
+
+/// Plays live segments, one every two seconds, each wanted with `slack` to go; those that came
+/// too late.
+fn play(world: &mut World, waypoint: At, viewer: At, sequences: core::ops::Range<u64>) -> Vec<u64> {
+    let slack = SECOND * 4;
+    let mut late = Vec::new();
+    for sequence in sequences {
+        world.publish(waypoint, sequence);
+        let want = world.want(viewer, sequence, slack);
+        let took = world.run_until(SECOND * 8, |world| {
+            world.hosts[viewer.0].delivered.contains_key(&want)
+        });
+        if took > slack {
+            late.push(sequence);
+        }
+        assert_eq!(world.hosts[viewer.0].got(want).unwrap(), media(sequence));
+        world.run_for((SECOND * 2).saturating_sub(took));
+    }
+    late
+}
+
+fn from_cdn(world: &World, viewer: At) -> usize {
+    world.hosts[viewer.0].fetched.len() - 1
+}
+
+#[test]
+fn a_killed_parents_work_goes_to_the_standby_without_asking() {
+    let (mut world, waypoint, one, _, viewer) = with_standby();
+    assert_eq!(play(&mut world, waypoint, viewer, 2..5), [0; 0]);
+    world.kill(one);
+    assert_eq!(play(&mut world, waypoint, viewer, 5..10), [0; 0]);
+    assert_eq!(from_cdn(&world, viewer), 0);
+    let lost = world.hosts[viewer.0].told.iter().any(|message| {
+        matches!(message, ToCoordinator::Outcome(outcome) if outcome.result == LinkResult::Lost)
+    });
+    assert!(lost, "the coordinator hears of it");
+}
+
+#[test]
+fn a_frozen_parent_costs_at_most_one_segment_from_the_cdn_and_is_reported() {
+    let (mut world, waypoint, one, _, viewer) = with_standby();
+    play(&mut world, waypoint, viewer, 2..5);
+    world.freeze(one, true);
+    assert_eq!(play(&mut world, waypoint, viewer, 5..12), [0; 0]);
+    assert!(
+        from_cdn(&world, viewer) <= 1,
+        "{}",
+        from_cdn(&world, viewer)
+    );
+    let stalled = world.hosts[viewer.0].told.iter().any(|message| {
+        matches!(message, ToCoordinator::Outcome(outcome) if outcome.result == LinkResult::Stalled)
+    });
+    assert!(stalled || from_cdn(&world, viewer) == 0);
+}
+
+#[test]
+fn a_parent_that_drips_is_outrun_by_the_cdn() {
+    let (mut world, waypoint, one, _, viewer) = with_standby();
+    let seen = std::cell::Cell::new(0u32);
+    // One chunk of four gets through: enough to look alive.
+    world.hosts[one.0].tamper = Some(Box::new(move |chunk| {
+        seen.set(seen.get() + 1);
+        (seen.get() % 4 == 0).then_some(chunk)
+    }));
+    assert_eq!(play(&mut world, waypoint, viewer, 2..14), [0; 0]);
+    let parts = world.hosts[viewer.0]
+        .fetched
+        .iter()
+        .filter(|(_, part)| part.is_some())
+        .count();
+    let cdn = from_cdn(&world, viewer);
+    assert!(parts > 0 || cdn == 0, "only the holes were fetched");
+    assert!(cdn <= 4, "after a few misses somebody else pushes: {cdn}");
+}
+
+#[test]
+fn without_any_parent_everything_comes_from_the_cdn_at_once() {
+    let mut world = World::new();
+    let viewer = world.viewer();
+    world.assign(viewer, vec![]);
+    let want = world.want(viewer, 5, SECOND * 20);
+    let delay = world.origin_delay;
+    let took = world.run_until(SECOND, |world| world.hosts[0].delivered.contains_key(&want));
+    assert_eq!(took, delay);
+}
+
+#[test]
+fn with_every_peer_gone_and_the_cdn_down_the_player_is_told() {
+    let mut world = World::new();
+    let viewer = world.viewer();
+    world.origin_up = false;
+    let want = world.want(viewer, 5, SECOND);
+    world.run_for(SECOND);
+    assert_eq!(world.hosts[viewer.0].failed, [want]);
+}
+
+#[test]
+fn withdrawn_consent_ends_every_link_at_once_and_playback_goes_on() {
+    let (mut world, waypoint, _, _, viewer) = with_standby();
+    play(&mut world, waypoint, viewer, 2..4);
+    let uplink = runnel_protocol::units::BitsPerSecond(0);
+    world.give(
+        viewer,
+        runnel_peer_core::Input::Consent {
+            peers: false,
+            uplink,
+        },
+    );
+    let down = world.hosts[viewer.0]
+        .events
+        .iter()
+        .filter(|event| matches!(event, runnel_peer_core::Event::LinkDown(..)));
+    assert_eq!(down.count(), 2);
+    let before = from_cdn(&world, viewer);
+    assert_eq!(play(&mut world, waypoint, viewer, 4..6), [0; 0]);
+    assert_eq!(from_cdn(&world, viewer), before + 2);
+}
+
+#[test]
+fn while_the_coordinator_is_away_peers_go_on_and_it_is_tried_again() {
+    let (mut world, waypoint, _, _, viewer) = with_standby();
+    world.give(viewer, runnel_peer_core::Input::CoordinatorLost);
+    assert_eq!(play(&mut world, waypoint, viewer, 2..30), [0; 0]);
+    assert_eq!(from_cdn(&world, viewer), 0);
+}

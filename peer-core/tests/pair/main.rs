@@ -1,0 +1,8 @@
+//! Peers against each other on a virtual clock.
+#![allow(missing_docs, unreachable_pub, clippy::wildcard_enum_match_arm)]
+
+mod attacks;
+mod delivery;
+mod doors;
+mod faults;
+mod world;
