@@ -1,0 +1,64 @@
+/** What this page is in the swarm, and why. */
+
+import type { RunnelStats } from "runnel";
+import { html, setText } from "../dom";
+import { bytes, shortId } from "../format";
+import { sentence } from "./verdict";
+
+const TYPES = {
+  lightweight: {
+    name: "Lightweight peer",
+    means: "A browser opens links and is never asked to accept one. It keeps a little video in memory and nothing on disk.",
+  },
+  regular: {
+    name: "Regular peer",
+    means: "It accepts links as well as opening them, and keeps what it has received for others.",
+  },
+  none: {
+    name: "Not a peer",
+    means: "This page plays like any other. It becomes a peer once the coordinator has let it in.",
+  },
+};
+
+export class Self {
+  private readonly name = html("b");
+  private readonly means = html("p");
+  private readonly why = html("p", { class: "why" });
+
+  constructor(
+    holder: HTMLElement,
+    private readonly id: HTMLElement,
+  ) {
+    holder.append(html("div", {}, this.name, this.means, this.why), agentOffer());
+  }
+
+  update(stats: RunnelStats): void {
+    const type = TYPES[stats.type ?? "none"];
+    setText(this.name, type.name);
+    setText(this.means, type.means);
+    setText(this.why, reasons(stats));
+    setText(this.id, stats.peer ? `${shortId(stats.peer)} · ${bytes(stats.buffer.memoryBytes)} in memory` : "");
+    if (stats.peer) this.id.title = stats.peer;
+  }
+}
+
+/** Why it is so, in sentences. What the viewer has not allowed is said beside the switch. */
+function reasons({ consent, mode, why, assignment }: RunnelStats): string {
+  if (!consent.peers && mode !== "off") return "Peers have not been allowed.";
+  return [why, assignment?.why ?? ""].map(sentence).filter(Boolean).join(" ");
+}
+
+/** Regular peers get better sources; whoever wants that can have it. */
+function agentOffer(): HTMLElement {
+  return html(
+    "details",
+    {},
+    html("summary", {}, "Better sources with the agent"),
+    html(
+      "p",
+      {},
+      "The native agent accepts links, keeps more, and is given better sources than a browser: ",
+      html("code", {}, "cargo install --path peer-native --locked"),
+    ),
+  );
+}

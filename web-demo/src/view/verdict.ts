@@ -1,0 +1,81 @@
+/** What is going on, in one sentence for the viewer and one for the curious. */
+
+import type { RunnelStats } from "runnel";
+import { percent } from "../format";
+import { sum, type BySource } from "../observe/sources";
+
+export interface Verdict {
+  /** `flowing`: peers deliver. `plain`: all is well without them. `lacking`: something is missing. */
+  tone: "flowing" | "plain" | "lacking";
+  title: string;
+  detail: string;
+}
+
+/** `recent`: bytes by source in the last seconds. */
+export function judge(stats: RunnelStats, recent: BySource): Verdict {
+  return (
+    judgeWillingness(stats) ?? judgeCoordinator(stats) ?? judgeFlow(stats, recent)
+  );
+}
+
+const PLAIN = "All of this video comes from the CDN";
+
+function judgeWillingness({ mode, consent, why, peer }: RunnelStats): Verdict | null {
+  if (mode === "off") return plain(PLAIN, why.endsWith(".") ? why : "Runnel is switched off on this page.");
+  if (!consent.peers && peer !== null) return plain(PLAIN, "Peers were let go; none is contacted any more.");
+  if (!consent.peers)
+    return plain(PLAIN, "Nobody else has been contacted. Peers join in when you say so below.");
+  return null;
+}
+
+function judgeCoordinator({ coordinator, links, why }: RunnelStats): Verdict | null {
+  const served = links.some((link) => link.state === "up");
+  if (coordinator === "connecting") return plain("Looking for peers…", "The CDN plays meanwhile.");
+  if (coordinator === "off") return lacking(PLAIN, sentence(why) || "The coordinator was not contacted.");
+  if (coordinator === "lost" && !served)
+    return lacking(PLAIN, "The coordinator is out of reach. It is being called again.");
+  return null;
+}
+
+function judgeFlow(stats: RunnelStats, recent: BySource): Verdict {
+  const { mode, coordinator, links, why } = stats;
+  const all = sum(recent);
+  const sources = links.filter((link) => link.state === "up" && link.source !== "child");
+  if (mode === "shadow")
+    return plain(PLAIN, "Shadow mode: the peer runs beside the player and only counts.");
+  if (sources.length === 0) return lacking("No peer yet", sentence(why) || "The CDN plays meanwhile.");
+  if (all === 0) return judgePast(stats);
+  if (recent.peer === 0 && recent.waypoint === 0)
+    return plain(PLAIN, `${howMany(sources.length)}, but not delivering yet.`);
+  const title =
+    recent.peer > 0
+      ? `${percent(recent.peer, all)} of this video comes from peers`
+      : `${percent(recent.waypoint, all)} of this video comes from the waypoint`;
+  const away = coordinator === "lost" ? " The coordinator is out of reach; what was agreed goes on." : "";
+  return { tone: "flowing", title, detail: `${howMany(sources.length)}, every chunk checked before it is shown.${away}` };
+}
+
+/** Nothing arrives because nothing is wanted: the video is here, or paused. */
+function judgePast({ bytes }: RunnelStats): Verdict {
+  const title = `${percent(bytes.peer, sum(bytes))} of this video came from peers`;
+  return { tone: "flowing", title, detail: "All that is needed now is here already." };
+}
+
+/** Reasons come as parts of a sentence. */
+export function sentence(why: string): string {
+  if (why === "") return "";
+  const end = /[.!?…]$/.test(why) ? "" : ".";
+  return why.charAt(0).toUpperCase() + why.slice(1) + end;
+}
+
+function howMany(count: number): string {
+  return count === 1 ? "One source linked" : `${count} sources linked`;
+}
+
+function plain(title: string, detail: string): Verdict {
+  return { tone: "plain", title, detail };
+}
+
+function lacking(title: string, detail: string): Verdict {
+  return { tone: "lacking", title, detail };
+}
