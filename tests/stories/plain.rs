@@ -45,3 +45,22 @@ async fn fragmented_mp4_plays_plainly() -> Result<()> {
 async fn separate_sound_plays_plainly() -> Result<()> {
     plays(Shape::SeparateAudio).await
 }
+
+#[tokio::test]
+async fn the_recording_starts_over_and_the_picture_goes_on() -> Result<()> {
+    let plan = Plan {
+        center: false,
+        waypoint: false,
+        agents: 0,
+        ..Plan::default()
+    };
+    let stack = Stack::start("starts-over", plan).await?;
+    let viewer = Viewer::watch(&stack, "live", "plain=1").await?;
+    viewer
+        .sees("__runnel.taps.some(tap => tap.url.includes('turn-1/'))")
+        .await?;
+    viewer.watches(14).await?;
+    viewer.got_what_the_origin_has(&stack).await?;
+    assert_eq!(viewer.stalls().await?, 0);
+    stack.stop().await
+}

@@ -217,7 +217,33 @@ fn write(mut command: Command, folder: &Path, map: &str, ending: &str) -> Result
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{Generated, generate};
     use crate::media::{Shape, prepare};
+
+    #[test]
+    fn generated_segments_differ_and_keep_their_bit_rate() {
+        let folder = tempfile::tempdir().unwrap();
+        let media = Generated {
+            seconds: 8,
+            kbps: Generated::THREE,
+        };
+        generate(media, folder.path()).unwrap();
+        let mut distinct = BTreeSet::new();
+        for (index, kbps) in media.kbps.iter().enumerate() {
+            for segment in 0..4 {
+                let name = format!("r{index}-{segment:03}.ts");
+                let bytes = std::fs::read(folder.path().join(&name)).unwrap();
+                let found = bytes.len() as f64 * 8.0 / 2_000.0;
+                // Sound and container come on top.
+                let above = found - f64::from(*kbps);
+                assert!((30.0..150.0).contains(&above), "{name}: {found} kbit/s");
+                distinct.insert(bytes);
+            }
+        }
+        assert_eq!(distinct.len(), 12);
+    }
 
     #[test]
     fn the_clip_comes_in_fragmented_mp4_with_and_without_its_own_sound() {
