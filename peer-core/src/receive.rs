@@ -287,16 +287,13 @@ impl Peer {
         if !self.verifier.trust(entry) {
             return;
         }
-        self.on_trusted(segment, now);
+        self.timeline.note(&segment);
+        self.announce(&segment);
         for chunk in chunks {
             if let Some(verified) = self.verifier.verify(&segment, chunk) {
-                self.keep(
-                    segment,
-                    verified,
-                    runnel_protocol::control::Source::Cdn,
-                    now,
-                );
+                self.keep(segment, verified, Source::Cdn, now);
             }
         }
+        self.answer_asking(&segment, now);
     }
 }

@@ -94,7 +94,7 @@ fn a_parent_that_drips_is_outrun_by_the_cdn() {
     // One chunk of four gets through: enough to look alive.
     world.hosts[one.0].tamper = Some(Box::new(move |chunk| {
         seen.set(seen.get() + 1);
-        (seen.get() % 4 == 0).then_some(chunk)
+        seen.get().is_multiple_of(4).then_some(chunk)
     }));
     assert_eq!(play(&mut world, waypoint, viewer, 2..14), [0; 0]);
     let parts = world.hosts[viewer.0]

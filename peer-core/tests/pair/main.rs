@@ -1,5 +1,10 @@
 //! Peers against each other on a virtual clock.
-#![allow(missing_docs, unreachable_pub, clippy::wildcard_enum_match_arm)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm
+)]
 
 mod attacks;
 mod delivery;
