@@ -23,7 +23,7 @@ struct Step {
 }
 
 /// Cheap checks first; what needs the page last.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step {
         name: "setup",
         says: "install what is missing",
@@ -87,6 +87,11 @@ const STEPS: [Step; 11] = [
         name: "page",
         says: "build the viewer page",
         run: page::build,
+    },
+    Step {
+        name: "typescript",
+        says: "the npm package and the page",
+        run: page::check_typescript,
     },
     Step {
         name: "size",
