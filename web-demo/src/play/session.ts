@@ -2,8 +2,6 @@
 
 import Hls, { type HlsConfig } from "hls.js";
 import { withPeers, type Consent, type RunnelStats, type SegmentDetail } from "runnel";
-import wasmUrl from "runnel/runnel.wasm?url";
-import workerUrl from "runnel/worker.js?url";
 import { PlainCounter } from "../observe/plain";
 import { tapInto, type Tap } from "../observe/taps";
 import type { Settings, Stream } from "../settings";
@@ -87,8 +85,6 @@ function startWithPeers(
     ...playerConfig(settings),
     p2p: {
       coordinator,
-      workerUrl,
-      wasmUrl,
       ...(content !== undefined && { content }),
       mode: settings.mode,
       consent: consent.peers,

@@ -3,6 +3,7 @@
 import { byId, setText } from "../dom";
 
 export function askForStream(): void {
+  document.body.classList.add("idle");
   byId("ask").hidden = false;
   byId("video").hidden = true;
   const [title, detail] = byId("verdict").children;

@@ -48,6 +48,8 @@ export class Panels {
   private judge(stats: RunnelStats): void {
     const { tone, title, detail } = judge(stats, this.sources.recent(stats.at, LATELY_MS));
     const verdict = byId("verdict");
+    // Figures change every second; only another kind of news is worth interrupting a reader.
+    if (verdict.dataset["tone"] !== tone) setText(byId("announced"), `${title}. ${detail}`);
     verdict.dataset["tone"] = tone;
     for (const [tag, text] of [["h1", title], ["p", detail]] as const) {
       const element = verdict.querySelector(tag);

@@ -13,9 +13,9 @@ export interface Verdict {
 
 /** `recent`: bytes by source in the last seconds. */
 export function judge(stats: RunnelStats, recent: BySource): Verdict {
-  return (
-    judgeWillingness(stats) ?? judgeCoordinator(stats) ?? judgeFlow(stats, recent)
-  );
+  const verdict = judgeWillingness(stats) ?? judgeCoordinator(stats) ?? judgeFlow(stats, recent);
+  // Nothing can be said of where bytes come from before the first of them.
+  return sum(stats.bytes) > 0 ? verdict : { ...verdict, title: "Waiting for the first bytes" };
 }
 
 const PLAIN = "All of this video comes from the CDN";
