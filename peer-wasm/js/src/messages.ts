@@ -1,0 +1,108 @@
+/** What the page and its Worker say to each other. Ids are counters, unique per Worker. */
+
+import type { ByteCounts, LinkStats } from "./stats.js";
+
+/** A rendition's attributes as they stand in the playlist: its identity on page and waypoint. */
+export interface TrackText {
+  /** `EXT-X-MEDIA`'s TYPE; empty for a variant (`EXT-X-STREAM-INF`). */
+  media: string;
+  /** BANDWIDTH, or GROUP-ID. Empty for a media playlist that stands alone. */
+  first: string;
+  /** RESOLUTION, or NAME; empty if absent. */
+  second: string;
+  /** CODECS, or LANGUAGE; empty if absent. */
+  third: string;
+}
+
+/** The player asks for a segment. */
+export interface WantMessage {
+  kind: "want";
+  id: number;
+  /** A separate audio rendition rather than the main one. */
+  audio: boolean;
+  /** Media sequence number. */
+  sn: number;
+  url: string;
+  /** Byte range within the resource, end exclusive; both 0 for the whole of it. */
+  rangeStart: number;
+  rangeEnd: number;
+  /** Milliseconds until the player runs dry without it. */
+  dueIn: number;
+  /** Nominal duration, milliseconds. */
+  duration: number;
+  live: boolean;
+  /** First after a start or a seek. */
+  urgent: boolean;
+  track: TrackText;
+}
+
+/** What the Worker needs to begin; sent once, first. */
+export interface StartMessage {
+  kind: "start";
+  wasmUrl: string | null;
+  /** The coordinator's WebSocket. */
+  coordinator: string;
+  /** The content's registered name, or `null` to be found by `masterUrl`. */
+  content: string | null;
+  masterUrl: string;
+  rootKey: string | null;
+  joinToken: string | null;
+  /** What may be uploaded, bits per second; 0 for nothing. */
+  uplink: number;
+  /** Count what would be delivered, deliver nothing. */
+  shadow: boolean;
+  /** The page fetches from the CDN, since only it knows how (`xhrSetup` and the like). */
+  pageFetches: boolean;
+}
+
+export type ToWorker =
+  | StartMessage
+  | WantMessage
+  | { kind: "abandon"; id: number }
+  | { kind: "consent"; uplink: number }
+  | { kind: "playback"; buffer: number; stalls: number; rate: number }
+  | { kind: "played"; bytes: number }
+  | { kind: "fetched"; fetch: number; bytes: ArrayBuffer | null }
+  | { kind: "ping" }
+  | { kind: "stop" };
+
+/** A segment for the player. */
+export interface DeliverMessage {
+  kind: "deliver";
+  id: number;
+  bytes: ArrayBuffer;
+  fromPeers: number;
+  fromWaypoints: number;
+  fromCdn: number;
+  rescued: boolean;
+  /** Measured speed of this machine's link, bits per second; `null` until bursts were seen. */
+  linkBps: number | null;
+}
+
+export type ToPage =
+  | DeliverMessage
+  | { kind: "ready" }
+  | { kind: "unavailable"; why: string }
+  | { kind: "opened"; id: string; name: string }
+  | { kind: "refused"; why: string; forGood: boolean }
+  | { kind: "declined"; id: number }
+  | { kind: "failed"; id: number }
+  | { kind: "asking-cdn"; id: number; whole: boolean }
+  | { kind: "fetch"; fetch: number; want: number; offset: number; length: number }
+  | { kind: "pong" }
+  | { kind: "stats"; stats: WorkerStats }
+  | { kind: "event"; name: "assigned" | "linkup" | "linkdown" | "struck"; detail: unknown }
+  | { kind: "log"; level: "info" | "warn"; text: string };
+
+/** The Worker's share of a snapshot, see `RunnelStats`. */
+export interface WorkerStats {
+  coordinator: "connecting" | "connected" | "lost";
+  peer: string | null;
+  type: "lightweight" | "regular" | null;
+  why: string;
+  bytes: ByteCounts;
+  links: LinkStats[];
+  assignment: { epoch: number; why: string } | null;
+  memoryBytes: number;
+  strikes: number;
+}

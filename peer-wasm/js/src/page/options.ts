@@ -1,0 +1,54 @@
+/** What a site may say about its peers. */
+
+import type { Mode } from "../stats.js";
+
+/** A consent: given, not given, or to be asked for. */
+export type ConsentOption = boolean | (() => boolean | Promise<boolean>);
+
+/** The `p2p` part of the player's configuration. */
+export interface P2pOptions {
+  /** The coordinator: `wss://host`, `https://host` (the path `/v1/peer` is added), or in full. */
+  coordinator: string;
+  /** Name under which the content is registered. Default: found by the playlist's URL. */
+  content?: string;
+  /** See {@link Mode}. Default `on`. */
+  mode?: Mode;
+  /** Whether other peers may be contacted. Default: no. */
+  consent?: ConsentOption;
+  /** Whether media may be uploaded to them. Default: no. */
+  upload?: ConsentOption;
+  /** Most that is uploaded, in bits per second. Default 2 Mbit/s. */
+  uploadRate?: number;
+  /** The operator's root key, 64 hexadecimal digits. Default: the coordinator's word is taken. */
+  rootKey?: string;
+  /** The provider's token, where the operator asks for one. */
+  joinToken?: string;
+  /** Where `worker.js` is, if not beside this module. */
+  workerUrl?: string | URL;
+  /** Where `runnel.wasm` is, if not beside the Worker. */
+  wasmUrl?: string | URL;
+}
+
+/** Bits per second that a consent to upload allows, where the site names no other rate. */
+export const DEFAULT_UPLOAD_RATE = 2_000_000;
+const PEER_DOOR = "/v1/peer";
+
+/**
+ * The coordinator's WebSocket URL.
+ * @throws TypeError if `text` is no URL.
+ */
+export function coordinatorUrl(text: string, base?: string): string {
+  const url = new URL(text, base);
+  url.protocol = url.protocol.replace(/^http/, "ws");
+  if (url.pathname === "/") url.pathname = PEER_DOOR;
+  return url.href;
+}
+
+/** Asks for a consent; whatever is not a clear yes is a no. */
+export async function isGiven(consent: ConsentOption | undefined): Promise<boolean> {
+  try {
+    return (typeof consent === "function" ? await consent() : consent) === true;
+  } catch {
+    return false;
+  }
+}

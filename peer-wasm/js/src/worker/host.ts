@@ -1,0 +1,320 @@
+/**
+ * Does for the engine what only a browser can do; one method per side effect, named and documented
+ * in `peer-wasm/src/host.rs`. None calls the engine back before it returns.
+ */
+
+import type { Engine } from "../../pkg/runnel.js";
+import type { StartMessage, ToPage, WantMessage, WorkerStats } from "../messages.js";
+import { fetchSpan, spanOf, type Place } from "./cdn.js";
+import { Coordinator } from "./coordinator.js";
+import type { Keys } from "./keys.js";
+import { Ledger } from "./ledger.js";
+import { LinkSpeed } from "./link-speed.js";
+import { PeerLink, type LinkListener } from "./peer-link.js";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Gives the engine a turn; whatever goes wrong in there ends the Worker's usefulness. */
+export type Enter = <T>(turn: (engine: Engine) => T) => T | undefined;
+export type Post = (message: ToPage, transfer?: Transferable[]) => void;
+
+/** Longest time that `setTimeout` can wait, in milliseconds; beyond that is as good as never. */
+const LONGEST_SLEEP = 2 ** 31 - 1;
+const CERTIFICATE = 32;
+
+export class Host {
+  readonly #start: StartMessage;
+  readonly #keys: Keys;
+  readonly #enter: Enter;
+  readonly #post: Post;
+  readonly #coordinator: Coordinator;
+  readonly #links = new Map<number, PeerLink>();
+  readonly #wants = new Map<number, Place>();
+  readonly #fetches = new Map<number, AbortController>();
+  readonly #ledger = new Ledger();
+  readonly #speed = new LinkSpeed();
+  #alarm: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(start: StartMessage, keys: Keys, enter: Enter, post: Post) {
+    this.#start = start;
+    this.#keys = keys;
+    this.#enter = enter;
+    this.#post = post;
+    this.#coordinator = new Coordinator({
+      connected: () => this.#coordinatorIs("connected", (engine) => engine.coordinatorConnected()),
+      lost: () => this.#coordinatorIs("lost", (engine) => engine.coordinatorLost()),
+      message: (bytes) => {
+        this.#ledger.bytes.control += bytes.byteLength;
+        return this.#enter((engine) => engine.coordinatorMessage(bytes)) ?? false;
+      },
+    });
+  }
+
+  /** Remembers where a want's bytes are; called before the engine hears of it. */
+  remember(want: WantMessage): void {
+    const { url, rangeStart, rangeEnd } = want;
+    this.#wants.set(want.id, { url, rangeStart, rangeEnd });
+  }
+
+  /** Nobody waits for that want any more. */
+  forget(want: number): void {
+    this.#wants.delete(want);
+  }
+
+  /** Bytes that the page fetched in the engine's name; `null` where it could not. */
+  fetchedByPage(fetch: number, bytes: ArrayBuffer | null): void {
+    if (!this.#fetches.delete(fetch)) return;
+    if (!bytes) return void this.#enter((engine) => engine.fetchFailed(fetch));
+    this.#ledger.bytes.cdn += bytes.byteLength;
+    this.#enter((engine) => engine.fetched(fetch, new Uint8Array(bytes)));
+    this.#enter((engine) => engine.fetchDone(fetch));
+  }
+
+  /** The Worker's share of a snapshot. */
+  stats(memoryBytes: number): WorkerStats {
+    for (const [number, link] of this.#links) {
+      void link.roundTrip().then((ms) => this.#ledger.roundTrip(number, ms));
+    }
+    return this.#ledger.snapshot(memoryBytes);
+  }
+
+  /** Closes everything that is open. */
+  close(): void {
+    clearTimeout(this.#alarm);
+    this.#coordinator.close();
+    for (const link of this.#links.values()) link.close(0);
+    for (const fetch of this.#fetches.values()) fetch.abort();
+  }
+
+  now(): number {
+    return performance.timeOrigin + performance.now();
+  }
+
+  wakeAt(time: number): void {
+    clearTimeout(this.#alarm);
+    const wait = time - this.now();
+    if (wait > LONGEST_SLEEP) return;
+    this.#alarm = setTimeout(() => this.#enter((engine) => engine.timeout()), Math.max(0, wait));
+  }
+
+  connectCoordinator(): void {
+    this.#ledger.coordinator = "connecting";
+    this.#coordinator.connect(this.#start.coordinator);
+  }
+
+  disconnectCoordinator(): void {
+    this.#coordinator.close();
+  }
+
+  toCoordinator(message: Bytes): void {
+    this.#ledger.bytes.control += message.byteLength;
+    this.#coordinator.send(message);
+  }
+
+  dial(link: number, peer: string, hosts: string, certificates: Bytes): void {
+    const hashes: Bytes[] = [];
+    for (let at = 0; at < certificates.length; at += CERTIFICATE) {
+      hashes.push(certificates.slice(at, at + CERTIFICATE));
+    }
+    this.#ledger.dialled(link, peer);
+    this.#links.set(link, new PeerLink(hosts.split(" ").filter(Boolean), hashes, this.#on(link)));
+  }
+
+  send(link: number, bytes: Bytes): void {
+    this.#ledger.bytes.control += bytes.byteLength;
+    this.#links.get(link)?.send(bytes);
+  }
+
+  hangup(link: number, code: number): void {
+    this.#links.get(link)?.close(code);
+    this.#gone(link, code);
+  }
+
+  openBulk(link: number, bulk: number, header: Bytes, order: number): void {
+    this.#links.get(link)?.openBulk(bulk, header, order);
+  }
+
+  sendChunk(link: number, bulk: number, frame: Bytes): void {
+    const written = this.#links.get(link)?.writeBulk(bulk, frame) ?? Promise.resolve();
+    void written.then(() => this.#enter((engine) => engine.written(link, bulk)));
+  }
+
+  finishBulk(link: number, bulk: number): void {
+    this.#links.get(link)?.endBulk(bulk, true);
+  }
+
+  resetBulk(link: number, bulk: number): void {
+    this.#links.get(link)?.endBulk(bulk, false);
+  }
+
+  stopStream(link: number, stream: number): void {
+    this.#links.get(link)?.stopStream(stream);
+  }
+
+  check(check: number, key: Bytes, message: Bytes, signature: Bytes): void {
+    void this.#keys
+      .check(key, message, signature)
+      .then((good) => this.#enter((engine) => engine.checked(check, good)));
+  }
+
+  sign(sign: number, message: Bytes): void {
+    void this.#keys
+      .sign(message)
+      .then((signature) => this.#enter((engine) => engine.signed(sign, signature)));
+  }
+
+  fetch(fetch: number, want: number, offset: number, length: number): void {
+    const abort = new AbortController();
+    this.#fetches.set(fetch, abort);
+    this.#post({ kind: "asking-cdn", id: want, whole: length === 0 });
+    if (this.#start.shadow) void this.#pretendToFetch(fetch);
+    else if (this.#start.pageFetches) this.#post({ kind: "fetch", fetch, want, offset, length });
+    else void this.#fetch(fetch, this.#wants.get(want), offset, length, abort);
+  }
+
+  cancelFetch(fetch: number): void {
+    this.#fetches.get(fetch)?.abort();
+    this.#fetches.delete(fetch);
+  }
+
+  deliver(
+    id: number,
+    bytes: Bytes,
+    fromPeers: number,
+    fromWaypoints: number,
+    fromCdn: number,
+    rescued: boolean,
+  ): void {
+    this.forget(id);
+    if (this.#start.shadow) return;
+    const counts = { fromPeers, fromWaypoints, fromCdn, rescued };
+    const linkBps = this.#speed.bps;
+    this.#post({ kind: "deliver", id, bytes: bytes.buffer, ...counts, linkBps }, [bytes.buffer]);
+  }
+
+  fail(want: number): void {
+    this.forget(want);
+    this.#post({ kind: "failed", id: want });
+  }
+
+  joined(peer: string, regular: boolean, why: string): void {
+    this.#ledger.peer = peer;
+    this.#ledger.type = regular ? "regular" : "lightweight";
+    this.#ledger.why = why;
+  }
+
+  opened(id: string, name: string): void {
+    this.#post({ kind: "opened", id, name });
+  }
+
+  refused(why: string, forGood: boolean): void {
+    this.#ledger.why = why;
+    this.#post({ kind: "refused", why, forGood });
+  }
+
+  assigned(epoch: number, why: string): void {
+    this.#ledger.assigned(epoch, why);
+    this.#post({ kind: "event", name: "assigned", detail: { epoch, why } });
+  }
+
+  parent(peer: string, waypoint: boolean, mask: number, why: string): void {
+    this.#ledger.parent(peer, waypoint, mask, why);
+  }
+
+  linkUp(link: number, peer: string): void {
+    this.#ledger.up(link);
+    this.#post({ kind: "event", name: "linkup", detail: { peer } });
+  }
+
+  linkDown(link: number, code: number): void {
+    this.#gone(link, code);
+  }
+
+  received(link: number, waypoint: boolean, bytes: number): void {
+    this.#ledger.received(link, waypoint, bytes);
+  }
+
+  sent(link: number, bytes: number): void {
+    this.#ledger.sent(link, bytes);
+  }
+
+  wasted(bytes: number): void {
+    this.#ledger.bytes.wasted += bytes;
+  }
+
+  struck(peer: string, offence: string): void {
+    this.#ledger.strikes += 1;
+    this.#post({ kind: "event", name: "struck", detail: { peer, offence } });
+  }
+
+  mismatch(sequence: number): void {
+    const text = `segment ${sequence} from the CDN is not what was attested; played, not served`;
+    this.#post({ kind: "log", level: "warn", text });
+  }
+
+  #coordinatorIs(state: "connected" | "lost", turn: (engine: Engine) => void): void {
+    this.#ledger.coordinator = state;
+    this.#enter(turn);
+  }
+
+  #on(link: number): LinkListener {
+    return {
+      connected: () => this.#enter((engine) => engine.connected(link)),
+      failed: () => {
+        this.#enter((engine) => engine.dialFailed(link));
+        this.#gone(link, -1);
+      },
+      closed: (code) => {
+        this.#enter((engine) => engine.closed(link, code));
+        this.#gone(link, code);
+      },
+      control: (bytes) => {
+        this.#ledger.bytes.control += bytes.byteLength;
+        this.#enter((engine) => engine.controlBytes(link, bytes));
+      },
+      bulk: (stream, bytes) => {
+        this.#speed.note(bytes.byteLength, performance.now());
+        this.#enter((engine) => engine.bulkBytes(link, stream, bytes));
+      },
+      bulkEnded: (stream) => this.#enter((engine) => engine.bulkEnded(link, stream)),
+    };
+  }
+
+  #gone(link: number, code: number): void {
+    const peer = this.#ledger.peerOf(link);
+    this.#links.delete(link);
+    if (!this.#ledger.down(link)) return;
+    this.#post({ kind: "event", name: "linkdown", detail: { peer, code } });
+  }
+
+  async #fetch(
+    fetch: number,
+    place: Place | undefined,
+    offset: number,
+    length: number,
+    abort: AbortController,
+  ): Promise<void> {
+    const open = () => this.#fetches.has(fetch);
+    try {
+      if (!place) throw new Error("no such want");
+      const span = spanOf(place, offset, length);
+      const take = (bytes: Uint8Array) =>
+        open() && this.#enter((engine) => engine.fetched(fetch, bytes));
+      await fetchSpan(place.url, span, abort.signal, take, (bytes) => this.#fromCdn(bytes));
+      if (this.#fetches.delete(fetch)) this.#enter((engine) => engine.fetchDone(fetch));
+    } catch {
+      if (this.#fetches.delete(fetch)) this.#enter((engine) => engine.fetchFailed(fetch));
+    }
+  }
+
+  /** In shadow the player has its own copy coming: a second one would cost the site money. */
+  async #pretendToFetch(fetch: number): Promise<void> {
+    await null;
+    if (this.#fetches.delete(fetch)) this.#enter((engine) => engine.fetchFailed(fetch));
+  }
+
+  #fromCdn(bytes: number): void {
+    this.#ledger.bytes.cdn += bytes;
+    this.#speed.note(bytes, performance.now());
+  }
+}

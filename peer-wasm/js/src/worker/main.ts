@@ -1,0 +1,99 @@
+/** The Worker's entry: starts the engine and passes the page's messages on to it. */
+
+import init, { Engine } from "../../pkg/runnel.js";
+import type { StartMessage, ToPage, ToWorker } from "../messages.js";
+import { Host } from "./host.js";
+import { Keys } from "./keys.js";
+
+/** Milliseconds between snapshots. */
+const TICK = 1000;
+const SEED = 32;
+
+const post = (message: ToPage, transfer: Transferable[] = []) =>
+  self.postMessage(message, { transfer });
+
+let engine: Engine | null = null;
+let host: Host | null = null;
+let ticking: ReturnType<typeof setInterval> | undefined;
+
+self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
+  if (data.kind === "start") {
+    start(data).catch((error: unknown) => giveUp(`the peer did not start (${String(error)})`));
+  } else {
+    hear(data);
+  }
+};
+
+async function start(message: StartMessage): Promise<void> {
+  const wasmUrl = message.wasmUrl ?? new URL("./runnel.wasm", import.meta.url);
+  const [wasm, keys] = await Promise.all([init({ module_or_path: wasmUrl }), Keys.generate()]);
+  host = new Host(message, keys, enter, post);
+  const seed = crypto.getRandomValues(new Uint8Array(SEED));
+  const { rootKey, joinToken, content, masterUrl, uplink } = message;
+  engine = new Engine(host, keys.publicKey, seed, rootKey, joinToken);
+  post({ kind: "ready" });
+  enter((engine) => engine.consent(true, uplink));
+  enter((engine) => engine.open(content, masterUrl));
+  const memory = () => wasm.memory.buffer.byteLength;
+  ticking = setInterval(() => host && post({ kind: "stats", stats: host.stats(memory()) }), TICK);
+}
+
+function hear(message: Exclude<ToWorker, StartMessage>): void {
+  switch (message.kind) {
+    case "want":
+      host?.remember(message);
+      if (!enter((engine) => engine.want(message))) {
+        host?.forget(message.id);
+        post({ kind: "declined", id: message.id });
+      }
+      break;
+    case "abandon":
+      enter((engine) => engine.abandon(message.id));
+      host?.forget(message.id);
+      break;
+    case "consent":
+      enter((engine) => engine.consent(true, message.uplink));
+      break;
+    case "playback":
+      enter((engine) => engine.playback(message.buffer, message.stalls, message.rate));
+      break;
+    case "played":
+      enter((engine) => engine.playedFromCdn(message.bytes));
+      break;
+    case "fetched":
+      host?.fetchedByPage(message.fetch, message.bytes);
+      break;
+    case "ping":
+      post({ kind: "pong" });
+      break;
+    case "stop":
+      stop();
+  }
+}
+
+/** One turn of the engine. One that traps is not entered again. */
+function enter<T>(turn: (engine: Engine) => T): T | undefined {
+  if (!engine) return undefined;
+  try {
+    return turn(engine);
+  } catch (error) {
+    engine = null;
+    giveUp(`the peer failed (${String(error)})`);
+    return undefined;
+  }
+}
+
+/** Tells everybody and closes everything. */
+function stop(): void {
+  enter((engine) => engine.drain());
+  enter((engine) => engine.consent(false, 0));
+  engine = null;
+  clearInterval(ticking);
+  host?.close();
+  host = null;
+}
+
+function giveUp(why: string): void {
+  stop();
+  post({ kind: "unavailable", why });
+}

@@ -1,0 +1,64 @@
+//! What people want to know: the peer's events, as calls of the host.
+
+use runnel_peer_core::Event;
+use runnel_protocol::control::{Assign, Offence, PeerType, Source, Strike};
+use runnel_protocol::peer::CloseReason;
+
+use crate::engine::{Engine, number};
+
+/// Tells the Worker; remembers what later inputs need.
+pub(crate) fn tell(engine: &mut Engine, event: Event) {
+    let host = &engine.host;
+    let links = &engine.links;
+    match event {
+        Event::Joined { peer, kind, why } => {
+            host.joined(&peer.to_string(), kind == PeerType::Regular, &why);
+        }
+        Event::Opened(content, name) => {
+            host.opened(&content.to_string(), &name);
+            engine.content = Some(content);
+        }
+        Event::Refused(refused) => host.refused(&refused.why, refused.retry_after_ms.is_none()),
+        Event::Assigned(assign) => assigned(engine, &assign),
+        Event::LinkUp(link, peer, _) => host.link_up(links.number(link), &peer.to_string()),
+        Event::LinkDown(link, _, reason) => {
+            host.link_down(links.number(link), code(reason));
+        }
+        Event::Received(link, _, source, bytes) => {
+            host.received(links.number(link), source == Source::Waypoint, bytes);
+        }
+        Event::Sent(link, _, bytes) => host.sent(links.number(link), bytes),
+        Event::Struck(strike) => struck(engine, &strike),
+        Event::Wasted(bytes) => host.wasted(bytes),
+        Event::Mismatch(segment) => host.mismatch(number(segment.sequence)),
+        // Nobody dials a browser, and a chunk's way is measured natively.
+        Event::TurnedAway(..) | Event::Proven(_) => {}
+        _ => {}
+    }
+}
+
+fn assigned(engine: &Engine, assign: &Assign) {
+    engine.host.assigned(number(assign.epoch), &assign.why);
+    for parent in &assign.parents {
+        engine.host.parent(
+            &parent.contact.peer.to_string(),
+            parent.source == Source::Waypoint,
+            u32::from(parent.substreams.0),
+            &parent.why,
+        );
+    }
+}
+
+fn struck(engine: &Engine, strike: &Strike) {
+    let offence = match strike.offence {
+        Offence::BadChunk => "sent a chunk that does not verify",
+        Offence::BadEntry => "sent an entry that nobody vouches for",
+        Offence::Fork => "sent a second root for a segment",
+        Offence::Malformed => "sent what is no message",
+    };
+    engine.host.struck(&strike.peer.to_string(), offence);
+}
+
+fn code(reason: Option<CloseReason>) -> i32 {
+    reason.map_or(-1, |reason| i32::try_from(reason.code()).unwrap_or(-1))
+}

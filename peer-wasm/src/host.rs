@@ -1,0 +1,132 @@
+//! What the Worker does for the engine: one method per side effect.
+//!
+//! Methods are called while the engine is borrowed. They must not call back into it before they
+//! return; whatever they learn comes later, through a method of [`crate::Engine`].
+//!
+//! Numbers that name things (links, streams, checks …) are counters far below 2⁵³, so that `f64`,
+//! JavaScript's own number, holds them exactly.
+
+use js_sys::Uint8Array;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+#[wasm_bindgen]
+extern "C" {
+    /// The Worker; `js/src/worker/host.ts` implements it.
+    pub type Host;
+
+    /// The time in milliseconds since the UNIX epoch; never runs backwards.
+    #[wasm_bindgen(method)]
+    pub fn now(this: &Host) -> f64;
+    /// Call `Engine.timeout` at this time; replaces the time set before. Infinity: never.
+    #[wasm_bindgen(method, js_name = wakeAt)]
+    pub fn wake_at(this: &Host, time: f64);
+
+    /// Open the WebSocket to the coordinator.
+    #[wasm_bindgen(method, js_name = connectCoordinator)]
+    pub fn connect_coordinator(this: &Host);
+    /// Close it.
+    #[wasm_bindgen(method, js_name = disconnectCoordinator)]
+    pub fn disconnect_coordinator(this: &Host);
+    /// Send one binary frame to the coordinator.
+    #[wasm_bindgen(method, js_name = toCoordinator)]
+    pub fn to_coordinator(this: &Host, message: Uint8Array);
+
+    /// Connect to `peer`: `hosts` are `address:port`, separated by spaces, to be tried in order;
+    /// `certificates` are SHA-256 hashes, 32 bytes each.
+    #[wasm_bindgen(method)]
+    pub fn dial(this: &Host, link: f64, peer: &str, hosts: &str, certificates: Uint8Array);
+    /// Write to the link's control stream.
+    #[wasm_bindgen(method)]
+    pub fn send(this: &Host, link: f64, bytes: Uint8Array);
+    /// Close the link with this code.
+    #[wasm_bindgen(method)]
+    pub fn hangup(this: &Host, link: f64, code: u32);
+
+    /// Open a unidirectional stream that begins with `header`. Lower `order` goes first.
+    #[wasm_bindgen(method, js_name = openBulk)]
+    pub fn open_bulk(this: &Host, link: f64, bulk: f64, header: Uint8Array, order: f64);
+    /// Write a chunk frame to it, then call `Engine.written`.
+    #[wasm_bindgen(method, js_name = sendChunk)]
+    pub fn send_chunk(this: &Host, link: f64, bulk: f64, frame: Uint8Array);
+    /// End it in order.
+    #[wasm_bindgen(method, js_name = finishBulk)]
+    pub fn finish_bulk(this: &Host, link: f64, bulk: f64);
+    /// Break it off.
+    #[wasm_bindgen(method, js_name = resetBulk)]
+    pub fn reset_bulk(this: &Host, link: f64, bulk: f64);
+    /// Tell the sender of an arriving stream to stop.
+    #[wasm_bindgen(method, js_name = stopStream)]
+    pub fn stop_stream(this: &Host, link: f64, stream: f64);
+
+    /// Check an Ed25519 signature, then call `Engine.checked`.
+    #[wasm_bindgen(method)]
+    pub fn check(
+        this: &Host,
+        check: f64,
+        key: Uint8Array,
+        message: Uint8Array,
+        signature: Uint8Array,
+    );
+    /// Sign with the session's key, then call `Engine.signed`.
+    #[wasm_bindgen(method)]
+    pub fn sign(this: &Host, sign: f64, message: Uint8Array);
+
+    /// Fetch bytes of a want's segment from the CDN: `length` bytes from `offset`, or all of it
+    /// where `length` is 0.
+    #[wasm_bindgen(method)]
+    pub fn fetch(this: &Host, fetch: f64, want: f64, offset: f64, length: f64);
+    /// The rest of that fetch is not needed.
+    #[wasm_bindgen(method, js_name = cancelFetch)]
+    pub fn cancel_fetch(this: &Host, fetch: f64);
+    /// A want is fulfilled: its bytes, and how many of them came from whom.
+    #[wasm_bindgen(method)]
+    pub fn deliver(
+        this: &Host,
+        want: f64,
+        bytes: Uint8Array,
+        from_peers: f64,
+        from_waypoints: f64,
+        from_cdn: f64,
+        rescued: bool,
+    );
+    /// A want cannot be fulfilled.
+    #[wasm_bindgen(method)]
+    pub fn fail(this: &Host, want: f64);
+
+    /// The coordinator let this peer in.
+    #[wasm_bindgen(method)]
+    pub fn joined(this: &Host, peer: &str, regular: bool, why: &str);
+    /// The content is known; wants are taken from here on.
+    #[wasm_bindgen(method)]
+    pub fn opened(this: &Host, content: &str, name: &str);
+    /// The coordinator said no.
+    #[wasm_bindgen(method)]
+    pub fn refused(this: &Host, why: &str, for_good: bool);
+    /// A new assignment; `parent` follows for each of its parents.
+    #[wasm_bindgen(method)]
+    pub fn assigned(this: &Host, epoch: f64, why: &str);
+    /// One parent of the assignment; `substreams` has one bit each.
+    #[wasm_bindgen(method)]
+    pub fn parent(this: &Host, peer: &str, waypoint: bool, substreams: u32, why: &str);
+    /// A link stands.
+    #[wasm_bindgen(method, js_name = linkUp)]
+    pub fn link_up(this: &Host, link: f64, peer: &str);
+    /// A link is gone; -1 where nobody gave a reason.
+    #[wasm_bindgen(method, js_name = linkDown)]
+    pub fn link_down(this: &Host, link: f64, code: i32);
+    /// Verified bytes came in over a link.
+    #[wasm_bindgen(method)]
+    pub fn received(this: &Host, link: f64, waypoint: bool, bytes: u32);
+    /// Media bytes went out over a link.
+    #[wasm_bindgen(method)]
+    pub fn sent(this: &Host, link: f64, bytes: u32);
+    /// Bytes came too late, twice or for nobody.
+    #[wasm_bindgen(method)]
+    pub fn wasted(this: &Host, bytes: u32);
+    /// A peer misbehaved; `offence` in words.
+    #[wasm_bindgen(method)]
+    pub fn struck(this: &Host, peer: &str, offence: &str);
+    /// The CDN's bytes of a segment differ from the manifest: played, not served.
+    #[wasm_bindgen(method)]
+    pub fn mismatch(this: &Host, sequence: f64);
+}
