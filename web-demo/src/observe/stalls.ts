@@ -43,7 +43,9 @@ export class Stalls {
     this.phase = "playing";
   }
 
+  /** hls.js seeks a little to get out of a stall, which lasts until the picture moves again. */
   private onSeeking(now: number): void {
+    if (this.current) return;
     this.end(now);
     if (this.phase === "playing") this.phase = "seeking";
   }

@@ -14,7 +14,7 @@ export function offerQualities(hls: Hls, select: HTMLSelectElement): () => void 
     select.disabled = levels.length < 2;
   };
   const tell = () => {
-    const level = hls.levels[hls.currentLevel];
+    const level = hls.autoLevelEnabled ? hls.levels[hls.currentLevel] : undefined;
     setText(auto, level && hls.levels.length > 1 ? `Auto (${name(level)})` : "Auto");
   };
   const choose = () => (hls.nextLevel = Number(select.value));
