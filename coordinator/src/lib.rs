@@ -1,0 +1,26 @@
+//! The control center's server: sockets, keys, store and API around `coordinator-core`.
+//!
+//! One task owns the control center ([`engine`]); everything else talks to it over a bounded
+//! channel: the WebSocket [`door`], the REST [`api`], the [`store`]'s answers. Media bytes never
+//! come here.
+
+mod api;
+mod clock;
+mod codes;
+mod door;
+mod engine;
+mod keys;
+mod logs;
+mod measure;
+mod operator;
+mod origins;
+mod server;
+mod settings;
+mod store;
+mod view;
+
+pub use codes::{DEFAULT_LIFE_SECONDS, new_code};
+pub use logs::start as start_logs;
+pub use server::{Server, StartError};
+pub use settings::{ContentSetting, Settings, SettingsError};
+pub use store::{Store, StoreError};

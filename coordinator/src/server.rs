@@ -1,0 +1,205 @@
+//! The server as a whole: store, keys, engine and doors, started and stopped in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::any;
+use runnel_coordinator_core::{Config, Content, ControlCenter, Input, SignedStatement};
+use runnel_protocol::WEBSOCKET_PATH;
+use runnel_protocol::ids::ContentId;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::{self, Api};
+use crate::clock::Clock;
+use crate::door::{self, Door};
+use crate::engine::{self, Command, Handle, Parts};
+use crate::keys::Keys;
+use crate::measure;
+use crate::operator::Operator;
+use crate::settings::{ContentSetting, Settings};
+use crate::store::{Store, StoreError};
+
+/// How long peers get to take their farewell.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// Time between clearings of the histograms.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store is not usable.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address is not usable.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The system gives no entropy.
+    #[error("no entropy: {0}")]
+    Entropy(#[from] getrandom::Error),
+}
+
+/// A running server.
+pub struct Server {
+    address: SocketAddr,
+    engine: Handle,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    /// Starts everything; the doors are open when it returns.
+    ///
+    /// # Errors
+    /// The store or the address is not usable.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        measure::start();
+        let store = Arc::new(Store::open(&settings.data)?);
+        let keys = Keys::load(&store)?;
+        let root_key = keys.root.public();
+        let clock = Clock::new();
+        let center = furnish(&settings, &store, &keys, clock)?;
+        let tasks = TaskTracker::new();
+        let engine = engine::start(Parts {
+            center,
+            keys,
+            store: Arc::clone(&store),
+            clock,
+            tasks: tasks.clone(),
+        });
+        let listener = listen(settings.listen).await?;
+        let address = listener
+            .local_addr()
+            .map_err(listen_error(settings.listen))?;
+        let operator = Operator::new(settings.admin_token.as_deref());
+        let api = Api {
+            engine: engine.clone(),
+            store,
+            root_key,
+            allow_private_origins: settings.allow_private_origins,
+        };
+        let door = Arc::new(Door::new(engine.clone(), tasks.clone()));
+        let peers = Router::new()
+            .route(WEBSOCKET_PATH, any(door::enter))
+            .with_state(door);
+        let router = api::router(api, operator).merge(peers);
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(serve(listener, router, stop.clone()));
+        tokio::spawn(keep_up(stop.clone()));
+        tracing::info!(%address, root_key = %root_key, "the coordinator is up");
+        Ok(Self {
+            address,
+            engine,
+            tasks,
+            stop,
+            serving,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Sends everybody away with a time to come back, and closes the store.
+    pub async fn stop(self) {
+        let Self {
+            engine,
+            tasks,
+            stop,
+            serving,
+            ..
+        } = self;
+        engine.tell(Command::Input(Input::Drain)).await;
+        stop.cancel();
+        drop(engine);
+        tasks.close();
+        let done = async {
+            if let Ok(Err(error)) = serving.await {
+                tracing::error!(%error, "the doors failed");
+            }
+            tasks.wait().await;
+        };
+        if tokio::time::timeout(FAREWELL, done).await.is_err() {
+            tracing::warn!("some sessions did not end in time");
+        }
+    }
+}
+
+/// A control center that knows what the store and the settings know.
+fn furnish(
+    settings: &Settings,
+    store: &Store,
+    keys: &Keys,
+    clock: Clock,
+) -> Result<ControlCenter, StartError> {
+    let mut seed = [0u8; 32];
+    getrandom::fill(&mut seed)?;
+    let mut config = Config::new(keys.root.public(), keys.ticket.public());
+    config.admissions_per_second = settings.admissions_per_second;
+    config.max_sessions = settings.max_sessions;
+    let now = clock.now();
+    let mut center = ControlCenter::new(config, seed, now);
+    let configured = settings.content.iter().map(registered);
+    for content in store.contents()?.into_iter().chain(configured) {
+        center.handle_input(Input::ContentRegistered(content), now);
+    }
+    for (peer, names) in store.waypoints()? {
+        let contents = names.iter().map(|name| ContentId::of(name)).collect();
+        center.handle_input(Input::WaypointEnrolled { peer, contents }, now);
+    }
+    for signed in store.certificates()? {
+        let statement = SignedStatement::Certificate(signed);
+        center.handle_input(Input::Signed(statement), now);
+    }
+    Ok(center)
+}
+
+fn registered(setting: &ContentSetting) -> Content {
+    Content {
+        name: setting.id.clone(),
+        provider: setting.provider.clone(),
+        master_url: setting.url.clone(),
+    }
+}
+
+fn listen_error(address: SocketAddr) -> impl FnOnce(std::io::Error) -> StartError {
+    move |source| StartError::Listen { address, source }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(listen_error(address))
+}
+
+async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+}
+
+async fn keep_up(stop: CancellationToken) {
+    let mut times = tokio::time::interval(UPKEEP);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = times.tick() => measure::upkeep(),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The server's settings: defaults, then the file, then `RUNNEL_COORDINATOR_*`, then flags.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+use crate::origins::{self, OriginError};
+
+/// Everything that can be set. Unknown keys are refused.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Address and port of all doors; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Folder of the store.
+    pub data: PathBuf,
+    /// Whether contents may name private, loopback and link-local origins.
+    pub allow_private_origins: bool,
+    /// Opens the operator's door from elsewhere than this machine, as `Authorization: Bearer`.
+    #[serde(skip_serializing)]
+    pub admin_token: Option<String>,
+    /// New sessions admitted per second.
+    pub admissions_per_second: u32,
+    /// Most sessions at a time.
+    pub max_sessions: usize,
+    /// Contents that are offered from the start.
+    pub content: Vec<ContentSetting>,
+}
+
+/// One `[[content]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContentSetting {
+    /// The text by which pages and waypoints name it.
+    pub id: String,
+    /// Whose it is.
+    #[serde(default)]
+    pub provider: String,
+    /// Its unmodified master playlist.
+    pub url: String,
+}
+
+/// Why settings are not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A value or key is wrong; says where it comes from.
+    #[error("{0}")]
+    Invalid(#[from] Box<figment::Error>),
+    /// The file is not there.
+    #[error("there is no configuration file {0}")]
+    NoFile(PathBuf),
+    /// A content's URL is not allowed.
+    #[error("content {id:?}: {source}")]
+    Content {
+        /// Which content.
+        id: String,
+        /// Why.
+        source: OriginError,
+    },
+    /// A content's id is not usable.
+    #[error("content id {0:?}: use 1 to 200 printable characters, no comma")]
+    Id(String),
+    /// An empty token would let everybody in.
+    #[error("admin_token is shorter than 16 characters")]
+    WeakToken,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8470)),
+            data: PathBuf::from("runnel-coordinator-data"),
+            allow_private_origins: false,
+            admin_token: None,
+            admissions_per_second: 500,
+            max_sessions: 100_000,
+            content: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads all layers; `flags` holds only what was given on the command line.
+    ///
+    /// # Errors
+    /// In words that name the key and the layer it comes from.
+    pub fn load(file: Option<&Path>, flags: impl Serialize) -> Result<Self, SettingsError> {
+        let mut layers = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(path) = file {
+            if !path.is_file() {
+                return Err(SettingsError::NoFile(path.to_owned()));
+            }
+            layers = layers.merge(Toml::file_exact(path));
+        }
+        let settings: Self = layers
+            .merge(Env::prefixed("RUNNEL_COORDINATOR_"))
+            .merge(Serialized::defaults(flags))
+            .extract()
+            .map_err(Box::new)?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        if self
+            .admin_token
+            .as_ref()
+            .is_some_and(|token| token.len() < 16)
+        {
+            return Err(SettingsError::WeakToken);
+        }
+        self.content
+            .iter()
+            .try_for_each(|content| content.check(self.allow_private_origins))
+    }
+}
+
+impl ContentSetting {
+    /// Refuses ids and URLs that are not usable.
+    pub(crate) fn check(&self, allow_private: bool) -> Result<(), SettingsError> {
+        let printable = !self
+            .id
+            .chars()
+            .any(|letter| letter.is_control() || letter == ',');
+        if self.id.is_empty() || self.id.len() > 200 || !printable {
+            return Err(SettingsError::Id(self.id.clone()));
+        }
+        origins::check(&self.url, allow_private).map_err(|source| SettingsError::Content {
+            id: self.id.clone(),
+            source,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Settings, SettingsError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("coordinator.toml");
+        std::fs::write(&path, text).unwrap();
+        Settings::load(
+            Some(&path),
+            Option::<()>::None.map_or_else(empty, |()| empty()),
+        )
+    }
+
+    fn empty() -> std::collections::BTreeMap<String, String> {
+        std::collections::BTreeMap::new()
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let error = load("lisen = \"127.0.0.1:1\"").unwrap_err().to_string();
+        assert!(error.contains("lisen"), "{error}");
+        let inner = load("[[content]]\nid = \"a\"\nurl = \"https://a.example/\"\nname = \"b\"");
+        assert!(inner.unwrap_err().to_string().contains("name"));
+    }
+
+    #[test]
+    fn a_private_origin_needs_a_word_of_the_operator() {
+        let content = "[[content]]\nid = \"live\"\nurl = \"http://127.0.0.1:9/live/master.m3u8\"\n";
+        let error = load(content).unwrap_err().to_string();
+        assert!(
+            error.contains("live") && error.contains("allow_private_origins"),
+            "{error}"
+        );
+        let settings = load(&format!("allow_private_origins = true\n{content}")).unwrap();
+        assert_eq!(settings.content[0].id, "live");
+    }
+
+    #[test]
+    fn flags_go_before_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("coordinator.toml");
+        std::fs::write(&path, "listen = \"127.0.0.1:1\"\nmax_sessions = 5").unwrap();
+        let flags = std::collections::BTreeMap::from([("listen", "127.0.0.1:2")]);
+        let settings = Settings::load(Some(&path), flags).unwrap();
+        assert_eq!(settings.listen.port(), 2);
+        assert_eq!(settings.max_sessions, 5);
+    }
+}
