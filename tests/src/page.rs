@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use axum::http::{HeaderValue, header};
+use axum::middleware::map_response;
+use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::Value;
@@ -19,11 +22,17 @@ pub struct Page {
 }
 
 impl Page {
-    /// Serves a folder and `config.json` on a loopback port; 0 takes any free one.
+    /// Serves a folder and `config.json` on a loopback port (0 takes any free one), each file with
+    /// this `Content-Security-Policy` if there is one.
     ///
     /// # Errors
     /// When the folder is missing or the port is in use.
-    pub async fn serve(folder: &Path, port: u16, config: &Value) -> Result<Self> {
+    pub async fn serve(
+        folder: &Path,
+        port: u16,
+        config: &Value,
+        policy: Option<&'static str>,
+    ) -> Result<Self> {
         anyhow::ensure!(folder.is_dir(), "{} is not built", folder.display());
         let listener = TcpListener::bind(("127.0.0.1", port))
             .await
@@ -32,7 +41,8 @@ impl Page {
         let config = Json(config.clone());
         let router = Router::new()
             .route("/config.json", get(async move || config.clone()))
-            .fallback_service(ServeDir::new(folder));
+            .fallback_service(ServeDir::new(folder))
+            .layer(map_response(move |response| with_policy(response, policy)));
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Self {
             address,
@@ -44,6 +54,16 @@ impl Page {
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
+}
+
+async fn with_policy(mut response: Response, policy: Option<&'static str>) -> Response {
+    if let Some(policy) = policy {
+        let policy = HeaderValue::from_static(policy);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
 }
 
 impl Drop for Page {

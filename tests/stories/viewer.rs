@@ -18,6 +18,15 @@ pub(crate) struct Viewer {
     _page: Page,
 }
 
+/// What limits a page from outside.
+#[derive(Default)]
+pub(crate) struct Surroundings {
+    /// More of Chromium's flags.
+    pub(crate) flags: &'static [&'static str],
+    /// The page's `Content-Security-Policy`.
+    pub(crate) policy: Option<&'static str>,
+}
+
 /// One segment as hls.js got it.
 #[derive(Deserialize)]
 pub(crate) struct Tap {
@@ -57,19 +66,19 @@ impl Sub for Bytes {
 impl Viewer {
     /// Opens the page on a content and waits until the picture moves. `query` as the page reads it.
     pub(crate) async fn watch(stack: &Stack, content: &str, query: &str) -> Result<Self> {
-        Self::watch_with(stack, content, query, &[]).await
+        Self::watch_in(stack, content, query, &Surroundings::default()).await
     }
 
-    /// The same in a Chromium with more flags.
-    pub(crate) async fn watch_with(
+    /// The same where not everything is allowed.
+    pub(crate) async fn watch_in(
         stack: &Stack,
         content: &str,
         query: &str,
-        flags: &[&str],
+        surroundings: &Surroundings,
     ) -> Result<Self> {
         let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web-demo/dist");
-        let page = Page::serve(&dist, 0, &stack.page_config()).await?;
-        let browser = Browser::open_with(stack.folder(), flags).await?;
+        let page = Page::serve(&dist, 0, &stack.page_config(), surroundings.policy).await?;
+        let browser = Browser::open_with(stack.folder(), surroundings.flags).await?;
         let url = format!("{}/?stream={content}&tap=1&{query}", page.url());
         browser.goto(&url).await?;
         let viewer = Self {

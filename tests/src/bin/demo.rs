@@ -47,7 +47,7 @@ async fn main() -> Result<()> {
         stopped = interrupted() => return stopped,
     };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web-demo/dist");
-    let page = Page::serve(&folder, cli.port, &stack.page_config()).await?;
+    let page = Page::serve(&folder, cli.port, &stack.page_config(), None).await?;
     welcome(&stack, &page)?;
     interrupted().await?;
     println!("\nEnding everything …");
