@@ -71,6 +71,7 @@ class Page {
     this.panels.update(this.session.hls, stats, { stalls: this.stalls.count, startupMs });
     const { plain, coordinator } = this.settings;
     this.consent.update(stats, !plain && coordinator !== undefined);
+    this.decisions.show(stats.links);
     this.explain.update(coordinator, stats.peer);
   }
 

@@ -1,8 +1,10 @@
 /** What was decided about this peer, as it happens, newest first. */
 
-import type { DecisionName } from "../play/session";
+import type { LinkStats } from "runnel";
 import { html } from "../dom";
-import { clock, shortId } from "../format";
+import { clock } from "../format";
+import type { DecisionName } from "../play/session";
+import { inWords } from "./wording";
 
 /** Entries kept on the page. */
 const SHOWN = 80;
@@ -16,32 +18,24 @@ const TITLES: Record<DecisionName, string> = {
 };
 
 export class Decisions {
+  private waiting: { name: DecisionName; detail: unknown; at: Date }[] = [];
+
   constructor(private readonly list: HTMLElement) {}
 
-  /** Adds what the peer reported. */
+  /** Notes an event; it is shown with the next snapshot, which knows the links it speaks of. */
   add(name: DecisionName, detail: unknown): void {
-    this.note(name, inWords(detail));
+    this.waiting.push({ name, detail, at: new Date() });
   }
 
-  /** Adds the page's own sentence. */
-  note(name: DecisionName, text: string): void {
-    const now = new Date();
-    const time = html("time", { datetime: now.toISOString() }, clock(now));
-    const entry = html("li", { class: name }, time, html("b", {}, TITLES[name]), html("span", {}, text));
-    this.list.prepend(entry);
+  show(links: LinkStats[]): void {
+    for (const { name, detail, at } of this.waiting) this.prepend(name, inWords(name, detail, links), at);
+    this.waiting = [];
     while (this.list.childElementCount > SHOWN) this.list.lastElementChild?.remove();
   }
-}
 
-/** Details differ by event; whatever they hold is shown in a readable order. */
-function inWords(detail: unknown): string {
-  if (typeof detail === "string") return detail;
-  if (typeof detail !== "object" || detail === null) return "";
-  const { text, why, reason, peer, epoch } = detail as Record<string, unknown>;
-  const parts = [
-    typeof peer === "string" ? shortId(peer) : "",
-    typeof epoch === "number" ? `plan ${epoch}` : "",
-    ...[why, reason, text].map((part) => (typeof part === "string" ? part : "")),
-  ];
-  return parts.filter(Boolean).join(" · ");
+  private prepend(name: DecisionName, words: string, at: Date): void {
+    const time = html("time", { datetime: at.toISOString() }, clock(at));
+    const title = html("b", {}, TITLES[name]);
+    this.list.prepend(html("li", { class: name }, time, title, html("span", {}, words)));
+  }
 }

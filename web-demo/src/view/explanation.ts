@@ -1,7 +1,7 @@
 /** The coordinator's reasons in a readable order. What this page does not know, it shows as it came. */
 
 import { html } from "../dom";
-import { shortId } from "../format";
+import { clock, shortId } from "../format";
 
 /** Deepest nesting and longest list that are shown; an answer is no book. */
 const DEPTH = 6;
@@ -31,16 +31,17 @@ function part({ parents, excluded, children, why }: Fields): Node[] {
 }
 
 function parent(feed: Fields): string {
-  const state = feed["connected"] === false ? " (not connected yet)" : "";
-  return `${id(feed["parent"])}${state}: ${scalar(feed["why"])}`;
+  const state = feed["connected"] === false ? ", not connected yet" : "";
+  return `${id(feed["peer"])} (${scalar(feed["source"])}${state}): ${scalar(feed["why"])}`;
 }
 
 function exclusion(one: Fields): string {
   return `${id(one["peer"])}: ${scalar(one["why"])} (rule: ${scalar(one["rule"])})`;
 }
 
-function event(one: Fields): string {
-  return scalar(one["words"]);
+function event({ at_ms: at, words }: Fields): string {
+  const time = typeof at === "number" ? `${clock(new Date(at))} ` : "";
+  return `${time}${scalar(words)}`;
 }
 
 function section(title: string, lines: string[]): Node[] {

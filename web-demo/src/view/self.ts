@@ -45,7 +45,7 @@ export class Self {
 /** Why it is so, in sentences. What the viewer has not allowed is said beside the switch. */
 function reasons({ consent, mode, why, assignment }: RunnelStats): string {
   if (!consent.peers && mode !== "off") return "Peers have not been allowed.";
-  return [why, assignment?.why ?? ""].map(sentence).filter(Boolean).join(" ");
+  return [...new Set([why, assignment?.why ?? ""])].map(sentence).filter(Boolean).join(" ");
 }
 
 /** Regular peers get better sources; whoever wants that can have it. */
