@@ -21,11 +21,11 @@ const ENDS: Record<number, string> = {
 
 /** One event as a sentence or two; empty if there is nothing to say. */
 export function inWords(name: DecisionName, detail: unknown, links: LinkStats[]): string {
-  const { text, why, peer, epoch, code, offence } = fields(detail);
+  const { text, why, peer, code, offence } = fields(detail);
   const who = typeof peer === "string" ? called(peer, links) : "A peer";
   switch (name) {
     case "assigned":
-      return [`Plan ${String(epoch)}.`, plan(links), sentence(asText(why))].filter(Boolean).join(" ");
+      return [plan(links), sentence(asText(why))].filter(Boolean).join(" ") || "No parents.";
     case "linkup":
       return `${who}. ${sentence(links.find((link) => link.peer === peer)?.why ?? "")}`;
     case "linkdown":
