@@ -8,14 +8,14 @@ use tokio::time::Instant;
 /// A monotonic clock that was set by the wall clock once, so that time never runs backwards in
 /// the peer although the wall clock may.
 #[derive(Debug, Clone, Copy)]
-pub struct Clock {
+pub(crate) struct Clock {
     anchor: Instant,
     at_anchor: Timestamp,
 }
 
 impl Clock {
     /// A clock that agrees with the wall clock at this moment.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let since_epoch = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or(Duration::ZERO);
@@ -26,12 +26,12 @@ impl Clock {
     }
 
     /// The time of day, monotonic.
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.at_anchor + self.anchor.elapsed()
     }
 
     /// When the runtime's clock shows `moment`.
-    pub fn instant(&self, moment: Timestamp) -> Instant {
+    pub(crate) fn instant(&self, moment: Timestamp) -> Instant {
         self.anchor + moment.since(self.at_anchor)
     }
 }

@@ -151,10 +151,7 @@ mod tests {
 
         let session = dial(client, vec![server.address()], certificates.hashes()).await;
         let visitor = door.recv().await.unwrap();
-        assert_eq!(
-            visitor.session.remote_address().ip(),
-            server.address().ip()
-        );
+        assert_eq!(visitor.session.remote_address().ip(), server.address().ip());
         session.unwrap().close(0, b"");
     }
 

@@ -1,9 +1,31 @@
-//! temp
+//! The regular peer as an agent: it accepts QUIC and WebTransport on one port, proves and keeps
+//! what it receives, and passes it on.
+//!
+//! Nothing here decides what to send to whom; that is `runnel-peer-core`. This crate is its hands:
+//!
+//! - [`agent`] starts everything and stops it in order; `driver` is the one task that owns the
+//!   peer and carries out what it asks for.
+//! - [`endpoint`], `dial` and `link` move messages and media; `limits` says how much of the
+//!   machine they may take; [`certificates`] are pinned by hash and replaced in time.
+//! - `coordinator` speaks with the coordinator.
+//! - [`cache`] keeps chunks on disk.
+//! - [`waypoint`] fetches from the origin and attests, where an operator wants that.
+//! - [`config`] is what a person can settle.
+//!
+//! Every queue between these has a stated bound, and the driver waits for none of them.
+
 pub mod addresses;
+pub mod agent;
 pub mod cache;
 pub mod certificates;
-pub mod clock;
-pub mod dial;
+mod clock;
+pub mod config;
+mod coordinator;
+mod dial;
+mod driver;
 pub mod endpoint;
+mod inbox;
 mod limits;
-pub mod secrets;
+mod link;
+mod secrets;
+pub mod waypoint;

@@ -5,13 +5,13 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 /// Length of an Ed25519 seed, in bytes.
-pub const SEED: usize = 32;
+pub(crate) const SEED: usize = 32;
 
 /// The seed in the file at `path`; drawn and kept there if there is none.
 ///
 /// # Errors
 /// The file cannot be read or written, holds no seed, or the system has no entropy.
-pub fn load_or_create_seed(path: &Path) -> io::Result<[u8; SEED]> {
+pub(crate) fn load_or_create_seed(path: &Path) -> io::Result<[u8; SEED]> {
     match fs::read(path) {
         Ok(bytes) => bytes.try_into().map_err(|_| not_a_seed(path)),
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => create_seed(path),
@@ -23,7 +23,7 @@ pub fn load_or_create_seed(path: &Path) -> io::Result<[u8; SEED]> {
 ///
 /// # Errors
 /// The directory cannot be written.
-pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let unfinished = path.with_extension("unfinished");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -39,7 +39,7 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// The system has none.
-pub fn fresh_seed() -> io::Result<[u8; SEED]> {
+pub(crate) fn fresh_seed() -> io::Result<[u8; SEED]> {
     let mut seed = [0; SEED];
     getrandom::fill(&mut seed).map_err(io::Error::other)?;
     Ok(seed)

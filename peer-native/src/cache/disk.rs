@@ -13,9 +13,9 @@ use tracing::warn;
 use super::{Cache, CacheError, Held};
 use crate::clock::Clock;
 
-/// Requests that wait: 256 chunks are 16 MiB. Beyond that the disk is too slow to be worth
-/// asking, and the peer goes elsewhere.
-const QUEUE: usize = 256;
+/// Requests that wait: each of 128 links may have 8 reads under way. If all were chunks to be
+/// kept, they would be 64 MiB; beyond that the disk is too slow to be worth asking.
+const QUEUE: usize = 1024;
 /// How much of the index a crash may lose; its chunks are fetched again then.
 const FLUSH_AFTER: Duration = Duration::from_millis(500);
 /// How often expired entries are looked for.
@@ -58,15 +58,11 @@ impl Disk {
         Ok((disk, held))
     }
 
-    /// Asks; gives the request back if the disk cannot keep up.
-    pub(crate) fn ask(&self, request: Request) -> Result<(), Request> {
-        let Some(requests) = &self.requests else {
-            return Err(request);
-        };
-        requests.try_send(request).map_err(|full| match full {
-            std::sync::mpsc::TrySendError::Full(request)
-            | std::sync::mpsc::TrySendError::Disconnected(request) => request,
-        })
+    /// Asks; whether the disk can keep up with it.
+    #[must_use]
+    pub(crate) fn ask(&self, request: Request) -> bool {
+        let requests = self.requests.as_ref();
+        requests.is_some_and(|requests| requests.try_send(request).is_ok())
     }
 }
 

@@ -48,7 +48,9 @@ impl Files {
     pub(super) fn write(&mut self, root: &Root, chunk: &ProvenChunk) -> io::Result<()> {
         let slot = slot(chunk)?;
         let opened = self.select(root, true)?;
-        opened.proofs.write_all_at(&slot, slot_offset(chunk.index))?;
+        opened
+            .proofs
+            .write_all_at(&slot, slot_offset(chunk.index))?;
         let offset = u64::from(chunk.index) * CHUNK;
         opened.media.write_all_at(&chunk.data, offset)
     }

@@ -17,7 +17,9 @@ const ROOMY: u64 = 64 * CHUNK;
 fn segment(sequence: u64) -> (SignedEntry, Vec<ProvenChunk>) {
     let length = usize::try_from(3 * CHUNK + 100).unwrap();
     let seed = sequence.to_le_bytes();
-    let bytes: Vec<u8> = (0..length).map(|at| seed[at % 8] ^ (at / 7) as u8).collect();
+    let bytes: Vec<u8> = (0..length)
+        .map(|at| seed[at % 8] ^ (at / 7) as u8)
+        .collect();
     attest(sequence, bytes.into())
 }
 

@@ -1,0 +1,247 @@
+//! The agent as a whole: everything started in the right order, and stopped again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use runnel_peer_core::{Config as PeerConfig, Event, Input, Peer};
+use runnel_protocol::control::{ContentLocator, Implementation, Platform};
+use runnel_protocol::segment::{SegmentKey, chunk_count};
+use runnel_protocol::signing::KeyPair;
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::addresses::to_advertise;
+use crate::cache::{CacheError, Disk, Held};
+use crate::certificates::{CertificateError, Certificates};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::coordinator::Coordinator;
+use crate::driver::Driver;
+use crate::endpoint::{Endpoint, EndpointError};
+use crate::inbox::{Arrival, Inbox};
+use crate::limits;
+use crate::secrets::{fresh_seed, load_or_create_seed};
+use crate::waypoint::origin::{Origin, OriginError};
+use crate::waypoint::{StreamKey, Waypoint};
+
+/// Media in memory: what children are being sent now. The rest is on disk, and in the system's
+/// page cache.
+const MEMORY: usize = 64 * 1024 * 1024;
+/// Links that have not proven themselves; see [`limits`] for those that have no transport yet.
+const MAX_UNPROVEN: usize = 32;
+/// Events that a slow listener may be behind.
+const EVENTS: usize = 4096;
+/// How often certificates are looked after.
+const ROTATION: Duration = Duration::from_secs(60);
+/// Time to tell everybody that the port closes.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Why the agent cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory cannot be read or written.
+    #[error("the data directory: {0}")]
+    Data(#[from] io::Error),
+    /// See [`CertificateError`].
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// See [`EndpointError`].
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// See [`CacheError`].
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// See [`OriginError`].
+    #[error(transparent)]
+    Origin(#[from] OriginError),
+}
+
+/// What happens to an agent. A listener that falls behind misses some.
+pub type Events = broadcast::Receiver<Event>;
+
+/// A running agent.
+#[derive(Debug)]
+pub struct Agent {
+    address: SocketAddr,
+    stop: CancellationToken,
+    driver: JoinHandle<()>,
+    endpoint: Endpoint,
+}
+
+impl Agent {
+    /// Starts an agent, and gives out everything worth knowing of it from the first moment on.
+    /// It runs in the background of this runtime until it is stopped.
+    ///
+    /// # Errors
+    /// The data directory or the port cannot be used.
+    pub async fn start(config: Config) -> Result<(Self, Events), StartError> {
+        // A second agent in this process finds it installed, which is as good.
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
+        std::fs::create_dir_all(&config.data)?;
+        let clock = Clock::start();
+        let keys = KeyPair::from_seed(&load_or_create_seed(&config.data.join("identity.key"))?);
+        let certificates = Certificates::load(&config.data, clock.now().unix_seconds())?;
+        let endpoint = Endpoint::bind(config.listen, &certificates)?;
+        let (inbox, arrivals) = Inbox::new();
+        let cache = config.data.join("cache");
+        let (disk, held) = Disk::start(cache, config.quota(), clock)?;
+        let waypoint = start_waypoint(&config, &held, clock, &inbox)?;
+
+        let mut peer = Peer::new(peer_config(&config, &keys), fresh_seed()?, clock.now());
+        let advertised = to_advertise(endpoint.address(), &config.advertise);
+        let certified = reachable(&advertised, &certificates);
+        for input in first_inputs(&config, certified, held) {
+            peer.handle_input(input, clock.now());
+        }
+        let (events, listener) = broadcast::channel(EVENTS);
+        let driver = Driver {
+            peer,
+            clock,
+            keys,
+            endpoint: endpoint.clone(),
+            inbox: inbox.clone(),
+            links: BTreeMap::new(),
+            accepted: 0,
+            disk,
+            coordinator: Coordinator::new(config.coordinator.clone(), inbox.clone()),
+            waypoint,
+            events,
+        };
+        tokio::spawn(greet(endpoint.clone(), inbox.clone()));
+        tokio::spawn(rotate(
+            certificates,
+            endpoint.clone(),
+            advertised,
+            clock,
+            inbox,
+        ));
+        let stop = CancellationToken::new();
+        let agent = Self {
+            address: endpoint.address(),
+            driver: tokio::spawn(driver.run(arrivals, stop.clone())),
+            stop,
+            endpoint,
+        };
+        Ok((agent, listener))
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops in order: children are told, the cache is brought up to date. Takes seven seconds
+    /// at most.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        if self.driver.await.is_err() {
+            warn!("the driver had failed");
+        }
+        self.endpoint.close(GOODBYE).await;
+    }
+}
+
+fn peer_config(config: &Config, keys: &KeyPair) -> PeerConfig {
+    PeerConfig {
+        key: keys.public(),
+        implementation: Implementation {
+            version: concat!("runnel-agent ", env!("CARGO_PKG_VERSION")).to_owned(),
+            platform: Platform::Native,
+            accepts: true,
+        },
+        uplink: config.uplink(),
+        root_key: None,
+        join_token: None,
+        origin: false,
+        waypoint: config.waypoint.is_some(),
+        disk: true,
+        memory: MEMORY,
+        max_links: limits::CONNECTIONS,
+        max_handshakes: MAX_UNPROVEN,
+    }
+}
+
+/// What the peer knows before anything happens. That the agent was installed and started is the
+/// consent.
+fn first_inputs(config: &Config, reachable: Input, held: Vec<Held>) -> impl Iterator<Item = Input> {
+    let restored = held.into_iter().map(|held| Input::Restored {
+        entry: held.entry,
+        chunks: held.chunks,
+    });
+    let opened = config.content.iter().map(|name| Input::Open {
+        content: ContentLocator::Name(name.clone()),
+        plays: false,
+    });
+    let consent = Input::Consent {
+        peers: true,
+        uplink: config.uplink(),
+    };
+    restored.chain([reachable]).chain(opened).chain([consent])
+}
+
+fn reachable(advertised: &[SocketAddr], certificates: &Certificates) -> Input {
+    Input::Reachable {
+        endpoints: advertised.to_vec(),
+        certificates: certificates.hashes(),
+    }
+}
+
+fn start_waypoint(
+    config: &Config,
+    held: &[Held],
+    clock: Clock,
+    inbox: &Inbox,
+) -> Result<Option<mpsc::Sender<crate::waypoint::Task>>, StartError> {
+    let Some(code) = &config.waypoint else {
+        return Ok(None);
+    };
+    let stream_key = StreamKey::load(&config.data, code.clone())?;
+    let origin = Origin::new(config.private_origins())?;
+    let whole = |held: &&Held| held.chunks.len() == chunk_count(held.entry.body.length) as usize;
+    let held: BTreeSet<SegmentKey> = held
+        .iter()
+        .filter(whole)
+        .map(|held| held.entry.body.segment)
+        .collect();
+    let tasks = Waypoint::start(stream_key, origin, held, clock, inbox.clone());
+    Ok(Some(tasks))
+}
+
+async fn greet(endpoint: Endpoint, inbox: Inbox) {
+    let (visitors, mut door) = mpsc::channel(1);
+    tokio::spawn(endpoint.greet(visitors));
+    while let Some(visitor) = door.recv().await {
+        inbox.put(Arrival::Visitor(visitor)).await;
+    }
+}
+
+/// Replaces certificates before they expire, and says so.
+async fn rotate(
+    mut certificates: Certificates,
+    endpoint: Endpoint,
+    advertised: Vec<SocketAddr>,
+    clock: Clock,
+    inbox: Inbox,
+) {
+    let mut ticks = tokio::time::interval(ROTATION);
+    loop {
+        ticks.tick().await;
+        match certificates.rotate(clock.now().unix_seconds()) {
+            Ok(false) => {}
+            Ok(true) => {
+                info!("the next certificate is in use");
+                if let Err(error) = endpoint.show(&certificates) {
+                    warn!(%error, "the old certificate stays in use");
+                }
+                inbox.input(reachable(&advertised, &certificates)).await;
+            }
+            Err(error) => warn!(%error, "the certificate cannot be replaced"),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Media that leaves: one task per bulk stream writes what it is given, without copying.
+
+use bytes::Bytes;
+use runnel_peer_core::{BulkId, Input, LinkId, Verified};
+use runnel_protocol::bulk::frame_header;
+use runnel_protocol::peer::CloseReason;
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use web_transport_quinn::{SendStream, Session, SessionError, WriteError};
+
+use crate::inbox::Inbox;
+
+/// Chunks that wait for one stream. The peer gives out 8 per link at a time and waits for
+/// [`Input::Written`].
+const CHUNKS: usize = 64;
+
+/// A bulk stream being sent. Dropping it breaks the stream off.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    chunks: mpsc::Sender<Verified>,
+    unless_finished: DropGuard,
+}
+
+impl Outgoing {
+    /// Opens the stream in the background and starts with `header`.
+    pub(super) fn start(
+        session: Session,
+        name: (LinkId, BulkId),
+        header: Bytes,
+        priority: i32,
+        inbox: Inbox,
+    ) -> Self {
+        let (chunks, queue) = mpsc::channel(CHUNKS);
+        let reset = CancellationToken::new();
+        let unless_finished = reset.clone().drop_guard();
+        tokio::spawn(async move {
+            let mut writer = Writer {
+                name,
+                queue,
+                inbox,
+                owes: false,
+            };
+            tokio::select! {
+                () = writer.run(&session, header, priority, &reset) => {}
+                _ = session.closed() => {}
+            }
+        });
+        Self {
+            chunks,
+            unless_finished,
+        }
+    }
+
+    /// Gives it a chunk, unless too many wait.
+    pub(super) fn send(&self, chunk: Verified) -> Result<(), ()> {
+        self.chunks.try_send(chunk).map_err(|_| ())
+    }
+
+    /// Ends the stream after what it was given.
+    pub(super) fn finish(self) {
+        self.unless_finished.disarm();
+    }
+}
+
+struct Writer {
+    name: (LinkId, BulkId),
+    queue: mpsc::Receiver<Verified>,
+    inbox: Inbox,
+    /// Whether a chunk was taken that the peer has not been told of: it counts them (8 a link).
+    owes: bool,
+}
+
+impl Writer {
+    async fn run(
+        &mut self,
+        session: &Session,
+        header: Bytes,
+        priority: i32,
+        reset: &CancellationToken,
+    ) {
+        let mut stream = tokio::select! {
+            opened = open(session, header, priority) => opened.ok(),
+            () = reset.cancelled() => None,
+        };
+        if let Some(open) = &mut stream {
+            tokio::select! {
+                () = self.write(open) => {}
+                () = reset.cancelled() => {
+                    open.reset(CloseReason::Done.code()).ok();
+                }
+            }
+        }
+        // Whatever was given out is accounted for, sent or not.
+        while self.owes || self.queue.recv().await.is_some() {
+            self.written().await;
+        }
+    }
+
+    /// Writes until there is no more, or the other end wants no more.
+    async fn write(&mut self, stream: &mut SendStream) {
+        while let Some(chunk) = self.queue.recv().await {
+            self.owes = true;
+            let chunk = chunk.chunk();
+            let mut parts = [frame_header(chunk), chunk.data.clone()];
+            let outcome = stream.write_all_chunks(&mut parts).await;
+            self.written().await;
+            if outcome.is_err() {
+                return;
+            }
+        }
+        stream.finish().ok();
+    }
+
+    async fn written(&mut self) {
+        let (link, bulk) = self.name;
+        self.inbox.input(Input::Written(link, bulk)).await;
+        self.owes = false;
+    }
+}
+
+async fn open(session: &Session, header: Bytes, priority: i32) -> Result<SendStream, WriteError> {
+    let mut stream = session
+        .open_uni()
+        .await
+        .map_err(|error: SessionError| WriteError::SessionError(error))?;
+    stream.set_priority(priority).ok();
+    stream.write_chunk(header).await?;
+    Ok(stream)
+}
