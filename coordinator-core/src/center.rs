@@ -4,8 +4,8 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use runnel_protocol::control::{
-    ClientHello, Enrol, FromCoordinator, Heartbeat, Open, Opened, Outcome, Refused, Strike,
-    ToCoordinator, Welcome,
+    ClientHello, ContentLocator, Enrol, FromCoordinator, Heartbeat, Open, Opened, Outcome, Refused,
+    Strike, ToCoordinator, Welcome,
 };
 use runnel_protocol::ids::{ContentId, Nonce, PeerId};
 use runnel_protocol::ticket::SignedTicket;
@@ -73,7 +73,7 @@ impl ControlCenter {
             Input::Received { session, message } => self.on_message(session, message, now),
             Input::SignatureChecked { session, valid } => self.on_checked(session, valid, now),
             Input::WaypointEnrolled { peer, contents } => self.on_enrolled(peer, contents, now),
-            Input::CodeRefused(session) => self.on_code_refused(session),
+            Input::CodeRefused(session) => self.on_code_refused(session, now),
             Input::Signed(statement) => self.on_signed(statement, now),
             Input::ContentRegistered(content) => {
                 let limit = self.world.config.max_contents;
@@ -299,7 +299,7 @@ impl ControlCenter {
                 self.part_with(peer, session, now);
                 self.end(session, CloseCause::Left);
             }
-            _ => self.out_of_order(session),
+            ToCoordinator::Hello(_) | _ => self.out_of_order(session),
         }
     }
 
@@ -312,7 +312,13 @@ impl ControlCenter {
 
     fn on_open(&mut self, session: SessionId, peer: PeerId, open: &Open, now: Timestamp) {
         let Some(id) = self.directory.find(&open.content) else {
-            return self.refuse(session, None, "this content is not offered here", None);
+            let asked = asked_for(&open.content);
+            return self.refuse(
+                session,
+                Some(asked),
+                "this content is not offered here",
+                None,
+            );
         };
         let limit = self.world.config.contents_per_peer;
         let Some(record) = self.world.view.get_mut(peer) else {
@@ -459,9 +465,15 @@ impl ControlCenter {
         }
     }
 
-    fn on_code_refused(&mut self, session: SessionId) {
-        let why = "the one-time code is wrong, used or expired";
-        if self.sessions.peer(session).is_some() {
+    /// A waypoint that was started with the code it used before is enrolled all the same.
+    fn on_code_refused(&mut self, session: SessionId, now: Timestamp) {
+        let Some(peer) = self.sessions.peer(session) else {
+            return;
+        };
+        if self.world.waypoints.is_enrolled(peer) {
+            waypoints::certify(&mut self.world, &self.directory, peer, now);
+        } else {
+            let why = "the one-time code is wrong, used or expired";
             self.refuse(session, None, why, None);
         }
     }
@@ -691,6 +703,15 @@ impl ControlCenter {
     /// Counters since the start.
     pub fn totals(&self) -> Totals {
         self.world.totals
+    }
+}
+
+/// The id that a content would have if it were registered as it was asked for: a refusal of one
+/// content must not look like one of the whole session.
+fn asked_for(locator: &ContentLocator) -> ContentId {
+    match locator {
+        ContentLocator::Name(text) | ContentLocator::MasterUrl(text) => ContentId::of(text),
+        ContentLocator::Id(id) => *id,
     }
 }
 

@@ -12,6 +12,7 @@ use runnel_protocol::ids::{ContentId, PeerId, PublicKey};
 use runnel_protocol::{WEBSOCKET_PATH, WEBSOCKET_SUBPROTOCOL};
 use serde::{Deserialize, Serialize};
 use tower_http::cors::{Any, CorsLayer};
+use utoipa::openapi::Info;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -85,8 +86,11 @@ pub(crate) fn router(api: Api, operator: Operator) -> Router {
         .routes(routes!(enrol))
         .route_layer(guard);
     let (router, mut openapi) = everybodys.merge(operators).split_for_parts();
-    openapi.info.title = "Runnel coordinator".to_owned();
-    openapi.info.description = Some("Who feeds whom, and why.".to_owned());
+    openapi.info = Info::builder()
+        .title("Runnel coordinator")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some("Who feeds whom, and why."))
+        .build();
     router
         .route("/metrics", get(metrics))
         .route("/v1/openapi.json", get(|| async { Json(openapi) }))

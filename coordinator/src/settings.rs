@@ -96,7 +96,7 @@ impl Settings {
             layers = layers.merge(Toml::file_exact(path));
         }
         let settings: Self = layers
-            .merge(Env::prefixed("RUNNEL_COORDINATOR_"))
+            .merge(Env::prefixed("RUNNEL_COORDINATOR_").ignore(&["config_file"]))
             .merge(Serialized::defaults(flags))
             .extract()
             .map_err(Box::new)?;

@@ -1,0 +1,437 @@
+//! A stage for stories: the real control center, actors that behave as peers do, virtual time.
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use runnel_coordinator_core::{
+    Config, Content, ControlCenter, Input, Output, PeerExplanation, PeerSummary, SessionId,
+    SignedStatement, Unsigned,
+};
+use runnel_protocol::control::{
+    Assign, ClientHello, ContentLocator, ContentReport, Enrol, FromCoordinator, Heartbeat,
+    Implementation, LinkResult, Open, Outcome, Platform, ToCoordinator,
+};
+use runnel_protocol::ids::{CertificateHash, ContentId, KeyId, PeerId, PublicKey};
+use runnel_protocol::signature::{Signature, Signed};
+use runnel_protocol::time::Timestamp;
+use runnel_protocol::units::BitsPerSecond;
+
+pub(crate) const CODE: &str = "open sesame";
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+/// Rate that contents are planned with until somebody reports another, in kbit/s.
+pub(crate) const RATE: u64 = 2000;
+
+pub(crate) fn kilobits(count: u64) -> BitsPerSecond {
+    BitsPerSecond::from_kilobits(count)
+}
+
+/// One peer as the stage plays it.
+#[derive(Clone)]
+pub(crate) struct Actor {
+    pub(crate) session: SessionId,
+    pub(crate) peer: PeerId,
+    /// Sends no heartbeats, like a process that is stopped.
+    pub(crate) frozen: bool,
+    pub(crate) closed: bool,
+    pub(crate) inbox: Vec<FromCoordinator>,
+    pub(crate) assigns: BTreeMap<ContentId, Assign>,
+    sequence: u32,
+    report: Option<ContentReport>,
+}
+
+pub(crate) struct Stage {
+    pub(crate) center: ControlCenter,
+    pub(crate) now: Timestamp,
+    pub(crate) actors: BTreeMap<&'static str, Actor>,
+    sessions: u64,
+    names: u8,
+    next_beat: Timestamp,
+    digest: u64,
+    /// Answer to every signature check.
+    pub(crate) signatures_are_good: bool,
+}
+
+pub(crate) fn live() -> ContentId {
+    ContentId::of("live")
+}
+
+fn content(name: &str) -> Content {
+    Content {
+        name: name.to_owned(),
+        provider: "demo".to_owned(),
+        master_url: format!("https://cdn.example/{name}/master.m3u8"),
+    }
+}
+
+impl Stage {
+    /// The contents `live` and `vod`, nobody there yet.
+    pub(crate) fn new(seed: u8) -> Self {
+        Self::with(seed, |_| {})
+    }
+
+    pub(crate) fn with(seed: u8, change: impl FnOnce(&mut Config)) -> Self {
+        let now = Timestamp::from_micros(1_800_000_000_000_000);
+        let mut config = Config::new(PublicKey([250; 32]), PublicKey([251; 32]));
+        change(&mut config);
+        let mut stage = Self {
+            center: ControlCenter::new(config, [seed; 32], now),
+            now,
+            actors: BTreeMap::new(),
+            sessions: 0,
+            names: 0,
+            next_beat: now + SECOND,
+            digest: 0,
+            signatures_are_good: true,
+        };
+        stage.input(Input::ContentRegistered(content("live")));
+        stage.input(Input::ContentRegistered(content("vod")));
+        stage
+    }
+
+    pub(crate) fn input(&mut self, input: Input) {
+        self.center.handle_input(input, self.now);
+        self.drain();
+    }
+
+    /// Carries out what the control center asks for, as a shell would.
+    fn drain(&mut self) {
+        while let Some(output) = self.center.poll_output() {
+            self.note(&output);
+            let answer = match output {
+                Output::Send { session, message } => {
+                    self.deliver(session, message);
+                    None
+                }
+                Output::Close { session, .. } => {
+                    let gone = |actor: &&mut Actor| actor.session == session;
+                    self.actors
+                        .values_mut()
+                        .filter(gone)
+                        .for_each(|actor| actor.closed = true);
+                    Some(Input::SessionClosed(session))
+                }
+                Output::CheckSignature { session, .. } => {
+                    let valid = self.signatures_are_good;
+                    Some(Input::SignatureChecked { session, valid })
+                }
+                Output::RedeemCode {
+                    session,
+                    peer,
+                    code,
+                } => Some(if code == CODE {
+                    let contents = vec![live(), ContentId::of("vod")];
+                    Input::WaypointEnrolled { peer, contents }
+                } else {
+                    Input::CodeRefused(session)
+                }),
+                Output::Sign(statement) => Some(Input::Signed(sign(statement))),
+            };
+            if let Some(answer) = answer {
+                self.center.handle_input(answer, self.now);
+            }
+        }
+    }
+
+    /// FNV-1a over everything that came out: two runs are the same if this is.
+    fn note(&mut self, output: &Output) {
+        for byte in format!("{:?} {output:?}", self.now).bytes() {
+            self.digest = (self.digest ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    fn deliver(&mut self, session: SessionId, message: FromCoordinator) {
+        let Some(actor) = self
+            .actors
+            .values_mut()
+            .find(|actor| actor.session == session)
+        else {
+            return;
+        };
+        if let FromCoordinator::Assign(assign) = &message {
+            let last = actor
+                .assigns
+                .get(&assign.content)
+                .map_or(0, |last| last.epoch);
+            assert!(assign.epoch > last, "epochs rise");
+            actor.assigns.insert(assign.content, (**assign).clone());
+        }
+        actor.inbox.push(message);
+    }
+
+    /// A peer comes and proves its key.
+    pub(crate) fn join(&mut self, name: &'static str, hello: ClientHello, address: &str) {
+        self.sessions += 1;
+        let session = SessionId(self.sessions);
+        let actor = Actor {
+            session,
+            peer: PeerId::of(&hello.key),
+            frozen: false,
+            closed: false,
+            inbox: Vec::new(),
+            assigns: BTreeMap::new(),
+            sequence: 0,
+            report: None,
+        };
+        self.actors.insert(name, actor);
+        let address: IpAddr = address.parse().unwrap();
+        self.input(Input::SessionOpened { session, address });
+        self.say(name, ToCoordinator::Hello(Box::new(hello)));
+    }
+
+    fn hello(&mut self, platform: Platform, uplink: u64) -> ClientHello {
+        self.names += 1;
+        let native = platform == Platform::Native;
+        let port = 4000 + u16::from(self.names);
+        ClientHello {
+            key: PublicKey([self.names; 32]),
+            signature: Signature([0; 64]),
+            implementation: Implementation {
+                version: "story".to_owned(),
+                platform,
+                accepts: native,
+            },
+            endpoints: native
+                .then(|| ([127, 0, 0, 1], port).into())
+                .into_iter()
+                .collect(),
+            certificates: native
+                .then_some(CertificateHash([self.names; 32]))
+                .into_iter()
+                .collect(),
+            uplink: kilobits(uplink),
+            join_token: None,
+        }
+    }
+
+    /// An agent with `uplink` kbit/s that waits to be asked.
+    pub(crate) fn agent(&mut self, name: &'static str, uplink: u64) {
+        let hello = self.hello(Platform::Native, uplink);
+        self.join(name, hello, "127.0.0.1");
+    }
+
+    /// A waypoint for both contents.
+    pub(crate) fn waypoint(&mut self, name: &'static str, uplink: u64) {
+        self.agent(name, uplink);
+        let stream_key = PublicKey([200; 32]);
+        let code = Some(CODE.to_owned());
+        self.say(name, ToCoordinator::Enrol(Enrol { code, stream_key }));
+    }
+
+    /// A browser that plays `live`.
+    pub(crate) fn viewer(&mut self, name: &'static str) {
+        self.uploading_viewer(name, 0);
+    }
+
+    /// A browser that plays `live` and may upload.
+    pub(crate) fn uploading_viewer(&mut self, name: &'static str, uplink: u64) {
+        let hello = self.hello(Platform::Browser, uplink);
+        self.join(name, hello, "127.0.0.1");
+        self.open(name, "live", true);
+    }
+
+    pub(crate) fn open(&mut self, name: &'static str, content: &str, plays: bool) {
+        let content = ContentLocator::Name(content.to_owned());
+        self.say(name, ToCoordinator::Open(Open { content, plays }));
+    }
+
+    pub(crate) fn say(&mut self, name: &'static str, message: ToCoordinator) {
+        let session = self.actors[name].session;
+        self.input(Input::Received { session, message });
+    }
+
+    pub(crate) fn report(&mut self, name: &'static str, other: &'static str, result: LinkResult) {
+        let peer = self.peer(other);
+        let content = live();
+        self.say(
+            name,
+            ToCoordinator::Outcome(Outcome {
+                content,
+                peer,
+                result,
+            }),
+        );
+    }
+
+    /// From the next heartbeat on the actor plays at this rate (kbit/s).
+    pub(crate) fn plays_at(&mut self, name: &'static str, rate: u64) {
+        let report = ContentReport {
+            content: live(),
+            live: true,
+            tracks: Vec::new(),
+            rate: kilobits(rate),
+            from_peers: 1000,
+            from_waypoints: 0,
+            from_cdn: 0,
+            buffer_ms: Some(4000),
+            stalls: 0,
+        };
+        self.actors.get_mut(name).unwrap().report = Some(report);
+    }
+
+    /// The connection breaks, as when a process is killed.
+    pub(crate) fn kill(&mut self, name: &'static str) {
+        let session = self.actors[name].session;
+        self.actors.get_mut(name).unwrap().closed = true;
+        self.input(Input::SessionClosed(session));
+    }
+
+    pub(crate) fn freeze(&mut self, name: &'static str, frozen: bool) {
+        self.actors.get_mut(name).unwrap().frozen = frozen;
+    }
+
+    /// Lets time pass; whoever is not frozen sends its heartbeats.
+    pub(crate) fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            let (wake, _) = self.center.poll_timeout().unwrap();
+            let next = wake.min(self.next_beat);
+            if next > end {
+                self.now = end;
+                return;
+            }
+            self.now = next.max(self.now);
+            if self.next_beat <= self.now {
+                self.next_beat = self.now + SECOND;
+                self.beat();
+            }
+            self.center.handle_timeout(self.now);
+            self.drain();
+        }
+    }
+
+    fn beat(&mut self) {
+        let speaking: Vec<&'static str> = self
+            .actors
+            .iter()
+            .filter(|(_, actor)| !actor.frozen && !actor.closed)
+            .map(|(name, _)| *name)
+            .collect();
+        for name in speaking {
+            let actor = self.actors.get_mut(name).unwrap();
+            actor.sequence += 1;
+            let beat = Heartbeat {
+                sequence: actor.sequence,
+                covers_ms: 1000,
+                contents: actor.report.clone().into_iter().collect(),
+                ..Heartbeat::default()
+            };
+            self.say(name, ToCoordinator::Heartbeat(Box::new(beat)));
+        }
+    }
+
+    /// A tenth of a second: enough for a decision.
+    pub(crate) fn settle(&mut self) {
+        self.run(Duration::from_millis(100));
+    }
+
+    pub(crate) fn peer(&self, name: &'static str) -> PeerId {
+        self.actors[name].peer
+    }
+
+    fn name_of(&self, peer: PeerId) -> &'static str {
+        let found = self.actors.iter().find(|(_, actor)| actor.peer == peer);
+        found.map_or("somebody", |(name, _)| name)
+    }
+
+    pub(crate) fn assign(&self, name: &'static str) -> &Assign {
+        let assigns = &self.actors[name].assigns;
+        assigns
+            .get(&live())
+            .unwrap_or_else(|| panic!("{name} has no assignment"))
+    }
+
+    /// The parents of an actor and how many stripes each pushes, by name.
+    pub(crate) fn parents(&self, name: &'static str) -> BTreeMap<&'static str, u32> {
+        let parents = self.assign(name).parents.iter();
+        parents
+            .map(|parent| (self.name_of(parent.contact.peer), parent.substreams.count()))
+            .collect()
+    }
+
+    pub(crate) fn summary(&self, name: &'static str) -> PeerSummary {
+        let peer = self.peer(name);
+        self.center
+            .peers()
+            .find(|summary| summary.peer == peer)
+            .unwrap()
+    }
+
+    pub(crate) fn explanation(&self, name: &'static str) -> PeerExplanation {
+        self.center.explain_peer(self.peer(name)).unwrap()
+    }
+
+    /// Everything that was said about an actor, as one text.
+    pub(crate) fn words(&self, name: &'static str) -> String {
+        let events = self.explanation(name).events;
+        events.into_iter().map(|event| event.words + "\n").collect()
+    }
+
+    /// Asserts what holds at every moment: two lightweight peers are never paired, nobody is fed
+    /// by itself through others, and what is reserved is exactly what somebody is fed with.
+    pub(crate) fn check(&self) {
+        let peers: BTreeMap<PeerId, PeerSummary> =
+            self.center.peers().map(|peer| (peer.peer, peer)).collect();
+        let mut reserved: BTreeMap<PeerId, u64> = BTreeMap::new();
+        let mut edges: Vec<(ContentId, PeerId, PeerId)> = Vec::new();
+        for (id, peer) in &peers {
+            for member in self.center.explain_peer(*id).unwrap().contents {
+                for feed in member.parents {
+                    let parent = &peers[&feed.parent];
+                    let light = |peer: &PeerSummary| peer.endpoints.is_empty();
+                    assert!(
+                        !(light(peer) && light(parent)),
+                        "two lightweight peers are paired"
+                    );
+                    *reserved.entry(feed.parent).or_default() += feed.reserved.0;
+                    edges.push((member.content, feed.parent, *id));
+                }
+            }
+        }
+        for (id, peer) in &peers {
+            let fed = reserved.get(id).copied().unwrap_or(0);
+            assert_eq!(
+                peer.reserved.0, fed,
+                "reserved is what children are fed with"
+            );
+        }
+        no_cycles(edges);
+    }
+}
+
+/// Takes away whoever is fed by nobody, again and again: what is left is a cycle.
+fn no_cycles(mut edges: Vec<(ContentId, PeerId, PeerId)>) {
+    loop {
+        let before = edges.len();
+        let fed: std::collections::BTreeSet<_> = edges
+            .iter()
+            .map(|(content, _, child)| (*content, *child))
+            .collect();
+        edges.retain(|(content, parent, _)| fed.contains(&(*content, *parent)));
+        if edges.len() == before {
+            break;
+        }
+    }
+    assert!(edges.is_empty(), "a cycle: {edges:?}");
+}
+
+fn sign(statement: Unsigned) -> SignedStatement {
+    match statement {
+        Unsigned::Ticket(body) => SignedStatement::Ticket(signed(body)),
+        Unsigned::Grant(body) => SignedStatement::Grant(signed(body)),
+        Unsigned::Certificate(body) => SignedStatement::Certificate(signed(body)),
+    }
+}
+
+fn signed<T>(body: T) -> Signed<T> {
+    Signed {
+        body,
+        key: KeyId([0; 8]),
+        signature: Signature([0; 64]),
+    }
+}
