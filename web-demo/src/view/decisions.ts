@@ -9,6 +9,12 @@ import { inWords } from "./wording";
 /** Entries kept on the page. */
 const SHOWN = 80;
 
+/**
+ * How long an event waits for a snapshot that knows the links it speaks of, in milliseconds: Worker
+ * and page each take theirs once a second.
+ */
+const RIPE_MS = 2_000;
+
 const TITLES: Record<DecisionName, string> = {
   assigned: "Assigned",
   linkup: "Linked",
@@ -17,19 +23,27 @@ const TITLES: Record<DecisionName, string> = {
   log: "Note",
 };
 
+interface Noted {
+  name: DecisionName;
+  detail: unknown;
+  at: Date;
+}
+
 export class Decisions {
-  private waiting: { name: DecisionName; detail: unknown; at: Date }[] = [];
+  private waiting: Noted[] = [];
 
   constructor(private readonly list: HTMLElement) {}
 
-  /** Notes an event; it is shown with the next snapshot, which knows the links it speaks of. */
+  /** Notes an event, to be shown once its links are known. */
   add(name: DecisionName, detail: unknown): void {
     this.waiting.push({ name, detail, at: new Date() });
   }
 
   show(links: LinkStats[]): void {
-    for (const { name, detail, at } of this.waiting) this.prepend(name, inWords(name, detail, links), at);
-    this.waiting = [];
+    const isRipe = ({ at }: Noted) => Date.now() - at.getTime() >= RIPE_MS;
+    for (const { name, detail, at } of this.waiting.filter(isRipe))
+      this.prepend(name, inWords(name, detail, links), at);
+    this.waiting = this.waiting.filter((noted) => !isRipe(noted));
     while (this.list.childElementCount > SHOWN) this.list.lastElementChild?.remove();
   }
 

@@ -20,9 +20,9 @@ export function judge(stats: RunnelStats, recent: BySource): Verdict {
 
 const PLAIN = "All of this video comes from the CDN";
 
-function judgeWillingness({ mode, consent, why, peer }: RunnelStats): Verdict | null {
+function judgeWillingness({ mode, consent, why, bytes }: RunnelStats): Verdict | null {
   if (mode === "off") return plain(PLAIN, why.endsWith(".") ? why : "Runnel is switched off on this page.");
-  if (!consent.peers && peer !== null) return plain(PLAIN, "Peers were let go; none is contacted any more.");
+  if (!consent.peers && bytes.control > 0) return plain(PLAIN, "Peers were let go. None is contacted any more.");
   if (!consent.peers)
     return plain(PLAIN, "Nobody else has been contacted. Peers join in when you say so below.");
   return null;

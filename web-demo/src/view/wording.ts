@@ -49,10 +49,10 @@ function plan(links: LinkStats[]): string {
   const pushing = parents.filter((link) => link.substreams.length > 0);
   const waiting = parents.filter((link) => link.substreams.length === 0);
   const parts = [
-    pushing.length > 0 ? `${names(pushing)} to push` : "",
-    waiting.length > 0 ? `${names(waiting)} to stand by` : "",
+    pushing.length > 0 ? `Fed by ${names(pushing)}.` : "",
+    waiting.length > 0 ? `Standing by: ${names(waiting)}.` : "",
   ];
-  return sentence(parts.filter(Boolean).join(", "));
+  return parts.filter(Boolean).join(" ");
 }
 
 function fields(detail: unknown): Record<string, unknown> {
