@@ -152,7 +152,7 @@ impl Config {
     /// # Errors
     /// Something is said that cannot be meant, or nothing of the coordinator.
     pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
-        let settled = Figment::from(Serialized::defaults(Self::default()));
+        let defaults = Figment::from(Serialized::defaults(Self::default()));
         let spoken = Env::prefixed(ENVIRONMENT)
             .map(|key| key.as_str().to_lowercase().replace('_', "-").into());
         let (environment, flags_only) = (spoken, Serialized::defaults(flags));
@@ -162,8 +162,12 @@ impl Config {
             .extract_inner::<PathBuf>("data")
             .unwrap_or(Self::default().data);
         let file = file(flags, &data)?;
-        let config: Self = settled
-            .merge(Toml::file_exact(&file))
+        let written = if file.is_file() {
+            defaults.merge(Toml::file_exact(&file))
+        } else {
+            defaults
+        };
+        let config: Self = written
             .merge(environment)
             .merge(flags_only)
             .extract()
