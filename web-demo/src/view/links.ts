@@ -18,10 +18,11 @@ export class Links {
   constructor(private readonly list: HTMLElement) {}
 
   update(stats: RunnelStats, sources: Sources): void {
-    const described = JSON.stringify([stats.links, stats.consent.peers, stats.coordinator]);
+    const speeds = stats.links.map((link) => sources.linkRate(link.peer, stats.at));
+    const described = JSON.stringify([stats.links, speeds, stats.consent.peers, stats.coordinator]);
     if (described === this.shown) return;
     this.shown = described;
-    const links = stats.links.map((link) => row(link, sources.linkRate(link.peer, stats.at)));
+    const links = stats.links.map((link, index) => row(link, speeds[index] ?? 0));
     this.list.replaceChildren(...(links.length > 0 ? links : [html("p", { class: "empty" }, empty(stats))]));
   }
 }

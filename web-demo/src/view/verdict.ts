@@ -49,8 +49,8 @@ function judgeFlow(stats: RunnelStats, recent: BySource): Verdict {
     return plain(PLAIN, `${howMany(sources.length)}, but not delivering yet.`);
   const title =
     recent.peer > 0
-      ? `${percent(recent.peer, all)} of this video comes from peers`
-      : `${percent(recent.waypoint, all)} of this video comes from the waypoint`;
+      ? `Right now ${percent(recent.peer, all)} comes from peers`
+      : `Right now ${percent(recent.waypoint, all)} comes from the waypoint`;
   const away = coordinator === "lost" ? " The coordinator is out of reach; what was agreed goes on." : "";
   return { tone: "flowing", title, detail: `${howMany(sources.length)}, every chunk checked before it is shown.${away}` };
 }
