@@ -36,6 +36,9 @@ const BUDGET: usize = 500;
 const RENEWALS_PER_TICK: usize = 5000;
 /// A tick that comes this late means that the coordinator itself did not run.
 const OVERSLEPT: Duration = Duration::from_secs(1);
+/// Who wants for a parent is looked at again after this many ticks although nobody got room:
+/// bans end and bad names fade without a word (R7).
+const RECONSIDER_EVERY: u64 = 5;
 /// Everybody who is sent away at shutdown comes back within this time.
 const COME_BACK_WITHIN_MS: u64 = 10_000;
 
@@ -49,6 +52,7 @@ pub struct ControlCenter {
     admission: Admission,
     directory: Directory,
     clock: Clock,
+    ticks: u64,
     draining: bool,
 }
 
@@ -61,6 +65,7 @@ impl ControlCenter {
             sessions: Sessions::default(),
             directory: Directory::default(),
             clock: Clock::new(now),
+            ticks: 0,
             draining: false,
         }
     }
@@ -588,6 +593,10 @@ impl ControlCenter {
         }
         self.renew(now);
         self.world.blacklist.decay(now);
+        self.ticks += 1;
+        if self.ticks.is_multiple_of(RECONSIDER_EVERY) {
+            self.world.growth += 1;
+        }
         let view = &self.world.view;
         self.world.log.forget(now, |peer| view.get(peer).is_some());
         for id in self.directory.busiest_first() {

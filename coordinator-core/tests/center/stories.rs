@@ -1,15 +1,13 @@
 //! Stories of the control center on virtual time.
 
-mod stage;
-
 use core::time::Duration;
 use std::collections::BTreeMap;
 
+use crate::stage::{RATE, SECOND, Stage, kilobits, live};
 use runnel_protocol::control::{
     FromCoordinator, LinkResult, Offence, Source, Strike, ToCoordinator,
 };
 use runnel_protocol::segment::SubstreamSet;
-use stage::{RATE, SECOND, Stage, kilobits, live};
 
 /// A waypoint, two agents and a viewer, settled. Ann is the wider one: she is recruited first
 /// and feeds Bob.
@@ -221,6 +219,11 @@ fn a_stalled_parent_is_left_at_once_and_the_pair_kept_apart() {
             .any(|words| words.contains("blacklist")),
         "{pair:?}"
     );
+    stage.run(SECOND * 8);
+    assert!(
+        stage.parents("viewer").contains_key("ann"),
+        "the ban has ended"
+    );
 }
 
 #[test]
@@ -283,6 +286,9 @@ fn tickets_are_renewed_in_time_with_the_same_parents() {
     let mut stage = evening();
     for parent in ["ann", "bob", "waypoint"] {
         stage.report("viewer", parent, LinkResult::Connected { after_ms: 5 });
+    }
+    for (child, parent) in [("ann", "waypoint"), ("bob", "waypoint"), ("bob", "ann")] {
+        stage.report(child, parent, LinkResult::Connected { after_ms: 5 });
     }
     let before = stage.assign("viewer").clone();
     for _ in 0..20 {
