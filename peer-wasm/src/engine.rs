@@ -1,7 +1,5 @@
 //! The engine: what the Worker tells the peer, and the peer itself.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use runnel_peer_core::{
     BulkId, CheckId, Config, FetchId, Input, LinkId, Peer, SignId, StreamId, WantId,
@@ -32,43 +30,52 @@ pub struct Engine {
     pub(crate) content: Option<ContentId>,
 }
 
-/// Links that the core dialled, under the numbers by which the Worker knows them.
+/// Links that the core dialled, under the numbers by which the Worker knows them; few enough to
+/// be looked for one by one.
 #[derive(Default)]
 pub(crate) struct Links {
     count: u64,
-    by_number: BTreeMap<u64, (LinkId, Inbound)>,
-    numbers: BTreeMap<LinkId, u64>,
+    links: Vec<Linked>,
+}
+
+struct Linked {
+    number: f64,
+    id: LinkId,
+    inbound: Inbound,
 }
 
 impl Links {
     /// A number for a link that is being dialled.
-    pub(crate) fn add(&mut self, link: LinkId) -> f64 {
+    pub(crate) fn add(&mut self, id: LinkId) -> f64 {
         self.count += 1;
-        self.by_number
-            .insert(self.count, (link, Inbound::default()));
-        self.numbers.insert(link, self.count);
-        number(self.count)
+        let number = number(self.count);
+        self.links.push(Linked {
+            number,
+            id,
+            inbound: Inbound::default(),
+        });
+        number
     }
 
     /// The number of a link; 0, which no link has, for one that is gone.
-    pub(crate) fn number(&self, link: LinkId) -> f64 {
-        number(self.numbers.get(&link).copied().unwrap_or_default())
+    pub(crate) fn number(&self, id: LinkId) -> f64 {
+        let mut links = self.links.iter();
+        links
+            .find(|link| link.id == id)
+            .map_or(0.0, |link| link.number)
     }
 
     /// Forgets a link; whatever still arrives over it is dropped.
-    pub(crate) fn remove(&mut self, link: LinkId) -> f64 {
-        let count = self.numbers.remove(&link).unwrap_or_default();
-        self.by_number.remove(&count);
-        number(count)
+    pub(crate) fn remove(&mut self, id: LinkId) -> f64 {
+        let number = self.number(id);
+        self.links.retain(|link| link.id != id);
+        number
     }
 
-    fn id(&self, count: f64) -> Option<LinkId> {
-        self.by_number.get(&whole(count)).map(|(link, _)| *link)
-    }
-
-    fn inbound(&mut self, count: f64) -> Option<(LinkId, &mut Inbound)> {
-        let (link, inbound) = self.by_number.get_mut(&whole(count))?;
-        Some((*link, inbound))
+    fn find(&mut self, number: f64) -> Option<&mut Linked> {
+        self.links
+            .iter_mut()
+            .find(|link| link.number.total_cmp(&number).is_eq())
     }
 }
 
@@ -268,8 +275,8 @@ impl Engine {
     /// Bytes of the control stream.
     #[wasm_bindgen(js_name = controlBytes)]
     pub fn control_bytes(&mut self, link: f64, bytes: &[u8]) {
-        if let Some((id, inbound)) = self.links.inbound(link) {
-            let inputs = inbound.control(id, bytes);
+        if let Some(linked) = self.links.find(link) {
+            let inputs = linked.inbound.control(linked.id, bytes);
             self.handle_all(link, inputs);
         }
     }
@@ -277,8 +284,9 @@ impl Engine {
     /// Bytes of an arriving bulk stream, which the Worker numbers.
     #[wasm_bindgen(js_name = bulkBytes)]
     pub fn bulk_bytes(&mut self, link: f64, stream: f64, bytes: &[u8]) {
-        if let Some((id, inbound)) = self.links.inbound(link) {
-            let inputs = inbound.bulk(id, StreamId(whole(stream)), bytes);
+        if let Some(linked) = self.links.find(link) {
+            let stream = StreamId(whole(stream));
+            let inputs = linked.inbound.bulk(linked.id, stream, bytes);
             self.handle_all(link, inputs);
         }
     }
@@ -287,8 +295,8 @@ impl Engine {
     #[wasm_bindgen(js_name = bulkEnded)]
     pub fn bulk_ended(&mut self, link: f64, stream: f64) {
         let stream = StreamId(whole(stream));
-        if let Some((_, inbound)) = self.links.inbound(link) {
-            inbound.forget(stream);
+        if let Some(linked) = self.links.find(link) {
+            linked.inbound.forget(stream);
         }
         self.on_link(link, |id| Input::BulkEnded(id, stream));
     }
@@ -301,13 +309,13 @@ impl Engine {
 
 impl Engine {
     fn on_link(&mut self, link: f64, input: impl FnOnce(LinkId) -> Input) {
-        if let Some(id) = self.links.id(link) {
+        if let Some(id) = self.links.find(link).map(|linked| linked.id) {
             self.handle(input(id));
         }
     }
 
     fn forget(&mut self, link: f64) {
-        if let Some(id) = self.links.id(link) {
+        if let Some(id) = self.links.find(link).map(|linked| linked.id) {
             self.links.remove(id);
         }
     }

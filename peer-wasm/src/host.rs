@@ -3,10 +3,11 @@
 //! Methods are called while the engine is borrowed. They must not call back into it before they
 //! return; whatever they learn comes later, through a method of [`crate::Engine`].
 //!
+//! Bytes are lent for the call only: they lie in the module's memory, which the next call may move.
+//!
 //! Numbers that name things (links, streams, checks …) are counters far below 2⁵³, so that `f64`,
 //! JavaScript's own number, holds them exactly.
 
-use js_sys::Uint8Array;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 #[wasm_bindgen]
@@ -29,25 +30,25 @@ extern "C" {
     pub fn disconnect_coordinator(this: &Host);
     /// Send one binary frame to the coordinator.
     #[wasm_bindgen(method, js_name = toCoordinator)]
-    pub fn to_coordinator(this: &Host, message: Uint8Array);
+    pub fn to_coordinator(this: &Host, message: &[u8]);
 
     /// Connect to `peer`: `hosts` are `address:port`, separated by spaces, to be tried in order;
     /// `certificates` are SHA-256 hashes, 32 bytes each.
     #[wasm_bindgen(method)]
-    pub fn dial(this: &Host, link: f64, peer: &str, hosts: &str, certificates: Uint8Array);
+    pub fn dial(this: &Host, link: f64, peer: &str, hosts: &str, certificates: &[u8]);
     /// Write to the link's control stream.
     #[wasm_bindgen(method)]
-    pub fn send(this: &Host, link: f64, bytes: Uint8Array);
+    pub fn send(this: &Host, link: f64, bytes: &[u8]);
     /// Close the link with this code.
     #[wasm_bindgen(method)]
     pub fn hangup(this: &Host, link: f64, code: u32);
 
     /// Open a unidirectional stream that begins with `header`. Lower `order` goes first.
     #[wasm_bindgen(method, js_name = openBulk)]
-    pub fn open_bulk(this: &Host, link: f64, bulk: f64, header: Uint8Array, order: f64);
-    /// Write a chunk frame to it, then call `Engine.written`.
+    pub fn open_bulk(this: &Host, link: f64, bulk: f64, header: &[u8], order: f64);
+    /// Write a chunk frame (its header, then its data) to it, then call `Engine.written`.
     #[wasm_bindgen(method, js_name = sendChunk)]
-    pub fn send_chunk(this: &Host, link: f64, bulk: f64, frame: Uint8Array);
+    pub fn send_chunk(this: &Host, link: f64, bulk: f64, header: &[u8], data: &[u8]);
     /// End it in order.
     #[wasm_bindgen(method, js_name = finishBulk)]
     pub fn finish_bulk(this: &Host, link: f64, bulk: f64);
@@ -60,16 +61,10 @@ extern "C" {
 
     /// Check an Ed25519 signature, then call `Engine.checked`.
     #[wasm_bindgen(method)]
-    pub fn check(
-        this: &Host,
-        check: f64,
-        key: Uint8Array,
-        message: Uint8Array,
-        signature: Uint8Array,
-    );
+    pub fn check(this: &Host, check: f64, key: &[u8], message: &[u8], signature: &[u8]);
     /// Sign with the session's key, then call `Engine.signed`.
     #[wasm_bindgen(method)]
-    pub fn sign(this: &Host, sign: f64, message: Uint8Array);
+    pub fn sign(this: &Host, sign: f64, message: &[u8]);
 
     /// Fetch bytes of a want's segment from the CDN: `length` bytes from `offset`, or all of it
     /// where `length` is 0.
@@ -78,12 +73,17 @@ extern "C" {
     /// The rest of that fetch is not needed.
     #[wasm_bindgen(method, js_name = cancelFetch)]
     pub fn cancel_fetch(this: &Host, fetch: f64);
-    /// A want is fulfilled: its bytes, and how many of them came from whom.
+    /// Make room for the `length` bytes of a segment that is to be delivered.
+    #[wasm_bindgen(method, js_name = makeRoom)]
+    pub fn make_room(this: &Host, length: u32);
+    /// Copy a part of that segment to its place.
+    #[wasm_bindgen(method)]
+    pub fn fill(this: &Host, offset: u32, part: &[u8]);
+    /// A want is fulfilled by that segment; how many bytes came from whom.
     #[wasm_bindgen(method)]
     pub fn deliver(
         this: &Host,
         want: f64,
-        bytes: Uint8Array,
         from_peers: f64,
         from_waypoints: f64,
         from_cdn: f64,

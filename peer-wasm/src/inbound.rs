@@ -1,8 +1,6 @@
 //! Bytes of other peers, cut into messages and chunks: one decoder per control stream and per
 //! arriving bulk stream.
 
-use std::collections::BTreeMap;
-
 use runnel_peer_core::{Input, LinkId, StreamId};
 use runnel_protocol::bulk::{BulkDecoder, BulkItem};
 use runnel_protocol::codec::{DecodeError, FrameDecoder};
@@ -16,7 +14,7 @@ const MAX_STREAMS: usize = 64;
 #[derive(Default)]
 pub(crate) struct Inbound {
     control: FrameDecoder,
-    bulks: BTreeMap<StreamId, BulkDecoder>,
+    bulks: Vec<(StreamId, BulkDecoder)>,
 }
 
 impl Inbound {
@@ -33,10 +31,9 @@ impl Inbound {
 
     /// Bytes of a bulk stream: its header and the chunks that are whole by now.
     pub(crate) fn bulk(&mut self, link: LinkId, stream: StreamId, bytes: &[u8]) -> Vec<Input> {
-        if !self.bulks.contains_key(&stream) && self.bulks.len() >= MAX_STREAMS {
+        let Some(decoder) = self.decoder(stream) else {
             return vec![Input::Malformed(link)];
-        }
-        let decoder = self.bulks.entry(stream).or_default();
+        };
         decoder.push(bytes);
         let next = || decoder.poll().transpose();
         until_malformed(link, core::iter::from_fn(next), |item| {
@@ -49,7 +46,17 @@ impl Inbound {
 
     /// The bulk stream is over.
     pub(crate) fn forget(&mut self, stream: StreamId) {
-        self.bulks.remove(&stream);
+        self.bulks.retain(|(known, _)| *known != stream);
+    }
+
+    /// The stream's decoder, a new one if need be; `None` where there are too many.
+    fn decoder(&mut self, stream: StreamId) -> Option<&mut BulkDecoder> {
+        let known = self.bulks.iter().position(|(known, _)| *known == stream);
+        if known.is_none() && self.bulks.len() < MAX_STREAMS {
+            self.bulks.push((stream, BulkDecoder::default()));
+            return self.bulks.last_mut().map(|(_, decoder)| decoder);
+        }
+        self.bulks.get_mut(known?).map(|(_, decoder)| decoder)
     }
 }
 

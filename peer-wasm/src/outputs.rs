@@ -1,7 +1,6 @@
 //! What the peer asks for, as calls of the host.
 
 use bytes::Bytes;
-use js_sys::Uint8Array;
 use runnel_peer_core::{BulkId, Delivered, LinkId, Output, Verified, WantId};
 use runnel_protocol::bulk::frame_header;
 use runnel_protocol::codec::{encode, encode_framed};
@@ -17,10 +16,10 @@ pub(crate) fn carry_out(engine: &mut Engine, output: Output) {
     match output {
         Output::ConnectCoordinator => host.connect_coordinator(),
         Output::DisconnectCoordinator => host.disconnect_coordinator(),
-        Output::ToCoordinator(message) => host.to_coordinator(array(&encode(&message))),
+        Output::ToCoordinator(message) => host.to_coordinator(&encode(&message)),
         Output::Dial(link, contact) => dial(engine, link, &contact),
         Output::Send(link, message) => {
-            host.send(links.number(link), array(&encode_framed(&message)));
+            host.send(links.number(link), &encode_framed(&message));
         }
         Output::Hangup(link, reason) => {
             let gone = engine.links.remove(link);
@@ -34,7 +33,7 @@ pub(crate) fn carry_out(engine: &mut Engine, output: Output) {
         } => host.open_bulk(
             links.number(link),
             number(bulk.0),
-            array(&header.encode()),
+            &header.encode(),
             number(order),
         ),
         Output::SendChunk(link, bulk, chunk) => send_chunk(engine, link, bulk, &chunk),
@@ -46,13 +45,8 @@ pub(crate) fn carry_out(engine: &mut Engine, output: Output) {
             key,
             message,
             signature,
-        } => host.check(
-            number(check.0),
-            array(&key.0),
-            array(&message),
-            array(&signature.0),
-        ),
-        Output::Sign(sign, message) => host.sign(number(sign.0), array(&message)),
+        } => host.check(number(check.0), &key.0, &message, &signature.0),
+        Output::Sign(sign, message) => host.sign(number(sign.0), &message),
         Output::Fetch { fetch, want, part } => {
             let (offset, length) = part.unwrap_or_default();
             host.fetch(
@@ -90,22 +84,27 @@ fn dial(engine: &mut Engine, link: LinkId, contact: &Contact) {
         link,
         &contact.peer.to_string(),
         &hosts.join(" "),
-        array(&certificates),
+        &certificates,
     );
 }
 
 fn send_chunk(engine: &Engine, link: LinkId, bulk: BulkId, chunk: &Verified) {
-    let chunk = chunk.chunk();
-    let frame = joined(&[frame_header(chunk), chunk.data.clone()]);
-    engine
-        .host
-        .send_chunk(engine.links.number(link), number(bulk.0), frame);
+    let link = engine.links.number(link);
+    let header = frame_header(chunk.chunk());
+    let host = &engine.host;
+    host.send_chunk(link, number(bulk.0), &header, chunk.data());
 }
 
 fn deliver(engine: &Engine, want: WantId, delivered: &Delivered) {
-    engine.host.deliver(
+    let host = &engine.host;
+    host.make_room(delivered.parts.iter().map(length).sum());
+    let mut offset = 0;
+    for part in &delivered.parts {
+        host.fill(offset, part);
+        offset += length(part);
+    }
+    host.deliver(
         number(want.0),
-        joined(&delivered.parts),
         number(delivered.from_peers),
         number(delivered.from_waypoints),
         number(delivered.from_cdn),
@@ -113,20 +112,7 @@ fn deliver(engine: &Engine, want: WantId, delivered: &Delivered) {
     );
 }
 
-/// A copy outside of wasm's memory, which the Worker may keep and transfer.
-fn array(bytes: &[u8]) -> Uint8Array {
-    Uint8Array::from(bytes)
-}
-
-/// The parts one after another, copied once.
-fn joined(parts: &[Bytes]) -> Uint8Array {
-    let length: usize = parts.iter().map(Bytes::len).sum();
-    let whole = Uint8Array::new_with_length(u32::try_from(length).unwrap_or_default());
-    let mut end = 0;
-    for part in parts {
-        let start = end;
-        end += u32::try_from(part.len()).unwrap_or_default();
-        whole.subarray(start, end).copy_from(part);
-    }
-    whole
+/// Bytes of a part of a segment; a segment has 64 MiB at most.
+fn length(part: &Bytes) -> u32 {
+    u32::try_from(part.len()).unwrap_or_default()
 }

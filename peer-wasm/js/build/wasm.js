@@ -1,33 +1,68 @@
 // Builds the wasm module and its glue into pkg/.
+import binaryen from "binaryen";
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = join(dirname(fileURLToPath(import.meta.url)), "..");
 const root = join(here, "../..");
 const target = "wasm32-unknown-unknown";
+const pkg = join(here, "pkg");
+const wasm = join(pkg, "runnel_bg.wasm");
+
+// Words that nobody reads: what a panic says before it traps, and what serde would say if postcard
+// did not drop it. The compiler keeps them, and all that formats them, because panics and virtual
+// tables mention them. A panic that says nothing is a trap all the same.
+const UNREAD = [
+  /^core::panicking::/,
+  /^core::(option|result|slice|str|cell)::.*(fail|failed|panic)/,
+  /^std::panicking::/,
+  /^alloc::(raw_vec::(handle_error|capacity_overflow)|alloc::handle_alloc_error)/,
+  /^<.* as serde_core::de::Expected>::fmt/,
+  /^<serde_core::de::\S+ as core::fmt::Display>::fmt/,
+  /^<f(32|64) as core::fmt::/,
+];
 
 function run(program, args) {
   execFileSync(program, args, { cwd: root, stdio: "inherit" });
 }
 
-run("cargo", ["build", "-p", "runnel-peer-wasm", "--lib", "--profile", "wasm", "--target", target]);
+function compile() {
+  const profile = ["--profile", "wasm", "--target", target];
+  run("cargo", ["build", "-p", "runnel-peer-wasm", "--lib", ...profile]);
+  // The tool of the version that Cargo.lock names lies in the project; see `cargo xtask`.
+  const local = join(root, ".tools/bin/wasm-bindgen");
+  run(existsSync(local) ? local : "wasm-bindgen", [
+    "--target=web",
+    "--omit-default-module-path",
+    "--out-name=runnel",
+    `--out-dir=${pkg}`,
+    join(root, "target", target, "wasm/runnel_peer_wasm.wasm"),
+  ]);
+}
 
-// The tool of the version that Cargo.lock names lies in the project; see `cargo xtask`.
-const local = join(root, ".tools/bin/wasm-bindgen");
-const module = join(root, "target", target, "wasm/runnel_peer_wasm.wasm");
-const pkg = join(here, "pkg");
-run(existsSync(local) ? local : "wasm-bindgen", [
-  "--target=web",
-  "--omit-default-module-path",
-  "--out-name=runnel",
-  `--out-dir=${pkg}`,
-  module,
-]);
+/** Rust's name of a function, without the crates' hashes. */
+function plainName(name) {
+  return name.replaceAll(/\[[0-9a-f]+\]/g, "");
+}
 
-const features = ["--enable-simd", "--enable-bulk-memory", "--enable-nontrapping-float-to-int",
-  "--enable-sign-ext", "--enable-mutable-globals", "--enable-reference-types",
-  "--enable-multivalue"];
-const wasm = join(pkg, "runnel_bg.wasm");
-run(join(here, "node_modules/.bin/wasm-opt"), ["-Oz", ...features, wasm, "-o", wasm]);
+function shrink() {
+  const module = binaryen.readBinary(readFileSync(wasm));
+  const functions = Array.from({ length: module.getNumFunctions() }, (_, index) =>
+    binaryen.getFunctionInfo(module.getFunctionByIndex(index)),
+  );
+  for (const { name, base, params, results, vars } of functions) {
+    if (base || !UNREAD.some((pattern) => pattern.test(plainName(name)))) continue;
+    module.removeFunction(name);
+    module.addFunction(name, params, results, vars, module.unreachable());
+  }
+  binaryen.setOptimizeLevel(2);
+  binaryen.setShrinkLevel(2);
+  // A second round finds what the first one freed.
+  for (let round = 0; round < 2; round += 1) module.optimize();
+  writeFileSync(wasm, module.emitBinary());
+}
+
+compile();
+shrink();

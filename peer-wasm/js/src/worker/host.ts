@@ -12,6 +12,7 @@ import { Ledger } from "./ledger.js";
 import { LinkSpeed } from "./link-speed.js";
 import { PeerLink, type LinkListener } from "./peer-link.js";
 
+/** Bytes in the engine's memory: lent for the call, so copied where they are kept. */
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Gives the engine a turn; whatever goes wrong in there ends the Worker's usefulness. */
@@ -33,6 +34,8 @@ export class Host {
   readonly #fetches = new Map<number, AbortController>();
   readonly #ledger = new Ledger();
   readonly #speed = new LinkSpeed();
+  /** The segment that is being delivered. */
+  #segment: Bytes = new Uint8Array(0);
   #alarm: ReturnType<typeof setTimeout> | undefined;
 
   constructor(start: StartMessage, keys: Keys, enter: Enter, post: Post) {
@@ -108,7 +111,7 @@ export class Host {
 
   toCoordinator(message: Bytes): void {
     this.#ledger.bytes.control += message.byteLength;
-    this.#coordinator.send(message);
+    this.#coordinator.send(message.slice());
   }
 
   dial(link: number, peer: string, hosts: string, certificates: Bytes): void {
@@ -122,7 +125,7 @@ export class Host {
 
   send(link: number, bytes: Bytes): void {
     this.#ledger.bytes.control += bytes.byteLength;
-    this.#links.get(link)?.send(bytes);
+    this.#links.get(link)?.send(bytes.slice());
   }
 
   hangup(link: number, code: number): void {
@@ -131,10 +134,13 @@ export class Host {
   }
 
   openBulk(link: number, bulk: number, header: Bytes, order: number): void {
-    this.#links.get(link)?.openBulk(bulk, header, order);
+    this.#links.get(link)?.openBulk(bulk, header.slice(), order);
   }
 
-  sendChunk(link: number, bulk: number, frame: Bytes): void {
+  sendChunk(link: number, bulk: number, header: Bytes, data: Bytes): void {
+    const frame = new Uint8Array(header.length + data.length);
+    frame.set(header);
+    frame.set(data, header.length);
     const written = this.#links.get(link)?.writeBulk(bulk, frame) ?? Promise.resolve();
     void written.then(() => this.#enter((engine) => engine.written(link, bulk)));
   }
@@ -153,13 +159,13 @@ export class Host {
 
   check(check: number, key: Bytes, message: Bytes, signature: Bytes): void {
     void this.#keys
-      .check(key, message, signature)
+      .check(key.slice(), message.slice(), signature.slice())
       .then((good) => this.#enter((engine) => engine.checked(check, good)));
   }
 
   sign(sign: number, message: Bytes): void {
     void this.#keys
-      .sign(message)
+      .sign(message.slice())
       .then((signature) => this.#enter((engine) => engine.signed(sign, signature)));
   }
 
@@ -177,9 +183,16 @@ export class Host {
     this.#fetches.delete(fetch);
   }
 
+  makeRoom(length: number): void {
+    this.#segment = new Uint8Array(length);
+  }
+
+  fill(offset: number, part: Bytes): void {
+    this.#segment.set(part, offset);
+  }
+
   deliver(
     id: number,
-    bytes: Bytes,
     fromPeers: number,
     fromWaypoints: number,
     fromCdn: number,
@@ -189,7 +202,8 @@ export class Host {
     if (this.#start.shadow) return;
     const counts = { fromPeers, fromWaypoints, fromCdn, rescued };
     const linkBps = this.#speed.bps;
-    this.#post({ kind: "deliver", id, bytes: bytes.buffer, ...counts, linkBps }, [bytes.buffer]);
+    const bytes = this.#segment.buffer;
+    this.#post({ kind: "deliver", id, bytes, ...counts, linkBps }, [bytes]);
   }
 
   fail(want: number): void {
