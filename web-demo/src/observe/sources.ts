@@ -53,6 +53,12 @@ export class Sources {
   }
 }
 
+/** What the player was given, by source. In shadow mode peers' bytes are received beside it. */
+export function played({ mode, bytes }: RunnelStats): BySource {
+  if (mode === "shadow") return { peer: 0, waypoint: 0, cdn: bytes.cdn };
+  return { peer: bytes.peer, waypoint: bytes.waypoint, cdn: bytes.cdn };
+}
+
 /** All three together. */
 export function sum(by: BySource): number {
   return by.peer + by.waypoint + by.cdn;

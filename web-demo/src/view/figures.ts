@@ -3,6 +3,7 @@
 import type { RunnelStats } from "runnel";
 import { html, setText } from "../dom";
 import { bytes, percent, seconds } from "../format";
+import { played, sum } from "../observe/sources";
 
 export interface Measured {
   stalls: number;
@@ -31,9 +32,9 @@ export class Figures {
   }
 
   update(stats: RunnelStats, measured: Measured): void {
-    const { peer, waypoint, cdn } = stats.bytes;
-    this.set("offload", percent(peer, peer + waypoint + cdn));
-    this.set("spared", bytes(peer + waypoint));
+    const given = played(stats);
+    this.set("offload", percent(given.peer, sum(given)));
+    this.set("spared", bytes(given.peer + given.waypoint));
     this.set("latency", stats.latencySeconds === null ? "–" : seconds(stats.latencySeconds));
     this.set("buffer", seconds(stats.buffer.seconds));
     this.set("stalls", `${measured.stalls}`);

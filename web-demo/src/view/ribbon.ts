@@ -2,10 +2,11 @@
 
 import type { RunnelStats } from "runnel";
 import { percent } from "../format";
-import { SOURCES } from "../observe/sources";
+import { played, SOURCES, sum, type BySource } from "../observe/sources";
 
-export function drawRibbon(ribbon: HTMLElement, { bytes }: RunnelStats): void {
-  const all = bytes.peer + bytes.waypoint + bytes.cdn;
+export function drawRibbon(ribbon: HTMLElement, stats: RunnelStats): void {
+  const bytes = played(stats);
+  const all = sum(bytes);
   for (const source of SOURCES) {
     const part = ribbon.querySelector<HTMLElement>(`.${source}`);
     if (part) part.style.flexGrow = `${all > 0 ? bytes[source] / all : 0}`;
@@ -13,7 +14,7 @@ export function drawRibbon(ribbon: HTMLElement, { bytes }: RunnelStats): void {
   if (all > 0) ribbon.setAttribute("aria-label", describe(bytes, all));
 }
 
-function describe(bytes: RunnelStats["bytes"], all: number): string {
+function describe(bytes: BySource, all: number): string {
   const [peer, waypoint, cdn] = SOURCES.map((source) => percent(bytes[source], all));
   return `Since the start: ${peer} from peers, ${waypoint} from the waypoint, ${cdn} from the CDN`;
 }

@@ -38,12 +38,12 @@ function judgeCoordinator({ coordinator, links, why }: RunnelStats): Verdict | n
 }
 
 function judgeFlow(stats: RunnelStats, recent: BySource): Verdict {
-  const { mode, coordinator, links, why } = stats;
+  const { mode, coordinator, content, links, why } = stats;
   const all = sum(recent);
   const sources = links.filter((link) => link.state === "up" && link.source !== "child");
   if (mode === "shadow")
-    return plain(PLAIN, "Shadow mode: the peer runs beside the player and only counts.");
-  if (sources.length === 0) return lacking("No peer yet", sentence(why) || "The CDN plays meanwhile.");
+    return plain(PLAIN, `Shadow mode: peers would have brought ${wouldBe(stats)} of it.`);
+  if (sources.length === 0) return lacking(content ? "No peer yet" : PLAIN, sentence(why) || "The CDN plays meanwhile.");
   if (all === 0) return judgePast(stats);
   if (recent.peer === 0 && recent.waypoint === 0)
     return plain(PLAIN, `${howMany(sources.length)}, but not delivering yet.`);
@@ -53,6 +53,10 @@ function judgeFlow(stats: RunnelStats, recent: BySource): Verdict {
       : `Right now ${percent(recent.waypoint, all)} comes from the waypoint`;
   const away = coordinator === "lost" ? " The coordinator is out of reach; what was agreed goes on." : "";
   return { tone: "flowing", title, detail: `${howMany(sources.length)}, every chunk checked before it is shown.${away}` };
+}
+
+function wouldBe({ bytes }: RunnelStats): string {
+  return percent(Math.min(bytes.peer, bytes.cdn), bytes.cdn);
 }
 
 /** Nothing arrives because nothing is wanted: the video is here, or paused. */
