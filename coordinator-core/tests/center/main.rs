@@ -1,4 +1,9 @@
 //! The control center as a whole, on virtual time: stories, and properties over random ones.
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that meets the unexpected ends"
+)]
 
 mod properties;
 mod stage;

@@ -1,0 +1,219 @@
+//! Sessions: who is let in, proves its key, is welcomed, and goes.
+
+use core::net::IpAddr;
+
+use runnel_protocol::control::{
+    ClientHello, FromCoordinator, PeerType, Refused, ToCoordinator, Welcome,
+};
+use runnel_protocol::ids::{ContentId, Nonce, PeerId};
+use runnel_protocol::time::Timestamp;
+
+use super::ControlCenter;
+use crate::capacity::Uplink;
+use crate::explain::What;
+use crate::io::{CloseCause, Output, SessionId};
+use crate::kind;
+use crate::reach::is_usable;
+use crate::view::{History, Record};
+
+/// Everybody who is sent away at shutdown comes back within this time.
+const COME_BACK_WITHIN_MS: u64 = 10_000;
+
+impl ControlCenter {
+    pub(super) fn on_opened(&mut self, session: SessionId, address: IpAddr, now: Timestamp) {
+        if self.draining {
+            return self.turn_away(session, "the coordinator is going down", 1000);
+        }
+        if self.sessions.len() >= self.world.config.max_sessions {
+            return self.turn_away(session, "the coordinator is full", 30_000);
+        }
+        match self.admission.admit(&mut self.world.random, now) {
+            Ok(()) => {
+                let nonce = Nonce(self.world.random.bytes());
+                self.sessions.challenge(session, nonce, address);
+                self.tell(session, FromCoordinator::Challenge(nonce));
+            }
+            Err(wait) => self.turn_away(session, "many arrive at the same time", wait),
+        }
+    }
+
+    pub(super) fn turn_away(&mut self, session: SessionId, why: &str, wait_ms: u32) {
+        self.world.totals.turned_away += 1;
+        self.refuse(session, None, why, Some(wait_ms));
+        self.end(session, CloseCause::Busy);
+    }
+
+    pub(super) fn tell(&mut self, session: SessionId, message: FromCoordinator) {
+        self.world
+            .outputs
+            .push_back(Output::Send { session, message });
+    }
+
+    pub(super) fn refuse(
+        &mut self,
+        session: SessionId,
+        content: Option<ContentId>,
+        why: &str,
+        wait: Option<u32>,
+    ) {
+        let refused = Refused {
+            content,
+            why: why.to_owned(),
+            retry_after_ms: wait,
+        };
+        self.tell(session, FromCoordinator::Refused(refused));
+    }
+
+    pub(super) fn end(&mut self, session: SessionId, cause: CloseCause) {
+        self.sessions.end(session);
+        self.world
+            .outputs
+            .push_back(Output::Close { session, cause });
+    }
+
+    pub(super) fn on_closed(&mut self, session: SessionId, now: Timestamp) {
+        if let Some(peer) = self.sessions.remove(session) {
+            self.part_with(peer, session, now);
+        }
+    }
+
+    /// Ends a peer's part in everything, if this is the session it is known by.
+    pub(super) fn part_with(&mut self, peer: PeerId, session: SessionId, now: Timestamp) {
+        let known = self.world.view.get(peer);
+        if known.is_none_or(|record| record.session != session) {
+            return;
+        }
+        let contents = known
+            .map(|record| record.contents.clone())
+            .unwrap_or_default();
+        for content in contents {
+            if let Some(delivery) = self.directory.delivery_mut(content) {
+                delivery.leave(peer, &mut self.world, now);
+            }
+        }
+        self.world.view.remove(peer);
+        self.world.waypoints.forget_session(peer);
+        self.world.log.note(peer, None, What::Left, now);
+        self.world.log.on_gone(peer, now);
+        self.clock.look_soon(now);
+    }
+
+    pub(super) fn on_message(
+        &mut self,
+        session: SessionId,
+        message: ToCoordinator,
+        now: Timestamp,
+    ) {
+        match (self.sessions.peer(session), message) {
+            (None, ToCoordinator::Hello(hello)) => self.on_hello(session, hello),
+            (Some(peer), message) => self.on_peer_message((session, peer), message, now),
+            (None, _) => self.out_of_order(session),
+        }
+    }
+
+    pub(super) fn on_hello(&mut self, session: SessionId, hello: Box<ClientHello>) {
+        match self.sessions.on_hello(session, hello) {
+            Some(check) => self.world.outputs.push_back(check),
+            None => self.out_of_order(session),
+        }
+    }
+
+    pub(super) fn out_of_order(&mut self, session: SessionId) {
+        if !self.sessions.is_ending(session) {
+            self.world.totals.out_of_order += 1;
+            self.end(session, CloseCause::OutOfOrder);
+        }
+    }
+
+    pub(super) fn on_checked(&mut self, session: SessionId, valid: bool, now: Timestamp) {
+        if !valid {
+            if !self.sessions.is_ending(session) {
+                self.world.totals.unproven += 1;
+                self.refuse(
+                    session,
+                    None,
+                    "the key is not proven: the signature is wrong",
+                    None,
+                );
+                self.end(session, CloseCause::Unproven);
+            }
+            return;
+        }
+        if let Some((peer, hello, address)) = self.sessions.on_proven(session) {
+            self.welcome((session, peer), *hello, address, now);
+        }
+    }
+
+    pub(super) fn welcome(
+        &mut self,
+        (session, peer): (SessionId, PeerId),
+        hello: ClientHello,
+        address: IpAddr,
+        now: Timestamp,
+    ) {
+        if let Some(old) = self.world.view.get(peer).map(|record| record.session) {
+            self.part_with(peer, old, now);
+            self.end(old, CloseCause::Replaced);
+        }
+        let (kind, why) = kind::judge(&hello);
+        let record = record(session, address, hello, (kind, why), now);
+        self.world.view.insert(peer, record);
+        self.world.totals.joins += 1;
+        self.world
+            .log
+            .note(peer, None, What::Joined { kind, why }, now);
+        let config = &self.world.config;
+        let welcome = Welcome {
+            peer,
+            kind,
+            why: why.to_owned(),
+            heartbeat_ms: u32::try_from(config.heartbeat.as_millis()).unwrap_or(u32::MAX),
+            root_key: config.root_key,
+            ticket_keys: config.ticket_keys.clone(),
+            now: now.unix_seconds(),
+        };
+        self.tell(session, FromCoordinator::Welcome(Box::new(welcome)));
+        self.world.growth += 1;
+        if self.world.waypoints.is_enrolled(peer) {
+            self.head_up(peer, now);
+        }
+    }
+
+    pub(super) fn on_drain(&mut self) {
+        self.draining = true;
+        for session in self.sessions.ids() {
+            if !self.sessions.is_ending(session) {
+                let wait = 500 + self.world.random.below(COME_BACK_WITHIN_MS);
+                let wait = u32::try_from(wait).ok();
+                self.refuse(session, None, "the coordinator is going down", wait);
+                self.end(session, CloseCause::Draining);
+            }
+        }
+    }
+}
+
+fn record(
+    session: SessionId,
+    address: IpAddr,
+    hello: ClientHello,
+    (kind, why): (PeerType, &'static str),
+    now: Timestamp,
+) -> Record {
+    Record {
+        session,
+        address,
+        key: hello.key,
+        platform: hello.implementation.platform,
+        version: hello.implementation.version,
+        kind,
+        why,
+        waypoint: false,
+        endpoints: hello.endpoints.into_iter().filter(is_usable).collect(),
+        certificates: hello.certificates,
+        uplink: Uplink::new(hello.uplink),
+        last_heard: now,
+        silent: false,
+        history: History::default(),
+        contents: std::collections::BTreeSet::new(),
+    }
+}

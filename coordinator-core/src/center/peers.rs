@@ -1,0 +1,190 @@
+//! Messages of peers whose key is proven.
+
+use runnel_protocol::control::{
+    ContentLocator, FromCoordinator, Heartbeat, Open, Opened, Outcome, Strike, ToCoordinator,
+};
+use runnel_protocol::ids::{ContentId, PeerId};
+use runnel_protocol::time::Timestamp;
+use runnel_protocol::units::BitsPerSecond;
+
+use super::ControlCenter;
+use crate::delivery::Delivery;
+use crate::explain::What;
+use crate::io::{CloseCause, SessionId};
+use crate::repair;
+
+impl ControlCenter {
+    pub(super) fn on_peer_message(
+        &mut self,
+        (session, peer): (SessionId, PeerId),
+        message: ToCoordinator,
+        now: Timestamp,
+    ) {
+        self.on_heard(peer, now);
+        match message {
+            ToCoordinator::Enrol(enrol) => self.on_enrol(session, peer, enrol, now),
+            ToCoordinator::Open(open) => self.on_open(session, peer, &open, now),
+            ToCoordinator::Close(content) => self.on_close(peer, content, now),
+            ToCoordinator::Heartbeat(beat) => self.on_heartbeat(peer, &beat, now),
+            ToCoordinator::Outcome(outcome) => self.on_outcome(peer, &outcome, now),
+            ToCoordinator::Strike(strike) => self.on_strike(peer, &strike, now),
+            ToCoordinator::Leave => {
+                self.part_with(peer, session, now);
+                self.end(session, CloseCause::Left);
+            }
+            ToCoordinator::Hello(_) | _ => self.out_of_order(session),
+        }
+    }
+
+    pub(super) fn on_heard(&mut self, peer: PeerId, now: Timestamp) {
+        if self.world.view.on_heard(peer, now) {
+            self.world.growth += 1;
+            self.world.log.note(peer, None, What::Spoke, now);
+        }
+    }
+
+    pub(super) fn on_open(
+        &mut self,
+        session: SessionId,
+        peer: PeerId,
+        open: &Open,
+        now: Timestamp,
+    ) {
+        let Some(id) = self.directory.find(&open.content) else {
+            let asked = asked_for(&open.content);
+            return self.refuse(
+                session,
+                Some(asked),
+                "this content is not offered here",
+                None,
+            );
+        };
+        let limit = self.world.config.contents_per_peer;
+        let Some(record) = self.world.view.get_mut(peer) else {
+            return;
+        };
+        if record.contents.len() >= limit && !record.contents.contains(&id) {
+            return self.refuse(session, Some(id), "too many contents at a time", None);
+        }
+        record.contents.insert(id);
+        self.directory.in_charge(id, &mut self.world, now);
+        if let (Some(delivery), Some(record)) =
+            (self.directory.delivery_mut(id), self.world.view.get(peer))
+        {
+            delivery.join(peer, record, Some(open.plays), now);
+        }
+        self.world.growth += 1;
+        self.world
+            .log
+            .note(peer, Some(id), What::Opened { plays: open.plays }, now);
+        let name = self
+            .directory
+            .content(id)
+            .map(|content| content.name.clone());
+        let opened = Opened {
+            content: id,
+            name: name.unwrap_or_default(),
+            stripes: self.world.config.stripes,
+        };
+        self.tell(session, FromCoordinator::Opened(opened));
+        self.grant(id, now);
+        self.clock.look_soon(now);
+    }
+
+    pub(super) fn on_close(&mut self, peer: PeerId, content: ContentId, now: Timestamp) {
+        let Some(record) = self.world.view.get_mut(peer) else {
+            return;
+        };
+        if !record.contents.remove(&content) {
+            return;
+        }
+        if let Some(delivery) = self.directory.delivery_mut(content) {
+            delivery.leave(peer, &mut self.world, now);
+        }
+        self.world.log.note(peer, Some(content), What::Closed, now);
+        self.clock.look_soon(now);
+    }
+
+    pub(super) fn on_heartbeat(&mut self, peer: PeerId, beat: &Heartbeat, now: Timestamp) {
+        self.world.totals.heartbeats += 1;
+        if let Some(uplink) = beat.uplink {
+            self.on_uplink(peer, uplink, now);
+        }
+        for report in &beat.contents {
+            self.world.totals.from_peers += report.from_peers;
+            self.world.totals.from_waypoints += report.from_waypoints;
+            self.world.totals.from_cdn += report.from_cdn;
+            if let Some(delivery) = self.directory.delivery_mut(report.content) {
+                delivery.on_report(peer, report, now);
+            }
+            self.look_if_dirty(report.content, now);
+        }
+        for report in &beat.parents {
+            if let Some(delivery) = self.directory.delivery_mut(report.content) {
+                repair::on_parent_report(delivery, &mut self.world, peer, report, now);
+            }
+            self.look_if_dirty(report.content, now);
+        }
+    }
+
+    pub(super) fn look_if_dirty(&mut self, content: ContentId, now: Timestamp) {
+        if self
+            .directory
+            .delivery(content)
+            .is_some_and(Delivery::has_work)
+        {
+            self.clock.look_soon(now);
+        }
+    }
+
+    pub(super) fn on_uplink(&mut self, peer: PeerId, offered: BitsPerSecond, now: Timestamp) {
+        let Some(record) = self.world.view.get_mut(peer) else {
+            return;
+        };
+        if record.uplink.offered() == offered {
+            return;
+        }
+        record.uplink.offer(offered);
+        let overdrawn = record.uplink.is_overdrawn();
+        self.world.growth += 1;
+        let Some(record) = self.world.view.get(peer) else {
+            return;
+        };
+        for content in record.contents.clone() {
+            if let Some(delivery) = self.directory.delivery_mut(content) {
+                delivery.note_feeder(peer, record);
+                if overdrawn {
+                    delivery.mark_children(peer);
+                }
+            }
+        }
+        self.clock.look_soon(now);
+    }
+
+    pub(super) fn on_outcome(&mut self, peer: PeerId, outcome: &Outcome, now: Timestamp) {
+        let delivery = self.directory.delivery_mut(outcome.content);
+        let related = delivery.is_some_and(|delivery| {
+            repair::on_outcome(delivery, &mut self.world, peer, outcome, now)
+        });
+        self.world.totals.unrelated_reports += u64::from(!related);
+        self.look_if_dirty(outcome.content, now);
+    }
+
+    pub(super) fn on_strike(&mut self, peer: PeerId, strike: &Strike, now: Timestamp) {
+        let delivery = self.directory.delivery_mut(strike.content);
+        let related = delivery.is_some_and(|delivery| {
+            repair::on_strike(delivery, &mut self.world, peer, strike, now)
+        });
+        self.world.totals.unrelated_reports += u64::from(!related);
+        self.look_if_dirty(strike.content, now);
+    }
+}
+
+/// The id that a content would have if it were registered as it was asked for: a refusal of one
+/// content must not look like one of the whole session.
+fn asked_for(locator: &ContentLocator) -> ContentId {
+    match locator {
+        ContentLocator::Name(text) | ContentLocator::MasterUrl(text) => ContentId::of(text),
+        ContentLocator::Id(id) => *id,
+    }
+}

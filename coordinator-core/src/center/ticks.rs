@@ -1,0 +1,102 @@
+//! What is done each second, and each time something is dirty.
+
+use runnel_protocol::ids::{ContentId, PeerId};
+use runnel_protocol::time::Timestamp;
+
+use super::ControlCenter;
+use crate::delivery::Budget;
+use crate::explain::What;
+use crate::recruit;
+
+/// Members planned or told per wake-up: a few milliseconds, so that messages get their turn.
+const BUDGET: usize = 500;
+/// Tickets renewed per tick; the spread of their dates keeps the number far below.
+const RENEWALS_PER_TICK: usize = 5000;
+/// Who wants for a parent is looked at again after this many ticks although nobody got room:
+/// bans end and bad names fade without a word (R7).
+const RECONSIDER_EVERY: u64 = 5;
+
+impl ControlCenter {
+    pub(super) fn on_tick(&mut self, now: Timestamp) {
+        let silence = self.world.config.silence();
+        for peer in self.world.view.take_silent(silence, now) {
+            self.on_silent(peer, now);
+        }
+        self.renew(now);
+        self.world.blacklist.decay(now);
+        self.ticks += 1;
+        if self.ticks.is_multiple_of(RECONSIDER_EVERY) {
+            self.world.growth += 1;
+        }
+        let view = &self.world.view;
+        self.world.log.forget(now, |peer| view.get(peer).is_some());
+        for id in self.directory.busiest_first() {
+            self.tend(id, now);
+        }
+    }
+
+    pub(super) fn on_silent(&mut self, peer: PeerId, now: Timestamp) {
+        self.world.totals.silences += 1;
+        self.world.log.note(peer, None, What::Silent, now);
+        let contents = self
+            .world
+            .view
+            .get(peer)
+            .map(|record| record.contents.clone());
+        for content in contents.unwrap_or_default() {
+            if let Some(delivery) = self.directory.delivery_mut(content) {
+                delivery.mark_children(peer);
+            }
+        }
+    }
+
+    pub(super) fn renew(&mut self, now: Timestamp) {
+        for pairing in self.world.tickets.take_due(RENEWALS_PER_TICK, now) {
+            if let Some(delivery) = self.directory.delivery_mut(pairing.content) {
+                delivery.renew(pairing.server, pairing.client);
+            }
+        }
+        self.world.tickets.forget_ended(now);
+    }
+
+    /// One delivery coordinator's second: helpers that nobody needs go, grants are renewed.
+    pub(super) fn tend(&mut self, id: ContentId, now: Timestamp) {
+        let idle = self.world.config.idle;
+        let Some(delivery) = self.directory.delivery_mut(id) else {
+            return;
+        };
+        delivery.on_tick(&mut self.world, now);
+        if delivery.is_idle(idle, now) {
+            recruit::dismiss(delivery, &mut self.world, now);
+            if delivery.members.values().all(|member| !member.opened) {
+                self.retire(id, now);
+                return;
+            }
+        }
+        self.grant(id, now);
+    }
+
+    pub(super) fn retire(&mut self, id: ContentId, now: Timestamp) {
+        let heads = self.directory.delivery(id).into_iter();
+        let heads: Vec<PeerId> = heads
+            .flat_map(|delivery| delivery.members.keys().copied())
+            .collect();
+        for head in heads {
+            self.on_close(head, id, now);
+        }
+        self.directory.retire(id);
+    }
+
+    pub(super) fn look(&mut self, now: Timestamp) {
+        let mut budget = Budget::new(BUDGET);
+        for id in self.directory.busiest_first() {
+            let Some(delivery) = self.directory.delivery_mut(id) else {
+                continue;
+            };
+            if delivery.has_work() && !delivery.look(&mut self.world, &mut budget, now) {
+                self.clock.go_on(now);
+                return;
+            }
+        }
+    }
+}

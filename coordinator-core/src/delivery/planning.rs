@@ -1,0 +1,171 @@
+//! Planning one member: candidates, choice, reservations, reasons.
+
+use runnel_protocol::ids::PeerId;
+use runnel_protocol::time::Timestamp;
+use runnel_protocol::units::BitsPerSecond;
+
+use super::Delivery;
+use crate::assign::{self, Choice};
+use crate::candidates::{Feeders, gather, objection_to};
+use crate::explain::{Cause, What};
+use crate::member::{Excluded, Feed, Member, Role};
+use crate::world::World;
+
+impl Delivery {
+    pub(super) fn plan(
+        &mut self,
+        child: PeerId,
+        feeders: &Feeders,
+        world: &mut World,
+        now: Timestamp,
+    ) {
+        let is_head = |member: &Member| member.role == Role::Head;
+        if self.members.get(&child).is_none_or(is_head) {
+            self.untold.insert(child);
+            return;
+        }
+        let Some(gathered) = gather(self, world, child, feeders, now) else {
+            return;
+        };
+        let choices = assign::choose(self.stripes, gathered.candidates);
+        let feeds = self.feeds(child, &choices);
+        self.adopt(child, feeds, &gathered.excluded, world, now);
+        if let Some(member) = self.members.get_mut(&child) {
+            member.excluded = gathered.excluded;
+        }
+    }
+
+    /// The choices as feeds; what is known of a link that stays is kept.
+    pub(super) fn feeds(&self, child: PeerId, choices: &[Choice]) -> Vec<Feed> {
+        let Some(member) = self.members.get(&child) else {
+            return Vec::new();
+        };
+        let stripe = self.stripe_rate(member);
+        let feed = |choice: &Choice| {
+            let old = member.feed(choice.parent);
+            let same = old.filter(|old| old.substreams == choice.substreams);
+            Feed {
+                parent: choice.parent,
+                source: choice.source,
+                class: choice.class,
+                substreams: choice.substreams,
+                reserved: BitsPerSecond(stripe.0 * u64::from(choice.substreams.count())),
+                why: same.map_or(choice.why, |old| old.why),
+                connected: old.is_some_and(|old| old.connected),
+                dry_beats: old.map_or(0, |old| old.dry_beats),
+            }
+        };
+        choices.iter().map(feed).collect()
+    }
+
+    /// Replaces a member's parents: reservations, children lists and reasons follow.
+    pub(super) fn adopt(
+        &mut self,
+        child: PeerId,
+        feeds: Vec<Feed>,
+        excluded: &[Excluded],
+        world: &mut World,
+        now: Timestamp,
+    ) {
+        let Some(member) = self.members.get_mut(&child) else {
+            return;
+        };
+        let old = core::mem::replace(&mut member.feeds, feeds.clone());
+        let regular = member.role == Role::Agent;
+        let expected = self.members.get(&child).map(|member| self.expected(member));
+        self.move_reservations(child, &old, &feeds, world);
+        for feed in &feeds {
+            self.enter_child(child, regular, feed.parent);
+        }
+        self.explain(child, &old, &feeds, excluded, world, now);
+        self.untold.insert(child);
+        let stripes = self.stripes;
+        if let Some(member) = self.members.get_mut(&child) {
+            member.planned = expected.unwrap_or_default();
+            if member.is_content(stripes) {
+                self.wanting.remove(&child);
+            } else {
+                self.wanting.insert(child);
+            }
+        }
+    }
+
+    /// New reservations first, then the old ones go: growth is noted only where a parent is left
+    /// for good, so that planning the same again wakes nobody.
+    pub(super) fn move_reservations(
+        &mut self,
+        child: PeerId,
+        old: &[Feed],
+        new: &[Feed],
+        world: &mut World,
+    ) {
+        for feed in new {
+            if let Some(record) = world.view.get_mut(feed.parent) {
+                record.uplink.reserve(feed.reserved);
+            }
+        }
+        for feed in old {
+            if new.iter().any(|other| other.parent == feed.parent) {
+                if let Some(record) = world.view.get_mut(feed.parent) {
+                    record.uplink.release(feed.reserved);
+                }
+            } else {
+                self.release(child, feed, world);
+            }
+        }
+    }
+
+    pub(super) fn enter_child(&mut self, child: PeerId, regular: bool, parent: PeerId) {
+        let Some(member) = self.members.get_mut(&parent) else {
+            return;
+        };
+        let children = if regular {
+            &mut member.regular_children
+        } else {
+            &mut member.light_children
+        };
+        if children.insert(child) && regular {
+            self.untold.insert(parent);
+        }
+    }
+
+    pub(super) fn explain(
+        &self,
+        child: PeerId,
+        old: &[Feed],
+        new: &[Feed],
+        excluded: &[Excluded],
+        world: &mut World,
+        now: Timestamp,
+    ) {
+        for feed in old {
+            if new.iter().all(|other| other.parent != feed.parent) {
+                let cause = objection_to(excluded, feed.parent);
+                let cause = cause.map_or(Cause::Better, Cause::Objection);
+                let what = What::Dropped(cause);
+                world
+                    .log
+                    .note_pair((child, feed.parent), self.content, what, now);
+            }
+        }
+        for feed in new {
+            let same =
+                |other: &Feed| other.parent == feed.parent && other.substreams == feed.substreams;
+            if !old.iter().any(same) {
+                let stripes = feed.substreams.count();
+                let what = What::Fed {
+                    stripes,
+                    chosen: feed.why,
+                };
+                world
+                    .log
+                    .note_pair((child, feed.parent), self.content, what, now);
+            }
+        }
+        if new.is_empty() && !old.is_empty() {
+            world
+                .log
+                .note(child, Some(self.content), What::NoParent, now);
+        }
+    }
+}
