@@ -74,7 +74,7 @@ function place(link: LinkStats, where: { x: number; y: number }): Place {
 function toYou(link: LinkStats | undefined, from: Place, you: Place, height: number): Stream {
   const path =
     from.kind === "waypoint"
-      ? over(from, you, 1.12 * height)
+      ? over(from, you, 1.05 * height)
       : from.kind === "child"
         ? across(you, from)
         : across(from, you);
