@@ -1,7 +1,7 @@
 //! Somebody who watches: a Chromium with the viewer page, and what its hook tells.
 
 use std::ops::Sub;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -9,6 +9,7 @@ use runnel_tests::browser::Browser;
 use runnel_tests::page::Page;
 use runnel_tests::stack::Stack;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// How long a page may take to play, or to get somewhere, on a busy machine.
 pub(crate) const BOUND: Duration = Duration::from_secs(60);
@@ -16,6 +17,7 @@ pub(crate) const BOUND: Duration = Duration::from_secs(60);
 pub(crate) struct Viewer {
     pub(crate) browser: Browser,
     _page: Page,
+    folder: PathBuf,
 }
 
 /// What limits a page from outside.
@@ -84,6 +86,7 @@ impl Viewer {
         let viewer = Self {
             browser,
             _page: page,
+            folder: stack.folder().to_owned(),
         };
         viewer
             .sees("window.__runnel && window.__runnel.startupMs !== null")
@@ -95,9 +98,22 @@ impl Viewer {
     pub(crate) async fn sees(&self, expression: &str) -> Result<()> {
         let outcome = self.browser.wait_for(expression, BOUND).await;
         if outcome.is_err() {
-            eprintln!("console: {:#?}", self.browser.console().await?);
+            self.tell_all().await?;
         }
         outcome
+    }
+
+    /// What helps to understand a failure: console, the hook's snapshot, a picture.
+    async fn tell_all(&self) -> Result<()> {
+        eprintln!("console: {:#?}", self.browser.console().await?);
+        let stats: Value = self
+            .browser
+            .eval("window.__runnel && __runnel.stats")
+            .await?;
+        eprintln!("stats: {stats:#}");
+        self.browser
+            .screenshot(&self.folder.join("failed.png"))
+            .await
     }
 
     /// Watches this many seconds of the picture.

@@ -42,8 +42,10 @@ async fn main() -> Result<()> {
         "Starting origin, coordinator, waypoint and {} agents …",
         cli.agents
     );
+    // Several demos may run at a time.
+    let name = format!("demo-{}", std::process::id());
     let stack = tokio::select! {
-        stack = Stack::start("demo", plan) => stack?,
+        stack = Stack::start(&name, plan) => stack?,
         stopped = interrupted() => return stopped,
     };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web-demo/dist");
@@ -52,7 +54,9 @@ async fn main() -> Result<()> {
     interrupted().await?;
     println!("\nEnding everything …");
     drop(page);
-    stack.stop().await
+    let folder = stack.folder().to_owned();
+    stack.stop().await?;
+    Ok(std::fs::remove_dir_all(folder)?)
 }
 
 fn source(cli: &Cli) -> Source {
@@ -66,7 +70,7 @@ fn source(cli: &Cli) -> Source {
 fn welcome(stack: &Stack, page: &Page) -> Result<()> {
     let center = stack.center_url()?;
     println!("\n  Watch:    {}/?consent=1", page.url());
-    println!("  Why:      {center}/v1/explain");
+    println!("  Why:      {center}/v1/explain?peer=…   (the page shows its id)");
     println!("  Peers:    {center}/v1/peers");
     println!("  Logs:     {}", stack.folder().display());
     for (number, agent) in stack.agents().iter().enumerate() {
