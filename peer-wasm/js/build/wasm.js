@@ -1,5 +1,6 @@
 // Builds the wasm module and its glue into pkg/.
 import binaryen from "binaryen";
+import { transformSync } from "esbuild";
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -10,10 +11,11 @@ const root = join(here, "../..");
 const target = "wasm32-unknown-unknown";
 const pkg = join(here, "pkg");
 const wasm = join(pkg, "runnel_bg.wasm");
+const glue = join(pkg, "runnel.js");
 
-// Words that nobody reads: what a panic says before it traps, and what serde would say if postcard
-// did not drop it. The compiler keeps them, and all that formats them, because panics and virtual
-// tables mention them. A panic that says nothing is a trap all the same.
+// Words that nobody reads: what a panic says before it traps (all that `Debug` formats is for that),
+// and what serde would say if postcard did not drop it. The compiler keeps them, and whatever formats
+// them, because panics and virtual tables mention them. A panic that says nothing traps all the same.
 const UNREAD = [
   /^core::panicking::/,
   /^core::(option|result|slice|str|cell)::.*(fail|failed|panic)/,
@@ -22,6 +24,8 @@ const UNREAD = [
   /^<.* as serde_core::de::Expected>::fmt/,
   /^<serde_core::de::\S+ as core::fmt::Display>::fmt/,
   /^<f(32|64) as core::fmt::/,
+  /^<.* as core::fmt::Debug>::fmt/,
+  /^<char>::escape_debug/,
 ];
 
 function run(program, args) {
@@ -66,3 +70,4 @@ function shrink() {
 
 compile();
 shrink();
+writeFileSync(glue, transformSync(readFileSync(glue, "utf8"), { minify: true }).code);

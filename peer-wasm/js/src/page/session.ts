@@ -42,7 +42,12 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
   #content: RunnelStats["content"] = null;
   #worker: WorkerStats | null = null;
   #why = "";
+  /** Kinds of fragments of which the player has its first. */
   #begun = new Set<string>();
+  /** The first picture is there. */
+  #shown = false;
+  /** `setConsent` was called: what the options say holds no longer. */
+  #decided = false;
   /** Bytes that the player's own loader and Workers of before counted. */
   readonly #before: ByteCounts = noBytes();
   #reportedStalls = 0;
@@ -70,6 +75,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
    */
   setConsent(consent: Partial<Consent>): void {
     Object.assign(this.#consent, consent);
+    this.#decided = true;
     if (!this.#consent.peers) return this.#end(LEAVE_WITHIN, "no consent");
     if (this.#link) this.#link.tell({ kind: "consent", uplink: this.#uplink() });
     else this.#start();
@@ -100,6 +106,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
     this.#fetcher = new PageFetcher(hls.config);
     const { Events } = base;
     hls.on(Events.MANIFEST_LOADING, () => void this.#newSource());
+    hls.on(Events.FRAG_BUFFERED, () => this.#pictureIsThere());
     hls.on(Events.MEDIA_ATTACHED, (_, { media }) => this.#watch.watch(media));
     hls.on(Events.MEDIA_DETACHING, () => this.#watch.unwatch());
     this.#timer = setInterval(() => this.#tick(), TICK);
@@ -181,25 +188,34 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
   async #newSource(): Promise<void> {
     this.#end(0, "");
     this.#begun = new Set();
+    this.#shown = false;
     this.#source += 1;
     const source = this.#source;
     if (this.mode === "off") return void (this.#why = "mode: off");
-    if (this.#options.consent === undefined && !this.#consent.peers) {
-      this.#why = "no consent";
-      return this.#say("info", "plain playback: p2p.consent is not set");
-    }
-    const { consent, upload } = this.#options;
-    const [peers, uploads] = await Promise.all([isGiven(consent), isGiven(upload)]);
+    await this.#askForConsent();
     if (this.#source !== source) return;
-    this.#consent.peers ||= peers;
-    this.#consent.upload ||= uploads;
     if (this.#consent.peers) this.#start();
     else this.#why = "no consent";
   }
 
+  async #askForConsent(): Promise<void> {
+    const { consent, upload } = this.#options;
+    if (this.#decided) return;
+    if (consent === undefined) this.#say("info", "plain playback: p2p.consent is not set");
+    const [peers, uploads] = await Promise.all([isGiven(consent), isGiven(upload)]);
+    if (!this.#decided) Object.assign(this.#consent, { peers, upload: uploads });
+  }
+
+  /** Nothing competes with the player for its first picture: the Worker starts after it. */
+  #pictureIsThere(): void {
+    if (this.#shown) return;
+    this.#shown = true;
+    if (this.#consent.peers) this.#start();
+  }
+
   #start(): void {
     const message = this.#startMessage();
-    if (!message || this.mode === "off" || this.#link) return;
+    if (!message || !this.#shown || this.mode === "off" || this.#link) return;
     const missing = whatIsMissing();
     if (missing) return this.lost(missing);
     try {
