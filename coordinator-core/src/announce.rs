@@ -47,7 +47,9 @@ pub(crate) fn tell_one(delivery: &mut Delivery, world: &mut World, peer: PeerId,
     let says = fingerprint(&assign);
     let nothing_yet = member.sent.is_none() && !member.opened;
     let empty = assign.parents.is_empty() && assign.children.is_empty();
-    if member.sent == Some(says) || (nothing_yet && empty) {
+    // Reconsidering who wants for a parent brings it here again once things have settled.
+    let too_early = empty && member.role == Role::Viewer && now < world.settled_at;
+    if member.sent == Some(says) || (nothing_yet && empty) || too_early {
         return;
     }
     member.sent = Some(says);

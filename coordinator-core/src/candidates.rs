@@ -1,5 +1,6 @@
 //! Feasible parents of a child, pruned by the rules: what `assign` chooses from (A1, A2).
 
+use core::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use runnel_protocol::ids::PeerId;
@@ -30,20 +31,22 @@ pub(crate) struct Feeders {
 }
 
 impl Feeders {
-    /// Waypoints, then agents by spare uplink, then viewers who upload.
+    /// Waypoints, then agents by spare uplink, then viewers who upload; of each kind those last
+    /// that cannot feed anybody at present.
     pub(crate) fn new(delivery: &Delivery, world: &World) -> Self {
-        let mut keyed: Vec<(Role, u64, PeerId)> = delivery
+        let mut keyed: Vec<(Role, bool, Reverse<BitsPerSecond>, PeerId)> = delivery
             .feeders
             .iter()
             .filter_map(|peer| {
-                let role = delivery.members.get(peer)?.role;
-                let spare = world.view.get(*peer)?.uplink.spare();
-                Some((role, u64::MAX - spare.0, *peer))
+                let member = delivery.members.get(peer)?;
+                let record = world.view.get(*peer)?;
+                let idle = record.silent || !member.can_feed();
+                Some((member.role, idle, Reverse(record.uplink.spare()), *peer))
             })
             .collect();
         keyed.sort_unstable();
         Self {
-            order: keyed.into_iter().map(|(_, _, peer)| peer).collect(),
+            order: keyed.into_iter().map(|(_, _, _, peer)| peer).collect(),
         }
     }
 }

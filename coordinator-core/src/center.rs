@@ -41,7 +41,7 @@ impl ControlCenter {
     pub fn new(config: Config, seed: [u8; 32], now: Timestamp) -> Self {
         Self {
             admission: Admission::new(config.admissions_per_second, now),
-            world: World::new(config, seed),
+            world: World::new(config, seed, now),
             sessions: Sessions::default(),
             directory: Directory::default(),
             clock: Clock::new(now),

@@ -26,6 +26,9 @@ pub struct Config {
     pub max_contents: usize,
     /// Most contents that one peer takes part in.
     pub contents_per_peer: usize,
+    /// For this long after a restart no viewer is told that it has no parents: those it has are
+    /// on their way back as well. Zero for a first start.
+    pub settle: Duration,
     /// A content that nobody has played for this long lets its volunteers go.
     pub idle: Duration,
 }
@@ -43,6 +46,7 @@ impl Config {
             max_sessions: 100_000,
             max_contents: 10_000,
             contents_per_peer: 16,
+            settle: Duration::ZERO,
             idle: Duration::from_secs(30),
         }
     }

@@ -207,8 +207,9 @@ impl Log {
                 break;
             }
             self.gone.pop_front();
-            let again = self.gone.iter().any(|(_, other)| *other == peer);
-            if !present(peer) && !again {
+            // Who came and went again since then stands further back in the queue.
+            let last = self.events.get(&peer).and_then(VecDeque::back);
+            if !present(peer) && last.is_none_or(|event| event.at <= at) {
                 self.events.remove(&peer);
             }
         }

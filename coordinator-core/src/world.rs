@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use runnel_protocol::control::FromCoordinator;
 use runnel_protocol::ids::PeerId;
+use runnel_protocol::time::Timestamp;
 
 use crate::blacklist::Blacklist;
 use crate::config::Config;
@@ -26,11 +27,14 @@ pub(crate) struct World {
     pub(crate) totals: Totals,
     /// Rises whenever somebody may have got room: who wants for a parent is looked at again.
     pub(crate) growth: u64,
+    /// See [`Config::settle`].
+    pub(crate) settled_at: Timestamp,
     pub(crate) outputs: VecDeque<Output>,
 }
 
 impl World {
-    pub(crate) fn new(config: Config, seed: [u8; 32]) -> Self {
+    pub(crate) fn new(config: Config, seed: [u8; 32], now: Timestamp) -> Self {
+        let settled_at = now + config.settle;
         Self {
             config,
             random: Random::new(seed),
@@ -41,6 +45,7 @@ impl World {
             log: Log::default(),
             totals: Totals::default(),
             growth: 0,
+            settled_at,
             outputs: VecDeque::new(),
         }
     }

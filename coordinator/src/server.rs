@@ -26,6 +26,8 @@ use crate::store::{Store, StoreError};
 
 /// How long peers get to take their farewell.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// After a restart: a little more than peers' longest pause before they try again.
+const SETTLE: Duration = Duration::from_secs(25);
 /// Time between clearings of the histograms.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -148,13 +150,17 @@ fn furnish(
     let mut config = Config::new(keys.root.public(), keys.ticket.public());
     config.admissions_per_second = settings.admissions_per_second;
     config.max_sessions = settings.max_sessions;
+    let waypoints = store.waypoints()?;
+    if !waypoints.is_empty() {
+        config.settle = SETTLE;
+    }
     let now = clock.now();
     let mut center = ControlCenter::new(config, seed, now);
     let configured = settings.content.iter().map(registered);
     for content in store.contents()?.into_iter().chain(configured) {
         center.handle_input(Input::ContentRegistered(content), now);
     }
-    for (peer, names) in store.waypoints()? {
+    for (peer, names) in waypoints {
         let contents = names.iter().map(|name| ContentId::of(name)).collect();
         center.handle_input(Input::WaypointEnrolled { peer, contents }, now);
     }

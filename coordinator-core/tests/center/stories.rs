@@ -469,3 +469,41 @@ fn the_same_seed_and_the_same_story_give_the_same_words() {
     assert_eq!(digest(1), digest(1));
     assert_ne!(digest(1), digest(2), "the seed is used");
 }
+
+#[test]
+fn after_a_restart_nobody_is_told_to_let_go_of_parents_that_are_on_their_way_back() {
+    let mut stage = Stage::with(1, |config| config.settle = SECOND * 25);
+    stage.viewer("viewer");
+    stage.run(SECOND * 10);
+    assert!(stage.actors["viewer"].assigns.is_empty());
+    stage.waypoint("waypoint", 2 * RATE);
+    stage.agent("ann", 10 * RATE);
+    stage.run(SECOND * 6);
+    assert_eq!(stage.parents("viewer")["ann"], 4);
+
+    stage.kill("ann");
+    stage.kill("waypoint");
+    stage.run(SECOND * 20);
+    assert!(
+        stage.assign("viewer").parents.is_empty(),
+        "said once things have settled"
+    );
+}
+
+#[test]
+fn a_crowd_that_comes_back_together_is_let_in_at_the_admission_rate() {
+    let mut stage = Stage::with(1, |config| config.admissions_per_second = 2);
+    let crowd = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+    crowd.into_iter().for_each(|name| stage.viewer(name));
+    let waits: Vec<u32> = crowd
+        .iter()
+        .filter_map(|name| match stage.actors[name].inbox.first() {
+            Some(FromCoordinator::Refused(refused)) => refused.retry_after_ms,
+            _ => None,
+        })
+        .collect();
+    assert_eq!(waits.len(), 6, "four are a burst of two seconds");
+    let spread = waits.iter().max().unwrap() - waits.iter().min().unwrap();
+    assert!(spread > 1500, "{waits:?}");
+    assert_eq!(stage.center.peer_count(), 4);
+}

@@ -140,6 +140,12 @@ impl Client {
         (client, welcome)
     }
 
+    /// Comes back as an agent with the same key.
+    pub(crate) async fn reconnect(&mut self, house: &House) {
+        self.socket = Self::visit(house).await.socket;
+        self.introduce(Platform::Native).await;
+    }
+
     pub(crate) async fn introduce(&mut self, platform: Platform) -> Welcome {
         let FromCoordinator::Challenge(nonce) = self.receive().await else {
             panic!("the challenge comes first");

@@ -104,15 +104,20 @@ async fn keys_contents_and_waypoints_survive_a_restart() {
         .await
         .unwrap();
     assert_eq!(list.as_array().unwrap().len(), 2);
-    // A page that comes back before its waypoint can check entries all the same.
     let (mut viewer, after) = Client::viewer(&house).await;
     assert_eq!(after.root_key, before.root_key);
     assert_eq!(after.ticket_keys, before.ticket_keys);
     viewer.open("live").await;
+    // The waypoint is known without a code, and its certificate is the one it had.
+    waypoint.reconnect(&house).await;
+    let again = enrol(&mut waypoint, None).await.unwrap();
+    assert_eq!(again, certificate);
     let assign = viewer.await_message(|message| match message {
         FromCoordinator::Assign(assign) => Some(assign),
         _ => None,
     });
-    assert_eq!(assign.await.stream_keys, [certificate]);
+    let assign = assign.await;
+    assert_eq!(assign.stream_keys, [certificate]);
+    assert_eq!(assign.parents[0].contact.peer, before.peer);
     house.server.stop().await;
 }
