@@ -22,8 +22,9 @@ use crate::config::Config;
 use crate::coordinator::Coordinator;
 use crate::driver::Driver;
 use crate::endpoint::{Endpoint, EndpointError};
-use crate::inbox::{Arrival, Inbox};
+use crate::inbox::Inbox;
 use crate::limits;
+use crate::player::Answer;
 use crate::secrets::{fresh_seed, load_or_create_seed};
 use crate::waypoint::origin::{Origin, OriginError};
 use crate::waypoint::{StreamKey, Waypoint};
@@ -79,6 +80,16 @@ impl Agent {
     /// # Errors
     /// The data directory or the port cannot be used.
     pub async fn start(config: Config) -> Result<(Self, Events), StartError> {
+        let (agent, events, _) = Self::launch(config, None).await?;
+        Ok((agent, events))
+    }
+
+    /// Starts a peer; one that plays if there is somebody to give segments to.
+    pub(crate) async fn launch(
+        config: Config,
+        player: Option<mpsc::Sender<Answer>>,
+    ) -> Result<(Self, Events, Inbox), StartError> {
+        let plays = player.is_some();
         // A second agent in this process finds it installed, which is as good.
         rustls::crypto::ring::default_provider()
             .install_default()
@@ -93,10 +104,14 @@ impl Agent {
         let (disk, held) = Disk::start(cache, config.quota(), clock)?;
         let waypoint = start_waypoint(&config, &held, clock, &inbox)?;
 
-        let mut peer = Peer::new(peer_config(&config, &keys), fresh_seed()?, clock.now());
+        let mut peer = Peer::new(
+            peer_config(&config, &keys, plays),
+            fresh_seed()?,
+            clock.now(),
+        );
         let advertised = to_advertise(endpoint.address(), &config.advertise);
         let certified = reachable(&advertised, &certificates);
-        for input in first_inputs(&config, certified, held) {
+        for input in first_inputs(&config, plays, certified, held) {
             peer.handle_input(input, clock.now());
         }
         let (events, listener) = broadcast::channel(EVENTS);
@@ -111,15 +126,16 @@ impl Agent {
             disk,
             coordinator: Coordinator::new(config.coordinator.clone(), inbox.clone()),
             waypoint,
+            player,
             events,
         };
-        tokio::spawn(greet(endpoint.clone(), inbox.clone()));
+        tokio::spawn(endpoint.clone().greet(inbox.clone()));
         tokio::spawn(rotate(
             certificates,
             endpoint.clone(),
             advertised,
             clock,
-            inbox,
+            inbox.clone(),
         ));
         let stop = CancellationToken::new();
         let agent = Self {
@@ -128,7 +144,7 @@ impl Agent {
             stop,
             endpoint,
         };
-        Ok((agent, listener))
+        Ok((agent, listener, inbox))
     }
 
     /// Where it listens.
@@ -147,20 +163,20 @@ impl Agent {
     }
 }
 
-fn peer_config(config: &Config, keys: &KeyPair) -> PeerConfig {
+fn peer_config(config: &Config, keys: &KeyPair, plays: bool) -> PeerConfig {
     PeerConfig {
         key: keys.public(),
         implementation: Implementation {
             version: concat!("runnel-agent ", env!("CARGO_PKG_VERSION")).to_owned(),
             platform: Platform::Native,
-            accepts: true,
+            accepts: !plays,
         },
         uplink: config.uplink(),
         root_key: None,
         join_token: None,
         origin: false,
         waypoint: config.waypoint.is_some(),
-        disk: true,
+        disk: !plays,
         memory: MEMORY,
         max_links: limits::CONNECTIONS,
         max_handshakes: MAX_UNPROVEN,
@@ -169,14 +185,19 @@ fn peer_config(config: &Config, keys: &KeyPair) -> PeerConfig {
 
 /// What the peer knows before anything happens. That the agent was installed and started is the
 /// consent.
-fn first_inputs(config: &Config, reachable: Input, held: Vec<Held>) -> impl Iterator<Item = Input> {
+fn first_inputs(
+    config: &Config,
+    plays: bool,
+    reachable: Input,
+    held: Vec<Held>,
+) -> impl Iterator<Item = Input> {
     let restored = held.into_iter().map(|held| Input::Restored {
         entry: held.entry,
         chunks: held.chunks,
     });
-    let opened = config.content.iter().map(|name| Input::Open {
+    let opened = config.content.iter().map(move |name| Input::Open {
         content: ContentLocator::Name(name.clone()),
-        plays: false,
+        plays,
     });
     let consent = Input::Consent {
         peers: true,
@@ -211,14 +232,6 @@ fn start_waypoint(
         .collect();
     let tasks = Waypoint::start(stream_key, origin, held, clock, inbox.clone());
     Ok(Some(tasks))
-}
-
-async fn greet(endpoint: Endpoint, inbox: Inbox) {
-    let (visitors, mut door) = mpsc::channel(1);
-    tokio::spawn(endpoint.greet(visitors));
-    while let Some(visitor) = door.recv().await {
-        inbox.put(Arrival::Visitor(visitor)).await;
-    }
 }
 
 /// Replaces certificates before they expire, and says so.

@@ -23,8 +23,9 @@ use crate::limits;
 /// Time for one address before the next is tried; a round trip around the world takes 0.3 s.
 const ATTEMPT: Duration = Duration::from_secs(2);
 
-/// Connects to the first of `addresses` that answers with a certificate of `hashes`.
-pub(crate) async fn dial(
+/// Connects to the first of `addresses` that answers with a certificate of `hashes`; `None` if
+/// none does. What comes of it is a plain QUIC connection: nobody has proven anything yet.
+pub async fn dial(
     endpoint: Endpoint,
     addresses: Vec<SocketAddr>,
     hashes: Vec<CertificateHash>,
@@ -131,8 +132,8 @@ impl ServerCertVerifier for Pinned {
 mod tests {
     use super::*;
     use crate::certificates::Certificates;
+    use crate::inbox::{Arrival, Inbox};
     use runnel_protocol::units::UnixSeconds;
-    use tokio::sync::mpsc;
 
     fn agent() -> (Endpoint, Certificates, tempfile::TempDir) {
         let home = tempfile::tempdir().unwrap();
@@ -146,12 +147,15 @@ mod tests {
     async fn an_agent_is_reached_by_address_and_hash() {
         let (server, certificates, _server_home) = agent();
         let (client, _, _client_home) = agent();
-        let (visitors, mut door) = mpsc::channel(1);
-        tokio::spawn(server.clone().greet(visitors));
+        let (inbox, mut door) = Inbox::new();
+        tokio::spawn(server.clone().greet(inbox));
 
         let session = dial(client, vec![server.address()], certificates.hashes()).await;
-        let visitor = door.recv().await.unwrap();
-        assert_eq!(visitor.session.remote_address().ip(), server.address().ip());
+        let Some(Arrival::Visitor(visitor)) = door.recv().await else {
+            panic!("nobody came");
+        };
+        let from = visitor.session.remote_address();
+        assert_eq!(from.ip(), server.address().ip());
         session.unwrap().close(0, b"");
     }
 
@@ -159,8 +163,8 @@ mod tests {
     async fn a_certificate_that_was_not_announced_is_refused() {
         let (server, _, _server_home) = agent();
         let (client, certificates, _client_home) = agent();
-        let (visitors, _door) = mpsc::channel(1);
-        tokio::spawn(server.clone().greet(visitors));
+        let (inbox, _door) = Inbox::new();
+        tokio::spawn(server.clone().greet(inbox));
 
         let session = dial(client, vec![server.address()], certificates.hashes()).await;
         assert!(session.is_none());
@@ -170,8 +174,8 @@ mod tests {
     async fn a_rotated_certificate_is_shown_without_a_restart() {
         let (server, mut certificates, _server_home) = agent();
         let (client, _, _client_home) = agent();
-        let (visitors, mut door) = mpsc::channel(2);
-        tokio::spawn(server.clone().greet(visitors));
+        let (inbox, mut door) = Inbox::new();
+        tokio::spawn(server.clone().greet(inbox));
 
         let next = certificates.hashes()[1];
         let due = certificates.rotation_due();

@@ -20,6 +20,7 @@ use crate::dial::dial;
 use crate::endpoint::{Endpoint, Visitor};
 use crate::inbox::{Arrival, Inbox};
 use crate::link::{Link, Role};
+use crate::player::Answer;
 use crate::waypoint::Task;
 
 /// Arrivals handled before the clock is looked at again.
@@ -42,6 +43,7 @@ pub(crate) struct Driver {
     pub(crate) disk: Disk,
     pub(crate) coordinator: Coordinator,
     pub(crate) waypoint: Option<mpsc::Sender<Task>>,
+    pub(crate) player: Option<mpsc::Sender<Answer>>,
     pub(crate) events: broadcast::Sender<Event>,
 }
 
@@ -193,12 +195,15 @@ impl Driver {
 
             Output::Event(event) => self.on_event(event),
 
-            // Nothing plays in an agent, so nothing is fetched for a player or given to one.
+            Output::Deliver(want, delivered) => self.answer(Answer::Delivered(want, delivered)),
+            Output::Fail(want) => self.answer(Answer::Failed(want)),
+
+            // What plays here has its own way to the CDN, if any.
             Output::Fetch { fetch, .. } => {
                 self.peer
                     .handle_input(Input::FetchFailed(fetch), self.clock.now());
             }
-            Output::CancelFetch(_) | Output::Deliver(..) | Output::Fail(_) => {}
+            Output::CancelFetch(_) => {}
             other => debug!(?other, "an output of a newer core"),
         }
     }
@@ -221,6 +226,14 @@ impl Driver {
             && waypoint.try_send(task).is_err()
         {
             warn!("the waypoint cannot keep up");
+        }
+    }
+
+    fn answer(&self, answer: Answer) {
+        if let Some(player) = &self.player
+            && player.try_send(answer).is_err()
+        {
+            debug!("the player takes no more answers");
         }
     }
 

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
 use runnel_protocol::ALPN;
 use runnel_protocol::WEBTRANSPORT_PATH;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tracing::debug;
 use web_transport_quinn::{Request, Session};
 
 use crate::addresses::Truncated;
 use crate::certificates::{CertificateError, Certificates};
+use crate::inbox::{Arrival, Inbox};
 use crate::limits;
 
 /// Why the port cannot be opened.
@@ -81,7 +82,7 @@ impl Endpoint {
     }
 
     /// Greets everybody who comes, until the port is closed.
-    pub(crate) async fn greet(self, visitors: mpsc::Sender<Visitor>) {
+    pub(crate) async fn greet(self, inbox: Inbox) {
         let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
         let handshakes = Arc::new(Semaphore::new(limits::HANDSHAKES));
         while let Some(incoming) = self.socket.accept().await {
@@ -91,24 +92,21 @@ impl Endpoint {
                 incoming.refuse();
                 continue;
             };
-            let busy = handshakes.available_permits();
-            let crowded = limits::HANDSHAKES - busy > limits::HANDSHAKES_ON_TRUST;
+            let under_way = limits::HANDSHAKES - handshakes.available_permits();
+            let crowded = under_way > limits::HANDSHAKES_ON_TRUST;
             if crowded && !incoming.remote_address_validated() && incoming.may_retry() {
                 // An error means that it may not be asked again, which was just ruled out.
                 incoming.retry().ok();
                 continue;
             }
-            let visitors = visitors.clone();
+            let inbox = inbox.clone();
             tokio::spawn(async move {
-                let from = incoming.remote_address();
-                match timeout(limits::HANDSHAKE_TIME, open(incoming)).await {
-                    Ok(Ok(session)) => {
-                        drop(greeter);
-                        // Only a driver that is gone does not take it: then nobody is at home.
-                        visitors.send(Visitor { session, place }).await.ok();
-                    }
-                    Ok(Err(why)) => debug!(from = %Truncated(from), %why, "turned away"),
-                    Err(_) => debug!(from = %Truncated(from), "handshake took too long"),
+                let session = shake_hands(incoming).await;
+                drop(greeter);
+                if let Some(session) = session {
+                    inbox
+                        .put(Arrival::Visitor(Visitor { session, place }))
+                        .await;
                 }
             });
         }
@@ -132,6 +130,16 @@ enum TurnedAway {
     WebTransport(#[from] web_transport_quinn::ServerError),
     #[error("asked for a path that is not ours")]
     Path,
+}
+
+async fn shake_hands(incoming: quinn::Incoming) -> Option<Session> {
+    let from = Truncated(incoming.remote_address());
+    match timeout(limits::HANDSHAKE_TIME, open(incoming)).await {
+        Ok(Ok(session)) => return Some(session),
+        Ok(Err(why)) => debug!(%from, %why, "turned away"),
+        Err(_) => debug!(%from, "handshake took too long"),
+    }
+    None
 }
 
 async fn open(incoming: quinn::Incoming) -> Result<Session, TurnedAway> {

@@ -5,11 +5,12 @@
 //!
 //! - [`agent`] starts everything and stops it in order; `driver` is the one task that owns the
 //!   peer and carries out what it asks for.
-//! - [`endpoint`], `dial` and `link` move messages and media; `limits` says how much of the
+//! - [`endpoint`], [`dial`] and `link` move messages and media; [`limits`] says how much of the
 //!   machine they may take; [`certificates`] are pinned by hash and replaced in time.
 //! - `coordinator` speaks with the coordinator.
 //! - [`cache`] keeps chunks on disk.
 //! - [`waypoint`] fetches from the origin and attests, where an operator wants that.
+//! - [`player`] is for programs that play what the peer brings.
 //! - [`config`] is what a person can settle.
 //!
 //! Every queue between these has a stated bound, and the driver waits for none of them.
@@ -21,11 +22,12 @@ pub mod certificates;
 mod clock;
 pub mod config;
 mod coordinator;
-mod dial;
+pub mod dial;
 mod driver;
 pub mod endpoint;
 mod inbox;
-mod limits;
+pub mod limits;
 mod link;
+pub mod player;
 mod secrets;
 pub mod waypoint;

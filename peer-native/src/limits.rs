@@ -34,7 +34,7 @@ const IDLE: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(3);
 
 /// Limits of each connection, in either direction.
-pub(crate) fn transport() -> TransportConfig {
+pub fn transport() -> TransportConfig {
     let mut config = TransportConfig::default();
     config
         .max_concurrent_uni_streams(VarInt::from_u32(UNI_STREAMS))

@@ -24,6 +24,7 @@ use runnel_protocol::manifest::StreamKeyCertificate;
 use runnel_protocol::segment::SegmentKey;
 use runnel_protocol::signature::Signed;
 use runnel_protocol::signing::KeyPair;
+use runnel_protocol::time::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
@@ -39,8 +40,10 @@ use track::{Command, Track};
 const TASKS: usize = 1024;
 /// Contents attested by one waypoint.
 const MAX_SHOWS: usize = 64;
-/// Demands for contents whose master playlist is not there yet.
+/// Demands for contents whose grant, certificate or master playlist is not there yet.
 const MAX_EARLY: usize = 256;
+/// How long such a demand waits: viewers of a content that just began come with its grant.
+const EARLY: Duration = Duration::from_secs(3);
 /// How often grants, certificates and missing playlists are looked after.
 const UPKEEP: Duration = Duration::from_secs(1);
 
@@ -82,7 +85,8 @@ pub(crate) struct Waypoint {
     stream_key: StreamKey,
     shows: BTreeMap<ContentId, Show>,
     followed: BTreeSet<(ContentId, TrackId)>,
-    early: Vec<SegmentKey>,
+    /// Demands that cannot be passed on yet, and since when.
+    early: Vec<(SegmentKey, Timestamp)>,
     tracks: BTreeMap<(ContentId, TrackId), Running>,
     loads: JoinSet<(ContentId, Option<Loaded>)>,
     renewed: bool,
@@ -156,7 +160,9 @@ impl Waypoint {
             Task::Follow(content, track, false) => {
                 self.followed.remove(&(content, track));
             }
-            Task::Segment(segment) if self.early.len() < MAX_EARLY => self.early.push(segment),
+            Task::Segment(segment) if self.early.len() < MAX_EARLY => {
+                self.early.push((segment, self.means.clock.now()));
+            }
             Task::Segment(_) => {}
         }
     }
@@ -195,16 +201,17 @@ impl Waypoint {
         for (content, track) in self.followed.clone() {
             self.open(content, track);
         }
-        for key in std::mem::take(&mut self.early) {
+        let now = self.means.clock.now();
+        for (key, since) in std::mem::take(&mut self.early) {
             self.open(key.content, key.track);
             let track = self.tracks.get(&(key.content, key.track));
             let sent = track.map(|track| track.commands.try_send(Command::Want(key)));
             match sent {
                 Some(Ok(())) => {}
-                None if self.is_hopeless(&key) => {
+                None if self.is_hopeless(&key) || now.since(since) >= EARLY => {
                     self.means.inbox.input(Input::Unattainable(key)).await;
                 }
-                None | Some(Err(_)) => self.early.push(key),
+                None | Some(Err(_)) => self.early.push((key, since)),
             }
         }
         for (name, track) in &mut self.tracks {
@@ -224,7 +231,7 @@ impl Waypoint {
         };
         for (content, show) in &mut self.shows {
             let followed = self.followed.iter().map(|(of, track)| (of, track));
-            let early = self.early.iter().map(|key| (&key.content, &key.track));
+            let early = self.early.iter().map(|(key, _)| (&key.content, &key.track));
             let mut needed = followed.chain(early).filter(|(of, _)| *of == content);
             let missing = needed.any(|(_, track)| show.track(track).is_none());
             if show.is_due(missing, now) {
@@ -261,7 +268,7 @@ impl Waypoint {
     /// Whether the master playlist is there and knows no such track.
     fn is_hopeless(&self, key: &SegmentKey) -> bool {
         let show = self.shows.get(&key.content);
-        show.is_none_or(|show| show.is_read() && show.track(&key.track).is_none())
+        show.is_some_and(|show| show.is_read() && show.track(&key.track).is_none())
     }
 
     async fn enrol(&mut self) {

@@ -1,0 +1,90 @@
+//! A segment's way from the origin over waypoint and agent to a viewer, and back from the disk.
+
+use runnel_peer_core::Event;
+use runnel_protocol::peer::{Control, Request, RequestId};
+use runnel_protocol::segment::{SegmentKey, TrackAttributes};
+use runnel_protocol::signing::KeyPair;
+
+use crate::coordinator::Coordinator;
+use crate::origin::{Origin, SEGMENTS, media};
+use crate::viewer::Viewer;
+use crate::{Running, content};
+
+const SEED: u8 = 9;
+
+pub(crate) fn segment(sequence: u64) -> SegmentKey {
+    SegmentKey {
+        content: content(),
+        track: TrackAttributes::ALONE.id(),
+        generation: 0,
+        sequence,
+        range: None,
+    }
+}
+
+/// A request for what nobody has.
+pub(crate) fn unknown_request() -> Control {
+    Control::Request(Request {
+        id: RequestId(1000),
+        segment: segment(SEGMENTS + 1000),
+        first: 0,
+        count: 1,
+        within_ms: 100,
+    })
+}
+
+async fn viewer(coordinator: &Coordinator, agent: &Running) -> Viewer {
+    let key = KeyPair::from_seed(&[SEED; 32]).public();
+    let ticket = coordinator.ticket(agent.peer, key, |_| {});
+    Viewer::welcome(&agent.hello, SEED, ticket).await
+}
+
+#[tokio::test]
+async fn a_segment_reaches_a_viewer_through_two_agents_and_survives_a_restart() {
+    let coordinator = Coordinator::start(content()).await;
+    let origin = Origin::start().await;
+    let (at_waypoint, at_agent) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let waypoint = Running::start(&coordinator, at_waypoint.path(), true).await;
+    let mut agent = Running::start(&coordinator, at_agent.path(), false).await;
+    coordinator.grant(waypoint.peer, origin.url());
+    coordinator.assign(waypoint.peer, agent.peer);
+    agent
+        .event(|event| matches!(event, Event::LinkUp(..)).then_some(()))
+        .await;
+
+    let mut first = viewer(&coordinator, &agent).await;
+    for sequence in [3, 4, 20] {
+        let received = first.request(segment(sequence)).await;
+        assert_eq!(received.proven(), media(sequence));
+    }
+    assert!(coordinator.strikes().is_empty());
+    agent.agent.stop().await;
+    waypoint.agent.stop().await;
+    drop(origin);
+
+    let agent = Running::start(&coordinator, at_agent.path(), false).await;
+    coordinator.introduce(agent.peer);
+    let mut again = viewer(&coordinator, &agent).await;
+    let received = again.request(segment(20)).await;
+    assert_eq!(received.proven(), media(20));
+}
+
+#[tokio::test]
+async fn a_waypoint_serves_what_the_origin_serves_and_declines_what_it_does_not_have() {
+    let coordinator = Coordinator::start(content()).await;
+    let origin = Origin::start().await;
+    let home = tempfile::tempdir().unwrap();
+    let waypoint = Running::start(&coordinator, home.path(), true).await;
+    coordinator.grant(waypoint.peer, origin.url());
+    coordinator.introduce(waypoint.peer);
+    let mut viewer = viewer(&coordinator, &waypoint).await;
+    let received = viewer.request(segment(0)).await;
+    assert_eq!(received.proven(), media(0));
+
+    viewer.say(&unknown_request()).await;
+    let answer = viewer.hear().await;
+    assert!(
+        matches!(answer, Some(Control::Decline { .. })),
+        "{answer:?}"
+    );
+}
