@@ -144,7 +144,9 @@ impl Window {
 
     /// Somebody needs this segment; whether it is worth looking for.
     pub(super) fn want(&mut self, key: SegmentKey, now: Timestamp) -> bool {
-        if key.generation != self.generation || self.asked.len() >= MAX_WAITING {
+        let over = self.media.as_ref().is_some_and(|media| media.ended);
+        let cannot_come = over && self.find(&key).is_none();
+        if key.generation != self.generation || cannot_come || self.asked.len() >= MAX_WAITING {
             return false;
         }
         let attested = self.done.get(&key);

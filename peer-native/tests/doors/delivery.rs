@@ -1,8 +1,8 @@
 //! A segment's way from the origin over waypoint and agent to a viewer, and back from the disk.
 
 use runnel_peer_core::Event;
-use runnel_protocol::peer::{Control, Request, RequestId};
-use runnel_protocol::segment::{SegmentKey, TrackAttributes};
+use runnel_protocol::peer::{Control, Request, RequestId, Subscribe};
+use runnel_protocol::segment::{SegmentKey, SubstreamSet, TrackAttributes};
 use runnel_protocol::signing::KeyPair;
 
 use crate::coordinator::Coordinator;
@@ -33,10 +33,10 @@ pub(crate) fn unknown_request() -> Control {
     })
 }
 
-async fn viewer(coordinator: &Coordinator, agent: &Running) -> Viewer {
-    let key = KeyPair::from_seed(&[SEED; 32]).public();
+async fn viewer(coordinator: &Coordinator, agent: &Running, seed: u8) -> Viewer {
+    let key = KeyPair::from_seed(&[seed; 32]).public();
     let ticket = coordinator.ticket(agent.peer, key, |_| {});
-    Viewer::welcome(&agent.hello, SEED, ticket).await
+    Viewer::welcome(&agent.hello, seed, ticket).await
 }
 
 #[tokio::test]
@@ -46,13 +46,13 @@ async fn a_segment_reaches_a_viewer_through_two_agents_and_survives_a_restart() 
     let (at_waypoint, at_agent) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let waypoint = Running::start(&coordinator, at_waypoint.path(), true).await;
     let mut agent = Running::start(&coordinator, at_agent.path(), false).await;
-    coordinator.grant(waypoint.peer, origin.url());
+    coordinator.grant(waypoint.peer, &origin.film());
     coordinator.assign(waypoint.peer, agent.peer);
     agent
         .event(|event| matches!(event, Event::LinkUp(..)).then_some(()))
         .await;
 
-    let mut first = viewer(&coordinator, &agent).await;
+    let mut first = viewer(&coordinator, &agent, SEED).await;
     for sequence in [3, 4, 20] {
         let received = first.request(segment(sequence)).await;
         assert_eq!(received.proven(), media(sequence));
@@ -64,7 +64,7 @@ async fn a_segment_reaches_a_viewer_through_two_agents_and_survives_a_restart() 
 
     let agent = Running::start(&coordinator, at_agent.path(), false).await;
     coordinator.introduce(agent.peer);
-    let mut again = viewer(&coordinator, &agent).await;
+    let mut again = viewer(&coordinator, &agent, SEED).await;
     let received = again.request(segment(20)).await;
     assert_eq!(received.proven(), media(20));
 }
@@ -75,9 +75,9 @@ async fn a_waypoint_serves_what_the_origin_serves_and_declines_what_it_does_not_
     let origin = Origin::start().await;
     let home = tempfile::tempdir().unwrap();
     let waypoint = Running::start(&coordinator, home.path(), true).await;
-    coordinator.grant(waypoint.peer, origin.url());
+    coordinator.grant(waypoint.peer, &origin.film());
     coordinator.introduce(waypoint.peer);
-    let mut viewer = viewer(&coordinator, &waypoint).await;
+    let mut viewer = viewer(&coordinator, &waypoint, SEED).await;
     let received = viewer.request(segment(0)).await;
     assert_eq!(received.proven(), media(0));
 
@@ -87,4 +87,41 @@ async fn a_waypoint_serves_what_the_origin_serves_and_declines_what_it_does_not_
         matches!(answer, Some(Control::Decline { .. })),
         "{answer:?}"
     );
+}
+
+#[tokio::test]
+async fn a_live_stream_is_pushed_as_it_appears_and_the_origin_sends_it_once() {
+    let coordinator = Coordinator::start(content()).await;
+    let origin = Origin::start().await;
+    let home = tempfile::tempdir().unwrap();
+    let waypoint = Running::start(&coordinator, home.path(), true).await;
+    origin.publish(10);
+    coordinator.grant(waypoint.peer, &origin.live());
+    coordinator.introduce(waypoint.peer);
+    let mut one = viewer(&coordinator, &waypoint, SEED).await;
+    let mut other = viewer(&coordinator, &waypoint, SEED + 1).await;
+    for viewer in [&mut one, &mut other] {
+        viewer.say(&subscribe(8)).await;
+    }
+    for sequence in 8..=13 {
+        origin.publish(sequence.max(10));
+        for viewer in [&mut one, &mut other] {
+            let pushed = viewer.receive().await;
+            assert_eq!(pushed.entry.body.segment, segment(sequence));
+            assert_eq!(pushed.proven(), media(sequence));
+        }
+    }
+    let sent = origin.sent();
+    assert_eq!(sent.len(), 6);
+    assert!(sent.values().all(|times| *times == 1), "{sent:?}");
+}
+
+fn subscribe(from: u64) -> Control {
+    Control::Subscribe(Subscribe {
+        content: content(),
+        track: TrackAttributes::ALONE.id(),
+        stripes: 1,
+        substreams: SubstreamSet::all(1),
+        from,
+    })
 }

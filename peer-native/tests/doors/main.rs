@@ -1,5 +1,11 @@
 //! Real agents on loopback, between a coordinator and viewers that are spoken by hand.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a story that meets the unexpected ends"
+)]
+
 mod coordinator;
 mod delivery;
 mod hostile;

@@ -1,41 +1,97 @@
-//! An origin with one VOD of distinct bytes, served as files.
+//! An origin with a film and a live stream of the same distinct bytes; it counts what it sends.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use tempfile::TempDir;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 use tokio::net::TcpListener;
-use tower_http::services::ServeDir;
 
-/// Segments of the VOD, two seconds each.
+/// Segments of the film, two seconds each.
 pub(crate) const SEGMENTS: u64 = 40;
+/// Segments in the live window, one second each.
+const WINDOW: u64 = 6;
 
+#[derive(Default)]
+struct Shelf {
+    /// Newest segment of the live stream.
+    newest: u64,
+    sent: BTreeMap<String, u32>,
+}
+
+#[derive(Clone)]
 pub(crate) struct Origin {
-    url: String,
-    _files: TempDir,
+    address: String,
+    shelf: Arc<Mutex<Shelf>>,
 }
 
 impl Origin {
     pub(crate) async fn start() -> Self {
-        let files = tempfile::tempdir().unwrap();
-        let mut playlist =
-            "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-PLAYLIST-TYPE:VOD\n".to_owned();
-        for sequence in 0..SEGMENTS {
-            std::fs::write(files.path().join(name(sequence)), media(sequence)).unwrap();
-            writeln!(playlist, "#EXTINF:2.0,\n{}", name(sequence)).unwrap();
-        }
-        playlist.push_str("#EXT-X-ENDLIST\n");
-        std::fs::write(files.path().join("index.m3u8"), playlist).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/index.m3u8", listener.local_addr().unwrap());
-        let service = Router::new().fallback_service(ServeDir::new(files.path()));
+        let origin = Self {
+            address: format!("http://{}", listener.local_addr().unwrap()),
+            shelf: Arc::default(),
+        };
+        let service = Router::new().fallback(answer).with_state(origin.clone());
         tokio::spawn(async move { axum::serve(listener, service).await });
-        Self { url, _files: files }
+        origin
     }
 
-    pub(crate) fn url(&self) -> &str {
-        &self.url
+    pub(crate) fn film(&self) -> String {
+        format!("{}/film.m3u8", self.address)
     }
+
+    pub(crate) fn live(&self) -> String {
+        format!("{}/live.m3u8", self.address)
+    }
+
+    /// Makes segments up to `newest` part of the live stream.
+    pub(crate) fn publish(&self, newest: u64) {
+        self.shelf.lock().unwrap().newest = newest;
+    }
+
+    /// How often each segment was sent.
+    pub(crate) fn sent(&self) -> BTreeMap<String, u32> {
+        self.shelf.lock().unwrap().sent.clone()
+    }
+}
+
+async fn answer(State(origin): State<Origin>, uri: Uri) -> Result<Vec<u8>, StatusCode> {
+    let mut shelf = origin.shelf.lock().unwrap();
+    match uri.path() {
+        "/film.m3u8" => Ok(film().into_bytes()),
+        "/live.m3u8" => Ok(live(shelf.newest).into_bytes()),
+        path => {
+            let number = path
+                .strip_prefix("/segment-")
+                .and_then(|rest| rest.strip_suffix(".ts"));
+            let sequence = number.and_then(|digits| digits.parse().ok());
+            let sequence = sequence.ok_or(StatusCode::NOT_FOUND)?;
+            *shelf.sent.entry(name(sequence)).or_default() += 1;
+            Ok(media(sequence))
+        }
+    }
+}
+
+fn film() -> String {
+    let begin = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-PLAYLIST-TYPE:VOD\n".to_owned();
+    let mut playlist = (0..SEGMENTS).fold(begin, |mut text, sequence| {
+        writeln!(text, "#EXTINF:2.0,\n{}", name(sequence)).unwrap();
+        text
+    });
+    playlist.push_str("#EXT-X-ENDLIST\n");
+    playlist
+}
+
+fn live(newest: u64) -> String {
+    let first = newest.saturating_sub(WINDOW - 1);
+    let begin = format!("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:{first}\n");
+    (first..=newest).fold(begin, |mut text, sequence| {
+        writeln!(text, "#EXTINF:1.0,\n{}", name(sequence)).unwrap();
+        text
+    })
 }
 
 /// The bytes of segment `sequence`: several chunks, the last one short.

@@ -162,10 +162,20 @@ impl Viewer {
             within_ms: 10_000,
         };
         self.say(&Control::Request(request)).await;
+        self.receive().await
+    }
+
+    /// Waits for the next segment, asked for or pushed.
+    pub(crate) async fn receive(&mut self) -> Received {
         let session = self.session.clone();
-        let mut stream = tokio::select! {
-            stream = within(session.accept_uni()) => stream.unwrap(),
-            answer = self.hear() => panic!("instead of the segment: {answer:?}"),
+        let mut stream = loop {
+            tokio::select! {
+                stream = within(session.accept_uni()) => break stream.unwrap(),
+                said = self.hear() => match said {
+                    Some(Control::Announce(_)) => {}
+                    other => panic!("instead of a segment: {other:?}"),
+                },
+            }
         };
         let bytes = within(stream.read_to_end(1 << 26)).await.unwrap();
         cut(bytes.into())

@@ -170,6 +170,8 @@ fn a_demand_for_what_does_not_exist_is_found_out() {
     window.update(media(10, 6));
     assert_eq!(window.unknown(), [key(0, 99)]);
     assert!(window.unknown().is_empty());
+    window.update(vod(20));
+    assert!(!window.want(key(0, 99), NOW));
 }
 
 #[test]
