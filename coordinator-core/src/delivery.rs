@@ -18,6 +18,7 @@ use crate::explain::{Cause, What};
 use crate::member::{Feed, Member, Role};
 use crate::rate::{PeakRate, differs};
 use crate::recruit;
+use crate::summary::Received;
 use crate::view::Record;
 use crate::world::World;
 
@@ -52,6 +53,8 @@ pub(crate) struct Delivery {
     pub(crate) feeders: BTreeSet<PeerId>,
     /// Members that play, a count.
     pub(crate) players: usize,
+    /// What those who play received.
+    pub(crate) received: Received,
     peak: PeakRate,
     arrivals: u64,
     /// To be planned: who feeds others first, then in order of arrival.
@@ -75,6 +78,7 @@ impl Delivery {
             members: BTreeMap::new(),
             feeders: BTreeSet::new(),
             players: 0,
+            received: Received::default(),
             peak: PeakRate::new(world.config.default_rate, now),
             arrivals: 0,
             dirty: BTreeSet::new(),
@@ -231,14 +235,25 @@ impl Delivery {
     }
 
     /// Observes what a member says of itself.
-    pub(crate) fn on_report(&mut self, peer: PeerId, report: &ContentReport, now: Timestamp) {
+    pub(crate) fn on_report(
+        &mut self,
+        peer: PeerId,
+        report: &ContentReport,
+        world: &mut World,
+        now: Timestamp,
+    ) {
         let Some(member) = self.members.get_mut(&peer) else {
             return;
         };
         member.holds = !report.live && !report.tracks.is_empty();
         member.buffer_ms = report.buffer_ms;
         member.stalls = member.stalls.saturating_add(u32::from(report.stalls));
-        if !member.plays || report.rate.0 == 0 {
+        if !member.plays {
+            return;
+        }
+        self.received.add(report);
+        world.totals.received.add(report);
+        if report.rate.0 == 0 {
             return;
         }
         member.rate = report.rate;

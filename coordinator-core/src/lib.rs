@@ -44,5 +44,5 @@ pub use content::Content;
 pub use io::{CloseCause, Input, Output, SessionId, SignedStatement, Unsigned};
 pub use summary::{
     ContentSummary, Event, Exclusion, FeedSummary, MemberSummary, PairExplanation, PeerExplanation,
-    PeerSummary, Totals,
+    PeerSummary, Received, Totals,
 };

@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 
-use runnel_protocol::control::{PeerType, Platform, Source};
+use runnel_protocol::control::{ContentReport, PeerType, Platform, Source};
 use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::segment::SubstreamSet;
 use runnel_protocol::time::Timestamp;
@@ -39,12 +39,27 @@ pub struct Totals {
     pub silences: u64,
     /// Reports about peers that were not assigned to the reporter.
     pub unrelated_reports: u64,
-    /// Bytes that players received from peers.
+    /// Bytes that players received.
+    pub received: Received,
+}
+
+/// Bytes that players received, by whose money they cost; as players report them.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// From peers.
     pub from_peers: u64,
-    /// Bytes that players received from waypoints.
+    /// From the operator's waypoints.
     pub from_waypoints: u64,
-    /// Bytes that players received from the CDN.
+    /// From the CDN.
     pub from_cdn: u64,
+}
+
+impl Received {
+    pub(crate) fn add(&mut self, report: &ContentReport) {
+        self.from_peers = self.from_peers.saturating_add(report.from_peers);
+        self.from_waypoints = self.from_waypoints.saturating_add(report.from_waypoints);
+        self.from_cdn = self.from_cdn.saturating_add(report.from_cdn);
+    }
 }
 
 /// One peer, for operators.
@@ -87,6 +102,8 @@ pub struct ContentSummary {
     pub feeders: usize,
     /// The rate it is planned with.
     pub rate: BitsPerSecond,
+    /// What its players received since somebody takes part in it.
+    pub received: Received,
 }
 
 /// One parent of a member.
@@ -224,6 +241,7 @@ pub(crate) fn contents(directory: &Directory) -> Vec<ContentSummary> {
                 players: delivery.map_or(0, |delivery| delivery.players),
                 feeders: delivery.map_or(0, |delivery| delivery.feeders.len()),
                 rate: delivery.map_or(BitsPerSecond(0), Delivery::rate),
+                received: delivery.map_or_else(Received::default, |delivery| delivery.received),
             }
         })
         .collect()

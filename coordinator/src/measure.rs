@@ -61,11 +61,11 @@ fn expose(health: &Health) {
         counter!(name).absolute(value);
     }
     for (source, bytes) in [
-        ("peer", totals.from_peers),
-        ("waypoint", totals.from_waypoints),
-        ("cdn", totals.from_cdn),
+        ("peer", totals.received.from_peers),
+        ("waypoint", totals.received.from_waypoints),
+        ("cdn", totals.received.from_cdn),
     ] {
-        counter!("runnel_reported_bytes_total", "source" => source).absolute(bytes);
+        counter!("runnel_received_bytes_total", "source" => source).absolute(bytes);
     }
 }
 

@@ -46,6 +46,12 @@ pub(crate) struct ContentView {
     feeders: usize,
     /// The rate it is planned with, bit/s.
     rate: u64,
+    /// Bytes that its players say they received from peers.
+    from_peers: u64,
+    /// The same from waypoints.
+    from_waypoints: u64,
+    /// The same from the CDN.
+    from_cdn: u64,
 }
 
 /// A connected peer. Addresses are shown to the operator alone.
@@ -171,6 +177,9 @@ impl From<ContentSummary> for ContentView {
             players: content.players,
             feeders: content.feeders,
             rate: content.rate.0,
+            from_peers: content.received.from_peers,
+            from_waypoints: content.received.from_waypoints,
+            from_cdn: content.received.from_cdn,
         }
     }
 }

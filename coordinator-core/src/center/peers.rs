@@ -111,11 +111,8 @@ impl ControlCenter {
             self.on_uplink(peer, uplink, now);
         }
         for report in &beat.contents {
-            self.world.totals.from_peers += report.from_peers;
-            self.world.totals.from_waypoints += report.from_waypoints;
-            self.world.totals.from_cdn += report.from_cdn;
             if let Some(delivery) = self.directory.delivery_mut(report.content) {
-                delivery.on_report(peer, report, now);
+                delivery.on_report(peer, report, &mut self.world, now);
             }
             self.look_if_dirty(report.content, now);
         }

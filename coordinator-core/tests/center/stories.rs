@@ -507,3 +507,17 @@ fn a_crowd_that_comes_back_together_is_let_in_at_the_admission_rate() {
     assert!(spread > 1500, "{waits:?}");
     assert_eq!(stage.center.peer_count(), 4);
 }
+
+#[test]
+fn only_what_players_received_counts_towards_offload() {
+    let mut stage = evening();
+    stage.plays_at("viewer", RATE);
+    stage.plays_at("ann", RATE);
+    stage.run(SECOND * 3);
+    let received = stage.center.contents()[0].received;
+    assert_eq!(
+        received.from_peers, 3000,
+        "three heartbeats of the viewer, none of the agent"
+    );
+    assert_eq!(stage.center.totals().received, received);
+}
