@@ -114,7 +114,9 @@ async fn answer(
     ConnectInfo(connection): ConnectInfo<Tally>,
     request: Request,
 ) -> Response {
-    let first = connection.begin(request.uri().path());
+    // Only a browser says on whose behalf it asks.
+    let by_page = request.headers().contains_key(header::ORIGIN);
+    let first = connection.begin(request.uri().path(), by_page);
     tokio::time::sleep(origin.latency * if first { 2 } else { 1 }).await;
     let mut response = match origin.find(request.uri().path()) {
         Some((show, file)) => show.answer(&file, request, SystemTime::now()).await,

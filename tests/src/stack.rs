@@ -12,6 +12,7 @@ use tokio::process::Command;
 
 pub use plan::{Content, Plan, Source};
 
+use crate::meter::Meter;
 use crate::process::{Process, binary};
 use control_center::ControlCenter;
 
@@ -33,6 +34,8 @@ pub struct Stack {
     waypoint: Option<Process>,
     agents: Vec<Process>,
     agent_uplink_kbps: u32,
+    metered: bool,
+    meters: Vec<(String, Meter)>,
     http: reqwest::Client,
 }
 
@@ -62,6 +65,8 @@ impl Stack {
             waypoint: None,
             agents: Vec::new(),
             agent_uplink_kbps: plan.agent_uplink_kbps,
+            metered: plan.metered,
+            meters: Vec::new(),
             http: client()?,
         };
         if plan.waypoint {
@@ -143,6 +148,11 @@ impl Stack {
         &self.agents
     }
 
+    /// What stands before waypoint and agents, with their names, where the plan is metered.
+    pub fn meters(&self) -> &[(String, Meter)] {
+        &self.meters
+    }
+
     /// Starts one more agent and waits until it has joined.
     ///
     /// # Errors
@@ -208,15 +218,31 @@ impl Stack {
         Ok(())
     }
 
-    async fn start_agent(&self, name: &str, uplink_kbps: u32, more: &[&str]) -> Result<Process> {
+    async fn start_agent(
+        &mut self,
+        name: &str,
+        uplink_kbps: u32,
+        more: &[&str],
+    ) -> Result<Process> {
         let mut command = Command::new(binary("runnel-agent")?);
         command.args(["--coordinator", &self.door()?, "--listen", "127.0.0.1:0"]);
         command.arg("--data").arg(self.folder.join(name));
         command
             .args(["--uplink-kbps", &uplink_kbps.to_string()])
             .args(more);
+        let meter = match self.metered {
+            true => Some(Meter::bind().await?),
+            false => None,
+        };
+        if let Some(meter) = &meter {
+            command.args(["--advertise", &meter.address().to_string()]);
+        }
         let mut agent = Process::spawn(name, command, &self.folder)?;
-        agent.line("listening on ", READY).await?;
+        let address = agent.line("listening on ", READY).await?;
+        if let Some(meter) = meter {
+            meter.leads_to(address.parse().context("no address of an agent")?);
+            self.meters.push((name.to_owned(), meter));
+        }
         agent.line("joined as regular peer", READY).await?;
         Ok(agent)
     }

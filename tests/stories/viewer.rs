@@ -20,15 +20,6 @@ pub(crate) struct Viewer {
     folder: PathBuf,
 }
 
-/// What limits a page from outside.
-#[derive(Default)]
-pub(crate) struct Surroundings {
-    /// More of Chromium's flags.
-    pub(crate) flags: &'static [&'static str],
-    /// The page's `Content-Security-Policy`.
-    pub(crate) policy: Option<&'static str>,
-}
-
 /// One segment as hls.js got it.
 #[derive(Deserialize)]
 pub(crate) struct Tap {
@@ -68,19 +59,19 @@ impl Sub for Bytes {
 impl Viewer {
     /// Opens the page on a content and waits until the picture moves. `query` as the page reads it.
     pub(crate) async fn watch(stack: &Stack, content: &str, query: &str) -> Result<Self> {
-        Self::watch_in(stack, content, query, &Surroundings::default()).await
+        Self::watch_under(stack, content, query, None).await
     }
 
-    /// The same where not everything is allowed.
-    pub(crate) async fn watch_in(
+    /// The same under a `Content-Security-Policy`.
+    pub(crate) async fn watch_under(
         stack: &Stack,
         content: &str,
         query: &str,
-        surroundings: &Surroundings,
+        policy: Option<&'static str>,
     ) -> Result<Self> {
         let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web-demo/dist");
-        let page = Page::serve(&dist, 0, &stack.page_config(), surroundings.policy).await?;
-        let browser = Browser::open_with(stack.folder(), surroundings.flags).await?;
+        let page = Page::serve(&dist, 0, &stack.page_config(), policy).await?;
+        let browser = Browser::open(stack.folder()).await?;
         let url = format!("{}/?stream={content}&tap=1&{query}", page.url());
         browser.goto(&url).await?;
         let viewer = Self {

@@ -1,5 +1,6 @@
-//! The project's own commands: `cargo xtask setup`, `tidy`, `test`, `demo`.
+//! The project's own commands: `cargo xtask setup`, `tidy`, `test`, `demo`, `bench`.
 
+mod bench;
 mod demo;
 mod gate;
 mod page;
@@ -27,6 +28,8 @@ enum Task {
     Test(gate::Options),
     /// Start the whole system on this machine and print one URL to open.
     Demo(demo::Options),
+    /// Measure the whole system on this machine, built as it is released.
+    Bench(bench::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -35,5 +38,6 @@ fn main() -> anyhow::Result<()> {
         Task::Tidy => tidy::check(),
         Task::Test(options) => gate::check(&options),
         Task::Demo(options) => demo::show(&options),
+        Task::Bench(options) => bench::measure(&options),
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Ledger(Mutex<BTreeMap<String, Sent>>);
 pub(super) struct Sent {
     requests: u64,
     bytes: u64,
+    /// The part of `bytes` that went to pages.
+    page_bytes: u64,
 }
 
 impl Ledger {
@@ -47,24 +49,35 @@ impl Ledger {
 #[derive(Clone)]
 pub(super) struct Tally {
     ledger: Arc<Ledger>,
-    path: Arc<Mutex<Option<String>>>,
+    latest: Arc<Mutex<Option<Asked>>>,
+}
+
+/// The latest request of a connection.
+struct Asked {
+    path: String,
+    by_page: bool,
 }
 
 impl Tally {
-    /// A request for `path` begins; is it the first of its connection?
-    pub(super) fn begin(&self, path: &str) -> bool {
+    /// A page or a program asks for `path`; is this the first request of its connection?
+    pub(super) fn begin(&self, path: &str, by_page: bool) -> bool {
         self.ledger.update(path, |sent| sent.requests += 1);
-        self.path().replace(path.to_owned()).is_none()
+        let path = path.to_owned();
+        self.latest().replace(Asked { path, by_page }).is_none()
     }
 
     fn sent(&self, bytes: usize) {
-        if let Some(path) = self.path().as_deref() {
-            self.ledger.update(path, |sent| sent.bytes += bytes as u64);
+        if let Some(Asked { path, by_page }) = self.latest().as_ref() {
+            let bytes = bytes as u64;
+            self.ledger.update(path, |sent| {
+                sent.bytes += bytes;
+                sent.page_bytes += if *by_page { bytes } else { 0 };
+            });
         }
     }
 
-    fn path(&self) -> std::sync::MutexGuard<'_, Option<String>> {
-        self.path.lock().unwrap_or_else(PoisonError::into_inner)
+    fn latest(&self) -> std::sync::MutexGuard<'_, Option<Asked>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -88,7 +101,7 @@ impl Listener for CountingListener {
         let (inner, from) = Listener::accept(&mut self.inner).await;
         let tally = Tally {
             ledger: Arc::clone(&self.ledger),
-            path: Arc::default(),
+            latest: Arc::default(),
         };
         // Without it the kernel holds small answers back; a refusal only costs milliseconds.
         let _ = inner.set_nodelay(true);

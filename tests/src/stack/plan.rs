@@ -25,6 +25,8 @@ pub struct Plan {
     pub window: usize,
     /// Round trip to the origin, milliseconds.
     pub origin_latency_ms: u64,
+    /// Whether what waypoint and agents send is [measured](crate::meter) on its way.
+    pub metered: bool,
 }
 
 impl Default for Plan {
@@ -38,6 +40,7 @@ impl Default for Plan {
             waypoint_uplink_kbps: 20_000,
             window: 10,
             origin_latency_ms: 0,
+            metered: false,
         }
     }
 }
@@ -49,6 +52,8 @@ pub enum Source {
     Clip(Vec<Shape>),
     /// Media that no cache has seen, made before the start: contents `live` and `vod`.
     Generated(Generated),
+    /// A folder with a recording as it is: contents `live` and `vod`.
+    Recorded(PathBuf),
     /// A video file, packaged with ffmpeg: contents `live` and `vod`.
     Movie(PathBuf),
     /// Somebody's stream: content `stream`, no origin of ours.
@@ -92,6 +97,7 @@ impl Source {
                 media::generate(*wanted, work)?;
                 Ok(one(work.to_owned()))
             }
+            Self::Recorded(folder) => Ok(one(folder.clone())),
             Self::Movie(file) => {
                 media::package(file, work)?;
                 Ok(one(work.to_owned()))
