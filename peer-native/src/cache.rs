@@ -125,12 +125,13 @@ impl Cache {
         self.delete(evicted)
     }
 
-    /// Deletes what proves nothing any more.
+    /// Deletes what proves nothing any more, and has the next flush write when the rest was used.
     ///
     /// # Errors
     /// The disk fails.
     pub fn expire(&mut self, now: UnixSeconds) -> Result<(), CacheError> {
         let evicted = self.index.expire(now);
+        self.index.include_uses();
         self.delete(evicted)
     }
 

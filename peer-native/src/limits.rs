@@ -18,8 +18,9 @@ pub(crate) const CONNECTIONS: usize = 128;
 const EARLY_DATA: u64 = 16 * 1024;
 const EARLY_DATA_IN_ALL: u64 = 1024 * 1024;
 
-/// Bulk streams that the other end may have open: 8 segments of 16 stripes. HTTP/3 takes three.
-const UNI_STREAMS: u32 = 131;
+/// Bulk streams that the other end may have open: 4 segments of 16 stripes. HTTP/3 takes three.
+/// Each may hold one unfinished frame of 66 KiB, so a link holds 4 MiB of them at most.
+const UNI_STREAMS: u32 = 67;
 /// Bidirectional streams that the other end may have open: the control stream, and
 /// WebTransport's CONNECT.
 const BIDI_STREAMS: u32 = 4;

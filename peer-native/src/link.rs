@@ -14,6 +14,7 @@ use runnel_protocol::bulk::BulkHeader;
 use runnel_protocol::codec::{FrameDecoder, encode_framed};
 use runnel_protocol::peer::{CloseReason, Control};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use web_transport_quinn::{RecvStream, SendStream, Session, SessionError, WebTransportError};
 
@@ -43,6 +44,8 @@ pub(crate) struct Link {
     session: Session,
     controls: mpsc::Sender<Control>,
     stops: mpsc::Sender<StreamId>,
+    /// Set once the other end has proven itself: before, none of its media is read.
+    proven: CancellationToken,
     bulks: BTreeMap<BulkId, Outgoing>,
     /// `order` of the first bulk stream: priorities count from there.
     first_order: Option<u64>,
@@ -54,10 +57,16 @@ impl Link {
     pub(crate) fn start(id: LinkId, session: Session, role: Role, inbox: Inbox) -> Self {
         let (controls, outgoing_controls) = mpsc::channel(CONTROLS);
         let (stops, stop_requests) = mpsc::channel(STOPS);
+        let proven = CancellationToken::new();
+        if let Role::Dialler = role {
+            // Whom we dialled showed the certificate that the coordinator named.
+            proven.cancel();
+        }
         let wire = Wire {
             id,
             session: session.clone(),
             role,
+            proven: proven.clone(),
             inbox: inbox.clone(),
         };
         tokio::spawn(wire.run(outgoing_controls, stop_requests));
@@ -66,6 +75,7 @@ impl Link {
             session,
             controls,
             stops,
+            proven,
             bulks: BTreeMap::new(),
             first_order: None,
             inbox,
@@ -74,6 +84,9 @@ impl Link {
 
     /// Sends on the control stream.
     pub(crate) fn send(&self, message: Control) {
+        if let Control::Welcome = message {
+            self.proven.cancel();
+        }
         if self.controls.try_send(message).is_err() {
             debug!("a link that takes no messages is closed");
             self.close(CloseReason::Idle);
@@ -134,6 +147,7 @@ struct Wire {
     id: LinkId,
     session: Session,
     role: Role,
+    proven: CancellationToken,
     inbox: Inbox,
 }
 
@@ -142,9 +156,7 @@ impl Wire {
     async fn run(self, controls: mpsc::Receiver<Control>, stops: mpsc::Receiver<StreamId>) {
         let gone = tokio::select! {
             () = self.converse(controls) => self.session.closed().await,
-            () = incoming::receive(self.id, &self.session, &self.inbox, stops) => {
-                self.session.closed().await
-            }
+            () = self.receive(stops) => self.session.closed().await,
             gone = self.session.closed() => gone,
         };
         let closed = Input::Closed(self.id, reason(&gone));
@@ -152,6 +164,12 @@ impl Wire {
         if let Role::Acceptor(place) = self.role {
             drop(place);
         }
+    }
+
+    /// Media, from the moment on when the other end has proven itself.
+    async fn receive(&self, stops: mpsc::Receiver<StreamId>) {
+        self.proven.cancelled().await;
+        incoming::receive(self.id, &self.session, &self.inbox, stops).await;
     }
 
     /// The control stream, both ways, until either direction ends: then the link does.

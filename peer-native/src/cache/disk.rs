@@ -17,7 +17,7 @@ use crate::clock::Clock;
 /// kept, they would be 64 MiB; beyond that the disk is too slow to be worth asking.
 const QUEUE: usize = 1024;
 /// How much of the index a crash may lose; its chunks are fetched again then.
-const FLUSH_AFTER: Duration = Duration::from_millis(500);
+const FLUSH_AFTER: Duration = Duration::from_secs(2);
 /// How often expired entries are looked for.
 const EXPIRE_EVERY: Duration = Duration::from_secs(60);
 
@@ -105,6 +105,7 @@ fn serve(mut cache: Cache, queue: &Receiver<Request>, clock: Clock) {
             report(cache.expire(now));
         }
     }
+    report(cache.expire(clock.now().unix_seconds()));
     report(cache.flush());
 }
 

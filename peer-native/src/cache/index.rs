@@ -50,6 +50,8 @@ pub(super) struct Index {
     by_use: BTreeSet<(UnixSeconds, SegmentKey)>,
     /// Records that differ from those in the database.
     dirty: BTreeSet<SegmentKey>,
+    /// Records that differ in their last use only: not worth a write of their own.
+    touched: BTreeSet<SegmentKey>,
 }
 
 impl Index {
@@ -62,6 +64,7 @@ impl Index {
             blobs: BTreeMap::new(),
             by_use: BTreeSet::new(),
             dirty: BTreeSet::new(),
+            touched: BTreeSet::new(),
         };
         for record in read_records(&index.database)? {
             index.insert(record);
@@ -155,7 +158,7 @@ impl Index {
             self.by_use.remove(&(record.used, *key));
             self.by_use.insert((now, *key));
             record.used = now;
-            self.dirty.insert(*key);
+            self.touched.insert(*key);
         }
         Some(&record.entry)
     }
@@ -189,6 +192,11 @@ impl Index {
         };
         let keys: Vec<_> = self.records.iter().filter_map(expired).collect();
         keys.iter().flat_map(|key| self.remove(key)).collect()
+    }
+
+    /// Has the next [`Index::flush`] write when records were used last, too.
+    pub(super) fn include_uses(&mut self) {
+        self.dirty.append(&mut self.touched);
     }
 
     /// Brings the database up to date.
