@@ -1,13 +1,18 @@
 //! Sessions from the first packet to the proven key.
 
 use core::net::IpAddr;
-use std::collections::BTreeMap;
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
 
 use runnel_protocol::control::{ClientHello, CoordinatorPossession};
 use runnel_protocol::ids::{Nonce, PeerId};
 use runnel_protocol::signature::Statement;
+use runnel_protocol::time::Timestamp;
 
 use crate::io::{Output, SessionId};
+
+/// Time to prove a key: a browser asks WebCrypto, over a slow network.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where a session stands.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ enum State {
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     states: BTreeMap<SessionId, State>,
+    /// Until when each new session has to have proven its key; taken off when that is past.
+    deadlines: VecDeque<(Timestamp, SessionId)>,
 }
 
 impl Sessions {
@@ -40,7 +47,14 @@ impl Sessions {
         self.states.keys().copied().collect()
     }
 
-    pub(crate) fn challenge(&mut self, session: SessionId, nonce: Nonce, address: IpAddr) {
+    pub(crate) fn challenge(
+        &mut self,
+        session: SessionId,
+        nonce: Nonce,
+        address: IpAddr,
+        now: Timestamp,
+    ) {
+        self.deadlines.push_back((now + PATIENCE, session));
         self.states
             .insert(session, State::Challenged { nonce, address });
     }
@@ -55,6 +69,21 @@ impl Sessions {
             State::Joined(peer) => Some(peer),
             State::Challenged { .. } | State::Checking { .. } | State::Ending => None,
         }
+    }
+
+    /// Sessions that have had time enough to prove their key and have not.
+    pub(crate) fn take_overdue(&mut self, now: Timestamp) -> Vec<SessionId> {
+        let mut overdue = Vec::new();
+        while let Some((_, session)) = self.deadlines.front().copied().filter(|(at, _)| *at <= now)
+        {
+            self.deadlines.pop_front();
+            if let Some(State::Challenged { .. } | State::Checking { .. }) =
+                self.states.get(&session)
+            {
+                overdue.push(session);
+            }
+        }
+        overdue
     }
 
     /// Whose session it is, once proven.

@@ -41,6 +41,8 @@ pub(crate) struct Record {
     pub(crate) uplink: Uplink,
     pub(crate) last_heard: Timestamp,
     pub(crate) silent: bool,
+    /// One-time codes presented in this session.
+    pub(crate) codes_tried: u8,
     pub(crate) history: History,
     /// What it takes part in.
     pub(crate) contents: BTreeSet<ContentId>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use runnel_protocol::control::{Enrol, OriginGrant};
+use runnel_protocol::control::{Enrol, FromCoordinator, OriginGrant};
 use runnel_protocol::ids::{ContentId, PeerId, PublicKey};
 use runnel_protocol::manifest::{MAX_CERTIFICATE_LIFE, StreamKeyCertificate};
 use runnel_protocol::signature::Signed;
@@ -22,6 +22,8 @@ const WORTH_KEEPING: u64 = MAX_CERTIFICATE_LIFE / 2;
 /// A grant allows fetching for this long, in seconds, and is renewed at two thirds of it.
 const GRANT_LIFE: u64 = 15 * 60;
 const GRANT_RENEWAL: u64 = 5 * 60;
+/// Codes that a session may try: each one costs a write to disk, and nobody mistypes more often.
+const MAX_CODES: u8 = 5;
 /// Certificates per content in an assignment: waypoints, and old keys until they expire.
 const MAX_CERTIFICATES: usize = 8;
 
@@ -80,18 +82,6 @@ impl Waypoints {
         self.certificates.insert(signed.body.waypoint, signed);
         contents
     }
-
-    fn reusable(
-        &self,
-        peer: PeerId,
-        key: PublicKey,
-        now: UnixSeconds,
-    ) -> Option<&Signed<StreamKeyCertificate>> {
-        let signed = self.certificates.get(&peer)?;
-        let same_rights = self.contents(peer) == signed.body.contents;
-        let long = now.plus(WORTH_KEEPING) < signed.body.expires;
-        (signed.body.key == key && same_rights && long).then_some(signed)
-    }
 }
 
 /// A waypoint asks to be enrolled, or to have its certificate renewed. `None`: it is neither
@@ -103,13 +93,22 @@ pub(crate) fn on_enrol(
     enrol: Enrol,
     now: Timestamp,
 ) -> Option<()> {
+    let tried = world
+        .view
+        .get(peer)
+        .map_or(u8::MAX, |record| record.codes_tried);
     world.waypoints.wanted.insert(peer, enrol.stream_key);
-    match enrol.code {
-        Some(code) => world.outputs.push_back(Output::RedeemCode {
-            session,
-            peer,
-            code,
-        }),
+    match enrol.code.filter(|_| tried < MAX_CODES) {
+        Some(code) => {
+            if let Some(record) = world.view.get_mut(peer) {
+                record.codes_tried = tried + 1;
+            }
+            world.outputs.push_back(Output::RedeemCode {
+                session,
+                peer,
+                code,
+            });
+        }
         None if world.waypoints.is_enrolled(peer) => certify(world, directory, peer, now),
         None => {
             world.waypoints.wanted.remove(&peer);
@@ -126,14 +125,6 @@ pub(crate) fn certify(world: &mut World, directory: &Directory, peer: PeerId, no
         return;
     };
     let date = now.unix_seconds();
-    if let Some(signed) = world.waypoints.reusable(peer, key, date).cloned() {
-        world.waypoints.wanted.remove(&peer);
-        world.send(
-            peer,
-            runnel_protocol::control::FromCoordinator::Certificate(signed),
-        );
-        return;
-    }
     let contents = world.waypoints.contents(peer).to_vec();
     let mut origins: Vec<String> = contents
         .iter()
@@ -141,6 +132,22 @@ pub(crate) fn certify(world: &mut World, directory: &Directory, peer: PeerId, no
         .collect();
     origins.sort();
     origins.dedup();
+    let suits = |signed: &&Signed<StreamKeyCertificate>| {
+        let body = &signed.body;
+        let long = date.plus(WORTH_KEEPING) < body.expires;
+        body.key == key && body.contents == contents && body.origins == origins && long
+    };
+    if let Some(signed) = world
+        .waypoints
+        .certificates
+        .get(&peer)
+        .filter(suits)
+        .cloned()
+    {
+        world.waypoints.wanted.remove(&peer);
+        world.send(peer, FromCoordinator::Certificate(signed));
+        return;
+    }
     let issued = UnixSeconds(date.0.saturating_sub(BACKDATED));
     let certificate = StreamKeyCertificate {
         key,

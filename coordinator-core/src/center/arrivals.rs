@@ -30,7 +30,7 @@ impl ControlCenter {
         match self.admission.admit(&mut self.world.random, now) {
             Ok(()) => {
                 let nonce = Nonce(self.world.random.bytes());
-                self.sessions.challenge(session, nonce, address);
+                self.sessions.challenge(session, nonce, address, now);
                 self.tell(session, FromCoordinator::Challenge(nonce));
             }
             Err(wait) => self.turn_away(session, "many arrive at the same time", wait),
@@ -179,6 +179,15 @@ impl ControlCenter {
         }
     }
 
+    /// Ends sessions that hold a place without proving a key.
+    pub(super) fn end_overdue(&mut self, now: Timestamp) {
+        for session in self.sessions.take_overdue(now) {
+            self.world.totals.unproven += 1;
+            self.refuse(session, None, "the key was not proven in time", Some(5000));
+            self.end(session, CloseCause::Unproven);
+        }
+    }
+
     pub(super) fn on_drain(&mut self) {
         self.draining = true;
         for session in self.sessions.ids() {
@@ -213,6 +222,7 @@ fn record(
         uplink: Uplink::new(hello.uplink),
         last_heard: now,
         silent: false,
+        codes_tried: 0,
         history: History::default(),
         contents: std::collections::BTreeSet::new(),
     }

@@ -23,6 +23,7 @@ impl ControlCenter {
             self.on_silent(peer, now);
         }
         self.renew(now);
+        self.end_overdue(now);
         self.world.blacklist.decay(now);
         self.ticks += 1;
         if self.ticks.is_multiple_of(RECONSIDER_EVERY) {

@@ -521,3 +521,49 @@ fn only_what_players_received_counts_towards_offload() {
     );
     assert_eq!(stage.center.totals().received, received);
 }
+
+#[test]
+fn whoever_does_not_prove_its_key_in_time_loses_its_place() {
+    let mut stage = Stage::new(1);
+    stage.input(runnel_coordinator_core::Input::SessionOpened {
+        session: runnel_coordinator_core::SessionId(99),
+        address: [127, 0, 0, 1].into(),
+    });
+    stage.run(SECOND * 9);
+    assert_eq!(stage.center.totals().unproven, 0);
+    stage.run(SECOND * 2);
+    assert_eq!(stage.center.totals().unproven, 1);
+}
+
+#[test]
+fn guessing_one_time_codes_ends_after_a_few() {
+    let mut stage = Stage::new(1);
+    stage.agent("guesser", RATE);
+    let answers = |stage: &Stage| {
+        let inbox = stage.actors["guesser"].inbox.iter();
+        let words = inbox.filter_map(|message| match message {
+            FromCoordinator::Refused(refused) => Some(refused.why.clone()),
+            _ => None,
+        });
+        words.collect::<Vec<_>>()
+    };
+    for guess in 0..6 {
+        let enrol = runnel_protocol::control::Enrol {
+            code: Some(format!("guess {guess}")),
+            stream_key: runnel_protocol::ids::PublicKey([9; 32]),
+        };
+        stage.say("guesser", ToCoordinator::Enrol(enrol));
+    }
+    let answers = answers(&stage);
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|why| why.contains("wrong, used"))
+            .count(),
+        5
+    );
+    assert!(
+        answers[5].contains("a one-time code is needed"),
+        "the sixth is not even looked at"
+    );
+}
