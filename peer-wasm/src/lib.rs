@@ -12,6 +12,6 @@ mod events;
 pub mod host;
 mod inbound;
 mod outputs;
-mod want;
+pub mod want;
 
 pub use engine::Engine;

@@ -10,7 +10,7 @@ import type { P2pOptions } from "./page/options.js";
 import { P2p } from "./page/session.js";
 
 export type { ConsentOption, P2pOptions } from "./page/options.js";
-export type { P2p, P2pEvents } from "./page/session.js";
+export type { P2p } from "./page/session.js";
 export type * from "./stats.js";
 
 /** hls.js' configuration with ours beside it. Without `p2p` the player is plain hls.js. */

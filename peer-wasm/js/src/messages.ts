@@ -1,6 +1,6 @@
 /** What the page and its Worker say to each other. Ids are counters, unique per Worker. */
 
-import type { ByteCounts, LinkStats } from "./stats.js";
+import type { ByteCounts, LinkStats, P2pEvents } from "./stats.js";
 
 /** A rendition's attributes as they stand in the playlist: its identity on page and waypoint. */
 export interface TrackText {
@@ -91,8 +91,13 @@ export type ToPage =
   | { kind: "fetch"; fetch: number; want: number; offset: number; length: number }
   | { kind: "pong" }
   | { kind: "stats"; stats: WorkerStats }
-  | { kind: "event"; name: "assigned" | "linkup" | "linkdown" | "struck"; detail: unknown }
+  | WorkerEvent<"assigned" | "linkup" | "linkdown" | "struck">
   | { kind: "log"; level: "info" | "warn"; text: string };
+
+/** An event that the page passes on, of one of these names. */
+export type WorkerEvent<Name extends keyof P2pEvents> = {
+  [K in Name]: { kind: "event"; name: K; detail: P2pEvents[K] };
+}[Name];
 
 /** The Worker's share of a snapshot, see `RunnelStats`. */
 export interface WorkerStats {

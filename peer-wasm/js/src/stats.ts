@@ -47,13 +47,13 @@ export interface Consent {
   upload: boolean;
 }
 
-/** Whose money a byte costs. All in bytes. */
+/** Whose money a byte costs: what this machine received and sent, in bytes. */
 export interface ByteCounts {
-  /** From the CDN, to the player. */
+  /** From the CDN. */
   cdn: number;
-  /** From the operator's waypoints, to the player. */
+  /** From the operator's waypoints, proven. */
   waypoint: number;
-  /** From other peers, to the player. */
+  /** From other peers, proven. */
   peer: number;
   /** Sent to other peers. */
   uploaded: number;
@@ -91,6 +91,36 @@ export interface SegmentDetail {
   peer: number;
   /** Whether some of it had to come from the CDN to be in time. */
   rescued: boolean;
+}
+
+/** Details of `linkup`, `linkdown` (with the peer's close code, -1 for none) and `struck`. */
+export interface LinkDetail {
+  peer: string;
+}
+export interface LinkDownDetail extends LinkDetail {
+  code: number;
+}
+export interface StruckDetail extends LinkDetail {
+  /** What the peer did, in words. */
+  offence: string;
+}
+
+/** Detail of the `assigned` event: `why` says why there are no parents, when there are none. */
+export interface AssignedDetail {
+  epoch: number;
+  why: string;
+}
+
+/** Events of `hls.p2p`, with their details. */
+export interface P2pEvents {
+  /** Once a second. */
+  stats: RunnelStats;
+  log: LogDetail;
+  segment: SegmentDetail;
+  assigned: AssignedDetail;
+  linkup: LinkDetail;
+  linkdown: LinkDownDetail;
+  struck: StruckDetail;
 }
 
 /** Detail of the `log` event. */

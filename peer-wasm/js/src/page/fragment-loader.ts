@@ -33,6 +33,8 @@ export interface Broker {
   taskFor(context: FragmentLoaderContext): Task | null;
   /** The player got it from the CDN by the plain loader. */
   loadedPlainly(context: FragmentLoaderContext, bytes: number): void;
+  /** The plain loader was stopped after this many bytes. */
+  abortedPlainly(bytes: number): void;
   /** The player got it from the Worker. */
   loadedFromWorker(context: FragmentLoaderContext, message: DeliverMessage): void;
   /** Estimates for the player's bandwidth estimator. */
@@ -148,6 +150,10 @@ class PeerLoader implements Loader<FragmentLoaderContext>, WantHandler {
       onSuccess: (response, stats, answered, details) => {
         this.#broker.loadedPlainly(answered, stats.loaded);
         callbacks.onSuccess(response, stats, answered, details);
+      },
+      onAbort: (stats, answered, details) => {
+        this.#broker.abortedPlainly(stats.loaded);
+        callbacks.onAbort?.(stats, answered, details);
       },
     });
   }

@@ -1,4 +1,4 @@
-/** Fetches for the Worker where only the page knows how: `xhrSetup`, `fetchSetup`, own loaders. */
+/** Fetches for the Worker where only the page knows how: `xhrSetup`, `fetchSetup`, CMCD, own loaders. */
 
 import type { FragmentLoaderContext, HlsConfig, Loader, LoaderContext } from "hls.js";
 
@@ -7,7 +7,8 @@ const MOST_REMEMBERED = 32;
 
 /** Whether plain `fetch` in a Worker would not be what the site configured. */
 export function needsPage(config: HlsConfig, defaults: HlsConfig): boolean {
-  return Boolean(config.xhrSetup || config.fetchSetup || config.loader !== defaults.loader);
+  const { xhrSetup, fetchSetup, cmcd, loader } = config;
+  return Boolean(xhrSetup || fetchSetup || cmcd || loader !== defaults.loader);
 }
 
 export class PageFetcher {

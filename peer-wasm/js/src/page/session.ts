@@ -3,7 +3,7 @@
 import type Hls from "hls.js";
 import type { FragmentLoaderContext, HlsConfig } from "hls.js";
 import type { DeliverMessage, StartMessage, ToPage, WorkerStats } from "../messages.js";
-import type { ByteCounts, Consent, LogDetail, Mode, RunnelStats, SegmentDetail } from "../stats.js";
+import type { ByteCounts, Consent, LogDetail, Mode, P2pEvents, RunnelStats, SegmentDetail } from "../stats.js";
 import type { Broker, Task } from "./fragment-loader.js";
 import { coordinatorUrl, DEFAULT_UPLOAD_RATE, isGiven, type P2pOptions } from "./options.js";
 import { needsPage, PageFetcher } from "./page-fetcher.js";
@@ -17,17 +17,6 @@ const LEAVE_WITHIN = 500;
 /** Milliseconds that a Worker always has to answer before the page looks after it. */
 const LEAST_PATIENCE = 150;
 const TICK = 1000;
-
-/** Events of `hls.p2p`, with their details. */
-export interface P2pEvents {
-  stats: RunnelStats;
-  log: LogDetail;
-  segment: SegmentDetail;
-  assigned: unknown;
-  linkup: unknown;
-  linkdown: unknown;
-  struck: unknown;
-}
 
 /** `hls.p2p`. */
 export class P2p extends EventTarget implements Broker, WorkerListener {
@@ -143,6 +132,11 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
     this.#begun.add(context.frag.type);
     this.#link?.tell({ kind: "played", bytes });
     this.#segment(context, { cdn: bytes, waypoint: 0, peer: 0, rescued: false });
+  }
+
+  abortedPlainly(bytes: number): void {
+    this.#before.cdn += bytes;
+    this.#before.wasted += bytes;
   }
 
   loadedFromWorker(context: FragmentLoaderContext, message: DeliverMessage): void {
