@@ -11,8 +11,7 @@ use runnel_protocol::time::Timestamp;
 
 use crate::input::LinkId;
 use crate::output::{Event, Output};
-use crate::peer::{Checking, Peer};
-use crate::verify::Judgement;
+use crate::peer::{Checking, Content, Peer};
 
 /// Most contents that an agent helps with.
 const MAX_CONTENTS: usize = 256;
@@ -45,6 +44,14 @@ impl Peer {
             .stripes
             .clamp(1, runnel_protocol::segment::MAX_SUBSTREAMS);
         let before = content.assign.replace(assign.clone());
+        content
+            .former
+            .extend(before.iter().flat_map(|before| before.parents.clone()));
+        let links = &self.links;
+        // Nobody at all means that it is over, not that somebody else takes over.
+        content.former.retain(|parent| {
+            !assign.parents.is_empty() && links.ready_to(parent.contact.peer).is_some()
+        });
         for certificate in &assign.stream_keys {
             self.check_stream_key(certificate);
         }
@@ -57,12 +64,14 @@ impl Peer {
         for peer in before.iter().flat_map(peers) {
             self.retire(peer, now);
         }
+        self.attempts
+            .retain(|peer, _| self.contents.values().any(|known| known.names(*peer)));
         self.event(Event::Assigned(Box::new(assign)));
         self.resubscribe(id, now);
         self.advance_all(now);
     }
 
-    fn check_stream_key(&mut self, certificate: &Signed<StreamKeyCertificate>) {
+    pub(crate) fn check_stream_key(&mut self, certificate: &Signed<StreamKeyCertificate>) {
         let root = self.config.root_key.or_else(|| self.session.root_key());
         let Some(root) = root.filter(|_| !self.verifier.knows_stream_key(certificate)) else {
             return;
@@ -76,12 +85,20 @@ impl Peer {
         );
     }
 
-    /// The root key vouches for a stream key: what the disk holds under it can be judged now.
-    pub(crate) fn trust_stream_key(&mut self, certificate: StreamKeyCertificate, now: Timestamp) {
-        self.verifier.trust_stream_key(certificate);
-        for (entry, chunks) in core::mem::take(&mut self.restored) {
-            self.on_restored(entry, chunks, now);
-        }
+    /// A link stands: tickets that came while it was being made, for other contents too.
+    pub(crate) fn introduce_again(&mut self, peer: PeerId, now: Timestamp) {
+        let assigns = self
+            .contents
+            .values()
+            .filter_map(|content| content.assign.as_ref());
+        let contacts: Vec<_> = assigns
+            .flat_map(contacts)
+            .filter(|contact| contact.peer == peer)
+            .cloned()
+            .collect();
+        contacts
+            .iter()
+            .for_each(|contact| self.introduce(contact, now));
     }
 
     /// Makes a link to somebody, or tells a standing one of its new ticket.
@@ -124,7 +141,7 @@ impl Peer {
     }
 
     /// Lets go of a peer that no assignment names any more, in time.
-    fn retire(&mut self, peer: PeerId, now: Timestamp) {
+    pub(crate) fn retire(&mut self, peer: PeerId, now: Timestamp) {
         if self.is_assigned(peer) {
             return;
         }
@@ -138,19 +155,14 @@ impl Peer {
     }
 
     fn is_assigned(&self, peer: PeerId) -> bool {
-        let assigns = self
-            .contents
-            .values()
-            .filter_map(|content| content.assign.as_ref());
-        assigns.flat_map(peers).any(|assigned| assigned == peer)
+        self.contents.values().any(|content| content.names(peer))
     }
 
     /// The content for which the coordinator named this peer.
     pub(crate) fn content_of(&self, peer: PeerId) -> Option<ContentId> {
-        let named = |assign: &Assign| peers(assign).any(|assigned| assigned == peer);
         self.contents
             .iter()
-            .find(|(_, content)| content.assign.as_ref().is_some_and(named))
+            .find(|(_, content)| content.names(peer))
             .map(|(id, _)| *id)
     }
 
@@ -171,12 +183,20 @@ impl Peer {
     }
 
     pub(crate) fn ban(&mut self, peer: PeerId, now: Timestamp) {
-        if self.banned.len() < MAX_BANNED {
-            self.banned.insert(peer, now + BAN);
+        if self.banned.len() >= MAX_BANNED {
+            let soonest = self.banned.iter().min_by_key(|(_, until)| **until);
+            if let Some(soonest) = soonest.map(|(peer, _)| *peer) {
+                self.banned.remove(&soonest);
+            }
         }
+        self.banned.insert(peer, now + BAN);
     }
 
     pub(crate) fn on_revoke(&mut self, tickets: &[TicketId], now: Timestamp) {
+        let date = self.date(now);
+        tickets
+            .iter()
+            .for_each(|ticket| self.allowances.revoke(*ticket, date));
         let mut over = Vec::new();
         for (id, link) in self.links.iter_mut() {
             let before = link.tickets.len();
@@ -193,21 +213,25 @@ impl Peer {
     pub(crate) fn keep_up(&mut self, now: Timestamp) {
         let date = self.date(now);
         self.verifier.expire(date);
+        self.allowances.expire(date);
         self.banned.retain(|_, until| now < *until);
+        let own = &self.config.key;
+        for (_, link) in self.links.iter_mut() {
+            link.tickets.retain(|ticket| date < ticket.not_after);
+        }
         let over: Vec<_> = self
             .links
             .iter()
-            .filter(|(_, link)| link.is_ready())
-            .filter(|(_, link)| {
-                let expired = link.tickets.iter().all(|ticket| ticket.not_after <= date);
-                expired || link.retire_at.is_some_and(|at| at <= now)
-            })
+            .filter(|(_, link)| link.is_ready() && link.is_over(own, date, now))
             .map(|(id, _)| id)
             .collect();
         over.into_iter()
             .for_each(|link| self.hang_up(link, CloseReason::Done, now));
         self.redial(now);
         self.give_up_serving(now);
+        self.forget_unused(now);
+        // Whoever was left alone for a while may be tried again.
+        self.resubscribe_all(now);
     }
 
     fn redial(&mut self, now: Timestamp) {
@@ -230,43 +254,6 @@ impl Peer {
         }
     }
 
-    /// Takes note of what an earlier life left on disk, as soon as its entry can be checked.
-    pub(crate) fn on_restored(
-        &mut self,
-        entry: runnel_protocol::manifest::SignedEntry,
-        chunks: Vec<u32>,
-        now: Timestamp,
-    ) {
-        match self.verifier.judge(&entry, self.date(now)) {
-            Judgement::Trusted => self.trust_restored(entry, &chunks),
-            Judgement::Check(key) => {
-                let message = entry.body.message();
-                let signature = entry.signature;
-                self.check(key, message, signature, Checking::Restored(entry, chunks));
-            }
-            Judgement::UnknownKey => self.restored.push((entry, chunks)),
-            Judgement::Refused | Judgement::Fork => {
-                for index in chunks {
-                    self.output(Output::Discard(entry.body.segment, index));
-                }
-            }
-        }
-    }
-
-    pub(crate) fn trust_restored(
-        &mut self,
-        entry: runnel_protocol::manifest::SignedEntry,
-        chunks: &[u32],
-    ) {
-        let (segment, length) = (entry.body.segment, entry.body.length);
-        if self.verifier.trust(entry) {
-            self.timeline.note(&segment);
-            chunks
-                .iter()
-                .for_each(|index| self.buffer.on_disk(segment, length, *index));
-        }
-    }
-
     /// A link is over, whoever ended it: everything that hung on it finds another way.
     pub(crate) fn on_link_down(&mut self, id: LinkId, reason: Option<CloseReason>, now: Timestamp) {
         let Some(link) = self.links.remove(id) else {
@@ -276,7 +263,7 @@ impl Peer {
         self.children.retain(|(of, _, _), _| *of != id);
         self.subscribed.retain(|(of, _, _), _| *of != id);
         self.asking.retain(|asking| asking.link != id);
-        let affected = self.fetches.drop_link(id);
+        self.fetches.drop_link(id);
         self.event(Event::LinkDown(id, link.peer, reason));
         if let Some(peer) = link.peer
             && self.is_assigned(peer)
@@ -292,13 +279,8 @@ impl Peer {
                 self.report(peer, result);
             }
         }
-        let contents: Vec<_> = self.contents.keys().copied().collect();
-        contents
-            .into_iter()
-            .for_each(|content| self.resubscribe(content, now));
-        affected
-            .into_iter()
-            .for_each(|segment| self.advance(segment, now));
+        self.resubscribe_all(now);
+        self.advance_all(now);
     }
 
     /// Ends a link from this side.
@@ -316,11 +298,19 @@ impl Peer {
     }
 }
 
+impl Content {
+    /// Whether the coordinator's assignment names this peer.
+    fn names(&self, peer: PeerId) -> bool {
+        let assign = self.assign.as_ref();
+        assign.is_some_and(|assign| peers(assign).any(|named| named == peer))
+    }
+}
+
 fn contacts(assign: &Assign) -> impl Iterator<Item = &Contact> {
     let parents = assign.parents.iter().map(|parent| &parent.contact);
     parents.chain(assign.children.iter().map(|child| &child.contact))
 }
 
-fn peers(assign: &Assign) -> impl Iterator<Item = PeerId> {
+pub(crate) fn peers(assign: &Assign) -> impl Iterator<Item = PeerId> {
     contacts(assign).map(|contact| contact.peer)
 }

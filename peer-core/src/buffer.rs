@@ -1,4 +1,7 @@
 //! What is proven and kept: playable, and fit to be passed on. Bounded; the oldest goes first.
+//!
+//! It holds chunks only of segments whose entry `verify` remembers, so that the number of
+//! segments has one bound, and drops them with the entry: another root may come after it.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,9 +10,6 @@ use runnel_protocol::ids::ContentId;
 use runnel_protocol::segment::{SegmentKey, chunk_count};
 
 use crate::verify::Verified;
-
-/// Most segments remembered, in memory or on disk: 40 hours of 2 s segments.
-const MAX_SEGMENTS: usize = 72_000;
 
 /// Where a chunk is.
 #[derive(Debug, Clone)]
@@ -60,9 +60,7 @@ impl Buffer {
     ) -> bool {
         let size = chunk.data().len();
         let index = chunk.chunk().index as usize;
-        let Some(held) = self.held(segment, length) else {
-            return false;
-        };
+        let held = self.held(segment, length);
         let Some(slot) = held.slots.get_mut(index) else {
             return false;
         };
@@ -83,8 +81,7 @@ impl Buffer {
     /// The disk has this chunk of a segment of `length` bytes.
     pub(crate) fn on_disk(&mut self, segment: SegmentKey, length: u64, index: u32) {
         let held = self.held(segment, length);
-        if let Some(slot @ Slot::Missing) = held.and_then(|held| held.slots.get_mut(index as usize))
-        {
+        if let Some(slot @ Slot::Missing) = held.slots.get_mut(index as usize) {
             *slot = Slot::Disk;
         }
     }
@@ -134,10 +131,14 @@ impl Buffer {
             .filter(|segment| segment.content == content)
             .copied()
             .collect();
-        gone.iter().for_each(|segment| self.evict(segment));
-        gone.iter()
-            .for_each(|segment| drop(self.segments.remove(segment)));
-        self.order.retain(|segment| segment.content != content);
+        gone.iter().for_each(|segment| self.remove(segment));
+    }
+
+    /// Forgets a segment, wherever its chunks are.
+    pub(crate) fn remove(&mut self, segment: &SegmentKey) {
+        self.evict(segment);
+        self.segments.remove(segment);
+        self.order.retain(|other| other != segment);
     }
 
     /// Bytes of media in memory.
@@ -145,16 +146,13 @@ impl Buffer {
         self.memory
     }
 
-    fn held(&mut self, segment: SegmentKey, length: u64) -> Option<&mut Held> {
-        if self.segments.len() >= MAX_SEGMENTS && !self.segments.contains_key(&segment) {
-            return None;
-        }
+    fn held(&mut self, segment: SegmentKey, length: u64) -> &mut Held {
         let count = chunk_count(length) as usize;
         let empty = || Held {
             slots: vec![Slot::Missing; count],
             resident: 0,
         };
-        Some(self.segments.entry(segment).or_insert_with(empty))
+        self.segments.entry(segment).or_insert_with(empty)
     }
 
     /// Makes room, oldest segment first, but never that of the chunk just taken.

@@ -36,6 +36,19 @@ pub struct Config {
 impl Config {
     /// Media that a browser may hold in memory: half of the 48 MiB that the whole Worker may take.
     pub const BROWSER_MEMORY: usize = 24 * 1024 * 1024;
+    /// Segments remembered by a page: an hour of 2 s segments in one rendition.
+    const PAGE_SEGMENTS: usize = 2048;
+    /// Segments remembered where a disk keeps them, at some 300 bytes each: 9 hours.
+    const DISK_SEGMENTS: usize = 16_384;
     /// How long a handshake may take before the link is given up.
     pub const HANDSHAKE: Duration = Duration::from_secs(5);
+
+    /// Most segments of which anything is remembered.
+    pub(crate) fn most_segments(&self) -> usize {
+        if self.disk {
+            Self::DISK_SEGMENTS
+        } else {
+            Self::PAGE_SEGMENTS
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::BytesMut;
 use runnel_protocol::peer::RequestId;
 use runnel_protocol::proof::ProvenChunk;
-use runnel_protocol::segment::SegmentKey;
+use runnel_protocol::segment::{SegmentKey, chunk_count};
 use runnel_protocol::time::Timestamp;
 
 use crate::input::{FetchId, LinkId, StreamId, Want, WantId};
@@ -14,8 +14,9 @@ use crate::input::{FetchId, LinkId, StreamId, Want, WantId};
 const MAX_NEEDS: usize = 512;
 /// Most bytes of chunks that wait for their entry's signature, over all streams.
 const MAX_UNPROVEN: usize = 4 * 1024 * 1024;
-/// Most streams arriving at once.
+/// Most streams arriving at once, in all and over one link.
 const MAX_STREAMS: usize = 1024;
+const MAX_STREAMS_EACH: usize = 128;
 
 /// Why a segment is fetched, and how far that has come.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub(crate) struct Need {
     pub(crate) hedged: bool,
     /// The CDN fetch under way for it.
     pub(crate) origin: Option<FetchId>,
+    /// The CDN could not help: peers have until it is due.
+    pub(crate) cdn_failed: bool,
 }
 
 impl Need {
@@ -50,7 +53,21 @@ impl Need {
             pushed: false,
             hedged: false,
             origin: None,
+            cdn_failed: false,
         }
+    }
+
+    /// The player asks: time counts from here. What it asked before under another name, and the
+    /// fetch that was under way for it.
+    pub(crate) fn want(
+        &mut self,
+        want: Want,
+        due: Timestamp,
+        now: Timestamp,
+    ) -> (Option<Want>, Option<FetchId>) {
+        (self.due, self.since, self.progress) = (due, now, now);
+        (self.hedged, self.cdn_failed) = (false, false);
+        (self.want.replace(want), self.origin.take())
     }
 }
 
@@ -58,7 +75,26 @@ impl Need {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked {
     pub(crate) segment: SegmentKey,
+    pub(crate) first: u32,
     pub(crate) count: u32,
+    /// Chunks that came in answer.
+    pub(crate) answered: u32,
+}
+
+impl Asked {
+    /// Whether all came that a segment of `length` bytes has of what was asked.
+    pub(crate) fn is_complete(&self, length: Option<u64>) -> bool {
+        let beyond = length.map_or(u32::MAX, chunk_count);
+        self.answered >= self.count.min(beyond.saturating_sub(self.first))
+    }
+}
+
+/// What waited for an entry that is trusted now.
+#[derive(Debug, Default)]
+pub(crate) struct Released {
+    pub(crate) chunks: Vec<(LinkId, StreamId, ProvenChunk)>,
+    /// Streams that ended before, with the link they came over.
+    pub(crate) ended: Vec<(LinkId, Arriving)>,
 }
 
 /// A stream that arrives.
@@ -136,16 +172,31 @@ impl Fetches {
         self.requests.get(&(link, request))
     }
 
-    /// Takes out the requests for a segment, to be cancelled.
-    pub(crate) fn take_requests(&mut self, segment: &SegmentKey) -> Vec<(LinkId, RequestId)> {
-        let of: Vec<_> = self
+    /// A chunk came on a stream: it counts for the request that the stream answers.
+    pub(crate) fn count(&mut self, link: LinkId, stream: StreamId) {
+        let arriving = self.streams.get(&(link, stream));
+        let request = arriving.and_then(|arriving| arriving.request);
+        if let Some(asked) = request.and_then(|id| self.requests.get_mut(&(link, id))) {
+            asked.answered += 1;
+        }
+    }
+
+    /// Takes out the requests for a segment of `length` bytes; those that something is still to
+    /// come of, to be cancelled.
+    pub(crate) fn take_requests(
+        &mut self,
+        segment: &SegmentKey,
+        length: Option<u64>,
+    ) -> Vec<(LinkId, RequestId)> {
+        let of_segment: Vec<_> = self
             .requests
-            .iter()
-            .filter(|(_, asked)| asked.segment == *segment)
-            .map(|(id, _)| *id)
+            .extract_if(.., |_, asked| asked.segment == *segment)
             .collect();
-        self.requests.retain(|_, asked| asked.segment != *segment);
-        of
+        of_segment
+            .into_iter()
+            .filter(|(_, asked)| !asked.is_complete(length))
+            .map(|(id, _)| id)
+            .collect()
     }
 
     /// Chunks asked of a link and not yet answered.
@@ -156,7 +207,9 @@ impl Fetches {
 
     /// Takes note of an arriving stream. `false` when there are too many.
     pub(crate) fn begin(&mut self, link: LinkId, stream: StreamId, arriving: Arriving) -> bool {
-        let room = self.streams.len() < MAX_STREAMS;
+        let range = (link, StreamId(0))..=(link, StreamId(u64::MAX));
+        let of_link = self.streams.range(range).count();
+        let room = self.streams.len() < MAX_STREAMS && of_link < MAX_STREAMS_EACH;
         if room {
             self.streams.insert((link, stream), arriving);
         }
@@ -182,21 +235,22 @@ impl Fetches {
         true
     }
 
-    /// The entry of this segment is trusted: the chunks that waited for it, by link.
-    pub(crate) fn release(&mut self, segment: &SegmentKey) -> Vec<(LinkId, ProvenChunk)> {
-        let mut released = Vec::new();
-        for ((link, _), arriving) in &mut self.streams {
+    /// The entry of this segment is trusted: what waited for it.
+    pub(crate) fn release(&mut self, segment: &SegmentKey) -> Released {
+        let mut released = Released::default();
+        for ((link, stream), arriving) in &mut self.streams {
             if arriving.segment == *segment {
                 let chunks = arriving.waiting.take().unwrap_or_default();
-                released.extend(chunks.into_iter().map(|chunk| (*link, chunk)));
+                let chunks = chunks.into_iter().map(|chunk| (*link, *stream, chunk));
+                released.chunks.extend(chunks);
             }
         }
-        self.unproven -= released
-            .iter()
-            .map(|(_, chunk)| chunk.data.len())
-            .sum::<usize>();
-        self.streams
-            .retain(|_, arriving| !arriving.ended || arriving.waiting.is_some());
+        let sizes = released.chunks.iter().map(|(_, _, chunk)| chunk.data.len());
+        self.unproven -= sizes.sum::<usize>();
+        let over = self
+            .streams
+            .extract_if(.., |_, one| one.ended && one.waiting.is_none());
+        released.ended = over.map(|((link, _), one)| (link, one)).collect();
         released
     }
 
@@ -231,8 +285,8 @@ impl Fetches {
             .collect()
     }
 
-    /// Forgets all that a link was to bring; the segments it was asked for.
-    pub(crate) fn drop_link(&mut self, link: LinkId) -> Vec<SegmentKey> {
+    /// Forgets all that a link was to bring.
+    pub(crate) fn drop_link(&mut self, link: LinkId) {
         let streams: Vec<_> = self
             .streams
             .keys()
@@ -243,14 +297,15 @@ impl Fetches {
             .into_iter()
             .for_each(|(link, stream)| self.discard(link, stream));
         self.requests.retain(|(of, _), _| *of != link);
-        let mut affected = Vec::new();
-        for (segment, need) in &mut self.needs {
+        for need in self.needs.values_mut() {
             need.declined.remove(&link);
-            if need.asked.remove(&link) || need.pushed {
-                affected.push(*segment);
-            }
+            need.asked.remove(&link);
         }
-        affected
+    }
+
+    /// Requests, streams, and bytes that wait for their entry.
+    pub(crate) fn census(&self) -> (usize, usize, usize) {
+        (self.requests.len(), self.streams.len(), self.unproven)
     }
 
     pub(crate) fn fetch(&mut self, fetch: OriginFetch) -> FetchId {

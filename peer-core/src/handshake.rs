@@ -96,7 +96,7 @@ impl Peer {
         };
         link.peer = Some(dialler);
         link.key = Some(hello.key);
-        let banned = self.banned.contains_key(&dialler);
+        let banned = self.banned.contains_key(&dialler) || self.has_revoked(&hello.tickets);
         let signers = self.signers(&hello.tickets);
         let (Ok(()), Some(signers), false) = (screen(&hello, &own, date), signers, banned) else {
             return self.turn_away(id, CloseReason::Unauthorised, now);
@@ -124,6 +124,11 @@ impl Peer {
             let purpose = Checking::Hello(id, Some(ticket.body));
             self.check(signer, message, ticket.signature, purpose);
         }
+    }
+
+    fn has_revoked(&self, tickets: &[SignedTicket]) -> bool {
+        let mut tickets = tickets.iter();
+        tickets.any(|ticket| self.allowances.is_revoked(ticket.body.id))
     }
 
     /// The coordinator's keys that are said to have signed these tickets; `None` if one is not
@@ -185,7 +190,8 @@ impl Peer {
             .and_then(|keys| keys.first().copied());
         match (other, signer) {
             (Some(other), Some(signer))
-                if plausible(&ticket.body, &self.config.key, &other, false, date) =>
+                if plausible(&ticket.body, &self.config.key, &other, false, date)
+                    && !self.has_revoked(core::slice::from_ref(&ticket)) =>
             {
                 let message = ticket.body.message();
                 let purpose = Checking::Ticket(id, ticket.body);
@@ -215,10 +221,8 @@ impl Peer {
         if let Some(loser) = self.links.duplicate(own, peer) {
             self.hang_up(loser, CloseReason::Duplicate, now);
         }
-        let contents: Vec<_> = self.contents.keys().copied().collect();
-        contents
-            .into_iter()
-            .for_each(|content| self.resubscribe(content, now));
+        self.introduce_again(peer, now);
+        self.resubscribe_all(now);
         self.advance_all(now);
     }
 

@@ -10,6 +10,9 @@ use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
+/// Most pairs of peer and content that are counted between two heartbeats.
+const MAX_FLOWS: usize = 4096;
+
 /// Counters of one peer's bytes for one content.
 #[derive(Debug, Default, Clone, Copy)]
 struct Flow {
@@ -140,6 +143,10 @@ impl Ledger {
     }
 
     fn flow(&mut self, peer: PeerId, content: ContentId) -> &mut Flow {
+        // While the coordinator is away nobody takes the counters: the account starts anew.
+        if self.flows.len() >= MAX_FLOWS && !self.flows.contains_key(&(peer, content)) {
+            self.flows.clear();
+        }
         self.flows.entry((peer, content)).or_default()
     }
 }

@@ -16,8 +16,12 @@
 //! believes nothing, `buffer` keeps what is proven, `upload` passes it on. `session` speaks
 //! with the coordinator and `heartbeat` reports.
 
+mod allowance;
+mod ask;
 mod assignment;
+mod bucket;
 mod buffer;
+mod census;
 mod config;
 mod entropy;
 mod fetch;
@@ -30,7 +34,9 @@ mod peer;
 mod playout;
 mod receive;
 mod rescue;
+mod restored;
 mod schedule;
+mod send;
 mod serve;
 mod session;
 mod source;
@@ -40,6 +46,7 @@ mod timeline;
 mod upload;
 mod verify;
 
+pub use census::Census;
 pub use config::Config;
 pub use input::{
     BulkId, CheckId, FetchId, Input, LinkId, LoadId, MediaKind, SignId, StreamId, Want, WantId,

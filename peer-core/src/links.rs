@@ -5,6 +5,7 @@
 //! accepted:  AwaitingHello → Judging → Ready
 //! ```
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use runnel_protocol::control::Contact;
@@ -20,6 +21,9 @@ use crate::input::LinkId;
 
 /// Most tickets that stand on one link; a renewed one replaces its predecessor.
 const MAX_STANDING: usize = 16;
+/// How long a parent that let a segment down is not asked; doubles up to five minutes.
+const STALLED: Duration = Duration::from_secs(10);
+const MAX_DOUBLINGS: u32 = 5;
 /// Seconds by which our clock may differ from the coordinator's after correction.
 const CLOCK_SLACK: u64 = 5;
 
@@ -60,13 +64,15 @@ pub(crate) struct Link {
     pub(crate) misses: u32,
     /// Not to be asked before then: nothing useful came although something was due.
     pub(crate) stalled_until: Option<Timestamp>,
+    /// How often that happened since something useful came.
+    pub(crate) stalls: u32,
     /// Chunks per substream since it stands.
     pub(crate) received: BTreeMap<(ContentId, Substream), u64>,
     pub(crate) sent: BTreeMap<(ContentId, Substream), u64>,
-    /// Bytes sent under each content's ticket.
-    pub(crate) spent: BTreeMap<ContentId, u64>,
-    /// No longer assigned: to be closed then, or as soon as another parent delivers.
+    /// No longer assigned: to be closed then, unless the other end is served over it.
     pub(crate) retire_at: Option<Timestamp>,
+    /// The other end leaves: to be closed then.
+    pub(crate) drains_at: Option<Timestamp>,
 }
 
 impl Link {
@@ -81,10 +87,11 @@ impl Link {
             presenting: Vec::new(),
             misses: 0,
             stalled_until: None,
+            stalls: 0,
             received: BTreeMap::new(),
             sent: BTreeMap::new(),
-            spent: BTreeMap::new(),
             retire_at: None,
+            drains_at: None,
         }
     }
 
@@ -104,27 +111,54 @@ impl Link {
                 || old.client != ticket.client
         });
         if self.tickets.len() < MAX_STANDING {
-            self.spent.remove(&ticket.content);
             self.tickets.push(ticket);
         }
     }
 
-    /// Whether `own` may send `bytes` of a track over this link on `date`.
-    pub(crate) fn may_send(
+    /// The ticket under which `own` may serve a track over this link on `date`.
+    pub(crate) fn serving(
         &self,
         own: &PublicKey,
         content: ContentId,
         track: TrackId,
-        bytes: u64,
         date: UnixSeconds,
-    ) -> bool {
-        let spent = self.spent.get(&content).copied().unwrap_or(0);
-        self.tickets.iter().any(|ticket| {
-            ticket.server == *own
-                && ticket.allows(content, track)
-                && date < ticket.not_after
-                && spent + bytes <= ticket.bytes
-        })
+    ) -> Option<&Ticket> {
+        self.tickets
+            .iter()
+            .filter(|_| self.is_ready())
+            .find(|ticket| {
+                ticket.server == *own && ticket.allows(content, track) && date < ticket.not_after
+            })
+    }
+
+    /// Whether `own` has leave to serve anything over this link.
+    pub(crate) fn serves(&self, own: &PublicKey, date: UnixSeconds) -> bool {
+        let standing = |ticket: &Ticket| ticket.server == *own && date < ticket.not_after;
+        self.tickets.iter().any(standing)
+    }
+
+    /// Whether nothing holds it any more: no ticket stands, or no assignment names the other end
+    /// and `own` serves it nothing, or the other end leaves.
+    pub(crate) fn is_over(&self, own: &PublicKey, date: UnixSeconds, now: Timestamp) -> bool {
+        let past = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
+        let retired = past(self.retire_at) && !self.serves(own, date);
+        self.tickets.is_empty() || retired || past(self.drains_at)
+    }
+
+    /// Nothing useful came although something was due: it is left alone for a while, longer each
+    /// time, or a frozen parent would cost a segment whenever it is tried again.
+    pub(crate) fn stall(&mut self, now: Timestamp) {
+        self.stalled_until = Some(now + STALLED * 2_u32.pow(self.stalls.min(MAX_DOUBLINGS)));
+        self.stalls += 1;
+        self.misses = 0;
+    }
+
+    /// Something useful came.
+    pub(crate) fn thrive(&mut self, now: Timestamp) {
+        self.heard = now;
+        self.misses = self.misses.saturating_sub(1);
+        self.stalled_until = None;
+        self.stalls = 0;
     }
 }
 
@@ -169,6 +203,12 @@ impl Links {
             .any(|(id, link)| link.peer == Some(peer) && (link.is_ready() || !id.is_accepted()))
     }
 
+    /// Whether a link to the peer is being made from this side.
+    pub(crate) fn is_dialling(&self, peer: PeerId) -> bool {
+        self.iter()
+            .any(|(id, link)| link.peer == Some(peer) && !link.is_ready() && !id.is_accepted())
+    }
+
     /// Begins a dial; `None` when there is no room.
     pub(crate) fn dial(
         &mut self,
@@ -198,7 +238,10 @@ impl Links {
         config: &Config,
         now: Timestamp,
     ) -> Result<(), CloseReason> {
-        let unproven = self.links.values().filter(|link| !link.is_ready()).count();
+        let unproven = self
+            .iter()
+            .filter(|(id, link)| id.is_accepted() && !link.is_ready())
+            .count();
         if self.links.len() >= config.max_links || unproven >= config.max_handshakes {
             return Err(CloseReason::Full);
         }
@@ -222,14 +265,20 @@ impl Links {
     }
 
     /// Which of two ready links to `peer` goes: the one dialled by the peer with the larger id,
-    /// so that both ends choose alike (P7). `None` if there are no two.
+    /// so that both ends choose alike (P7). Of two that the same side dialled the older: whoever
+    /// dials again has lost it. `None` if there are no two.
     pub(crate) fn duplicate(&self, own: PeerId, peer: PeerId) -> Option<LinkId> {
         let mut ready = self
             .iter()
             .filter(|(_, link)| link.is_ready() && link.peer == Some(peer));
         let (first, second) = (ready.next()?.0, ready.next()?.0);
         let loses = |link: LinkId| link.is_accepted() == (own < peer);
-        Some(if loses(second) { second } else { first })
+        let same_side = first.is_accepted() == second.is_accepted();
+        Some(if same_side || loses(first) {
+            first
+        } else {
+            second
+        })
     }
 }
 

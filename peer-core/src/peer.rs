@@ -4,18 +4,20 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use runnel_protocol::control::{
-    Assign, FromCoordinator, LinkResult, Offence, OriginGrant, Outcome, Strike, ToCoordinator,
-    Welcome,
+    Assign, FromCoordinator, LinkResult, Offence, OriginGrant, Outcome, Parent, Strike,
+    ToCoordinator, Welcome,
 };
 use runnel_protocol::ids::{ContentId, PeerId, PublicKey, TrackId};
 use runnel_protocol::manifest::{SignedEntry, StreamKeyCertificate};
-use runnel_protocol::peer::{CloseReason, Control, Subscribe};
-use runnel_protocol::segment::{SegmentKey, SubstreamSet};
+use runnel_protocol::peer::{CloseReason, Control, Decline};
+use runnel_protocol::segment::{MAX_SUBSTREAMS, SegmentKey, SubstreamSet};
 use runnel_protocol::signature::Signature;
 use runnel_protocol::ticket::Ticket;
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::{BitsPerSecond, UnixSeconds};
 
+use crate::allowance::Allowances;
+use crate::assignment::peers;
 use crate::buffer::Buffer;
 use crate::config::Config;
 use crate::entropy::Entropy;
@@ -25,14 +27,17 @@ use crate::input::{CheckId, Input, LinkId, LoadId, MediaKind, SignId};
 use crate::links::Links;
 use crate::output::{Event, Output};
 use crate::playout::CdnPace;
-use crate::serve::Asking;
-use crate::session::Session;
+use crate::restored::Restored;
+use crate::serve::{Asking, Subscription};
+use crate::session::{Redo, Session};
 use crate::timeline::Timeline;
 use crate::upload::Uploads;
 use crate::verify::Verifier;
 
 /// How often slow matters are looked at: expiry, retirement, redials.
 const UPKEEP: Duration = Duration::from_secs(1);
+/// Most signatures that are being checked at a time.
+const MAX_CHECKS: usize = 1024;
 /// Heartbeats are this much rarer where nothing is live (5 s for 1 s, H1).
 const VOD_FACTOR: u32 = 5;
 
@@ -58,6 +63,8 @@ pub enum TimeoutReason {
 pub(crate) struct Content {
     pub(crate) stripes: u8,
     pub(crate) assign: Option<Assign>,
+    /// Parents of the assignment before: they go on until a successor's link stands.
+    pub(crate) former: Vec<Parent>,
     /// What the player plays, per parallel stream.
     pub(crate) playing: BTreeMap<MediaKind, Playing>,
 }
@@ -68,6 +75,8 @@ pub(crate) struct Playing {
     /// Nothing before it has to be pushed.
     pub(crate) from: u64,
     pub(crate) live: bool,
+    /// Not followed from then on, unless something of it is wanted again.
+    pub(crate) until: Timestamp,
 }
 
 /// What a verdict on a signature is for.
@@ -75,7 +84,7 @@ pub(crate) struct Playing {
 pub(crate) enum Checking {
     StreamKey(StreamKeyCertificate),
     Entry(LinkId, SignedEntry),
-    Restored(SignedEntry, Vec<u32>),
+    Restored(SignedEntry),
     Hello(LinkId, Option<Ticket>),
     Ticket(LinkId, Ticket),
     Grant(OriginGrant),
@@ -106,23 +115,27 @@ pub struct Peer {
     pub(crate) fetches: Fetches,
     pub(crate) pace: CdnPace,
     pub(crate) uploads: Uploads,
+    /// What is left of the tickets under which this peer serves.
+    pub(crate) allowances: Allowances,
+    /// When the uplink or a ticket allows the next chunk.
+    pub(crate) uplink_due: Option<Timestamp>,
     pub(crate) ledger: Ledger,
     /// What children subscribed to.
-    pub(crate) children: BTreeMap<(LinkId, ContentId, TrackId), Subscribe>,
+    pub(crate) children: BTreeMap<(LinkId, ContentId, TrackId), Subscription>,
     /// What this peer subscribed to.
     pub(crate) subscribed: BTreeMap<(LinkId, ContentId, TrackId), SubstreamSet>,
     /// Waypoints: what the shell was told to poll.
     pub(crate) demanded: BTreeSet<(ContentId, TrackId)>,
     /// Children's requests for segments whose entry is not known yet.
     pub(crate) asking: Vec<Asking>,
-    /// Segments on disk whose entry cannot be checked yet.
-    pub(crate) restored: Vec<(SignedEntry, Vec<u32>)>,
+    pub(crate) restored: Restored,
+    /// Reads under way; as many at most as chunks are in flight.
     pub(crate) loads: BTreeMap<LoadId, (SegmentKey, u32)>,
-    checks: BTreeMap<CheckId, Checking>,
+    pub(crate) checks: BTreeMap<CheckId, Checking>,
     signs: BTreeMap<SignId, Signing>,
     pub(crate) consent: bool,
     pub(crate) draining: bool,
-    outputs: VecDeque<Output>,
+    pub(crate) outputs: VecDeque<Output>,
     named: u64,
     upkeep: Timestamp,
 }
@@ -138,18 +151,20 @@ impl Peer {
             links: Links::default(),
             banned: BTreeMap::new(),
             attempts: BTreeMap::new(),
-            verifier: Verifier::default(),
+            verifier: Verifier::new(config.most_segments()),
             timeline: Timeline::default(),
             buffer: Buffer::new(config.memory, config.disk),
             fetches: Fetches::default(),
             pace: CdnPace::default(),
             uploads: Uploads::new(config.uplink, now),
+            allowances: Allowances::default(),
+            uplink_due: None,
             ledger: Ledger::new(now),
             children: BTreeMap::new(),
             subscribed: BTreeMap::new(),
             demanded: BTreeSet::new(),
             asking: Vec::new(),
-            restored: Vec::new(),
+            restored: Restored::new(),
             loads: BTreeMap::new(),
             checks: BTreeMap::new(),
             signs: BTreeMap::new(),
@@ -233,8 +248,10 @@ impl Peer {
 
     /// Does what time has made due.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        if self.session.on_timeout(&mut self.entropy, now) {
-            self.output(Output::ConnectCoordinator);
+        match self.session.on_timeout(&mut self.entropy, now) {
+            Some(Redo::Connect) => self.output(Output::ConnectCoordinator),
+            Some(Redo::Disconnect) => self.output(Output::DisconnectCoordinator),
+            None => {}
         }
         if self.ledger.timeout().is_some_and(|due| due <= now) {
             self.send_heartbeat(now);
@@ -263,7 +280,7 @@ impl Peer {
             (self.ledger.timeout(), TimeoutReason::Heartbeat),
             (self.links.next_overdue(), TimeoutReason::Handshake),
             (self.next_need(), TimeoutReason::Need),
-            (self.uploads.next_timeout(), TimeoutReason::Uplink),
+            (self.uplink_due, TimeoutReason::Uplink),
             (upkeep.then(|| self.upkeep + UPKEEP), TimeoutReason::Upkeep),
         ]
         .into_iter()
@@ -304,6 +321,12 @@ impl Peer {
         self.named
     }
 
+    /// Whether another signature may be checked. Verdicts come at once in an agent, soon in a
+    /// browser; whoever floods us with entries has to wait for them.
+    pub(crate) fn has_room_for_checks(&self) -> bool {
+        self.checks.len() < MAX_CHECKS
+    }
+
     pub(crate) fn check(
         &mut self,
         key: PublicKey,
@@ -330,12 +353,12 @@ impl Peer {
     fn on_checked(&mut self, check: CheckId, valid: bool, now: Timestamp) {
         match (self.checks.remove(&check), valid) {
             (Some(Checking::StreamKey(certificate)), true) => {
-                self.trust_stream_key(certificate, now)
+                self.verifier.trust_stream_key(certificate);
             }
             (Some(Checking::Entry(link, entry)), _) => {
                 self.on_entry_checked(link, entry, valid, now)
             }
-            (Some(Checking::Restored(entry, chunks)), true) => self.trust_restored(entry, &chunks),
+            (Some(Checking::Restored(entry)), _) => self.on_recalled(entry, valid, now),
             (Some(Checking::Hello(link, ticket)), _) => {
                 self.on_hello_checked(link, ticket, valid, now);
             }
@@ -348,13 +371,13 @@ impl Peer {
                 self.hang_up(link, CloseReason::Unauthorised, now);
             }
             (Some(Checking::Grant(grant)), true) => self.output(Output::Attest(grant)),
-            (Some(Checking::StreamKey(_) | Checking::Restored(..) | Checking::Grant(_)), false)
-            | (None, _) => {}
+            (Some(Checking::StreamKey(_) | Checking::Grant(_)), false) | (None, _) => {}
         }
     }
 
     fn on_signed(&mut self, sign: SignId, signature: Signature) {
         match self.signs.remove(&sign) {
+            Some(Signing::Coordinator) if !self.session.is_proving() => {}
             Some(Signing::Coordinator) => {
                 let uplink = self.uploads.rate();
                 let hello = self.session.hello(&self.config, uplink, signature);
@@ -366,14 +389,20 @@ impl Peer {
     }
 
     fn on_coordinator(&mut self, message: FromCoordinator, now: Timestamp) {
+        if !self.consent {
+            return;
+        }
         match message {
-            FromCoordinator::Challenge(nonce) => {
+            FromCoordinator::Challenge(nonce) if self.session.is_proving() => {
                 self.sign(Session::possession(nonce), Signing::Coordinator);
             }
-            FromCoordinator::Welcome(welcome) => self.on_welcome(*welcome, now),
+            FromCoordinator::Welcome(welcome) if self.session.is_proving() => {
+                self.on_welcome(*welcome, now);
+            }
+            FromCoordinator::Challenge(_) | FromCoordinator::Welcome(_) => {}
             FromCoordinator::Opened(opened) => {
                 let content = self.contents.entry(opened.content).or_default();
-                content.stripes = opened.stripes;
+                content.stripes = opened.stripes.clamp(1, MAX_SUBSTREAMS);
                 self.event(Event::Opened(opened.content, opened.name));
             }
             FromCoordinator::Refused(refused) => {
@@ -382,7 +411,9 @@ impl Peer {
                         .retry_after_ms
                         .map(u64::from)
                         .map(Duration::from_millis);
+                    self.ledger.stop();
                     self.session.on_refused(pause, &mut self.entropy, now);
+                    self.output(Output::DisconnectCoordinator);
                 }
                 self.event(Event::Refused(refused));
             }
@@ -400,6 +431,7 @@ impl Peer {
             }
             FromCoordinator::Certificate(certificate) => {
                 self.session.on_certified();
+                self.check_stream_key(&certificate);
                 self.output(Output::Certified(certificate));
             }
             // A newer coordinator may say more than this version understands.
@@ -421,6 +453,11 @@ impl Peer {
 
     fn on_consent(&mut self, peers: bool, uplink: BitsPerSecond, now: Timestamp) {
         self.uploads.set_rate(uplink, now);
+        if uplink == BitsPerSecond(0) {
+            for (bulk, job) in self.uploads.take_all() {
+                self.end(bulk, &job, Decline::NotAllowed);
+            }
+        }
         if peers && !self.consent {
             self.consent = true;
             if self.session.start() {
@@ -432,18 +469,27 @@ impl Peer {
             self.ledger.stop();
             self.tell([ToCoordinator::Leave]);
             self.output(Output::DisconnectCoordinator);
-            self.contents
-                .values_mut()
-                .for_each(|content| content.assign = None);
+            for content in self.contents.values_mut() {
+                content.assign = None;
+                content.former.clear();
+            }
             self.hang_up_all(CloseReason::Revoked, now);
+            self.advance_all(now);
         }
     }
 
     fn on_close(&mut self, content: ContentId, now: Timestamp) {
         let message = self.session.close(content);
         self.tell(message);
-        self.contents.remove(&content);
+        let gone = self.contents.remove(&content);
+        self.children.retain(|(_, of, _), _| *of != content);
+        for (bulk, job) in self.uploads.take_content(content) {
+            self.end(bulk, &job, Decline::NotHere);
+        }
         self.resubscribe(content, now);
+        for peer in gone.and_then(|gone| gone.assign).iter().flat_map(peers) {
+            self.retire(peer, now);
+        }
         self.buffer.forget(content);
         self.timeline.forget(content);
         self.ledger.forget(content);
@@ -503,21 +549,34 @@ impl Peer {
         };
         if let Some(peer) = peer {
             self.ban(peer, now);
+            let ticketed = self.links.get(link).and_then(|link| link.tickets.first());
             let content = segment
                 .map(|segment| segment.content)
+                .or_else(|| ticketed.map(|ticket| ticket.content))
                 .or_else(|| self.content_of(peer));
             if let Some(content) = content {
-                let strike = Strike {
-                    content,
-                    peer,
-                    offence,
-                    segment,
-                };
-                self.tell([ToCoordinator::Strike(strike.clone())]);
-                self.event(Event::Struck(strike));
+                self.accuse(peer, offence, content, segment);
             }
         }
         self.hang_up(link, reason, now);
+    }
+
+    /// Reports a peer that misbehaved.
+    pub(crate) fn accuse(
+        &mut self,
+        peer: PeerId,
+        offence: Offence,
+        content: ContentId,
+        segment: Option<SegmentKey>,
+    ) {
+        let strike = Strike {
+            content,
+            peer,
+            offence,
+            segment,
+        };
+        self.tell([ToCoordinator::Strike(strike.clone())]);
+        self.event(Event::Struck(strike));
     }
 
     pub(crate) fn report(&mut self, peer: PeerId, result: LinkResult) {

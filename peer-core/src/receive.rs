@@ -2,17 +2,19 @@
 
 use runnel_protocol::bulk::BulkHeader;
 use runnel_protocol::control::{Offence, Source};
+use runnel_protocol::ids::PublicKey;
 use runnel_protocol::manifest::SignedEntry;
-use runnel_protocol::peer::Control;
+use runnel_protocol::peer::{Control, RequestId};
 use runnel_protocol::proof::ProvenChunk;
 use runnel_protocol::segment::{SegmentKey, Substream};
 use runnel_protocol::time::Timestamp;
 
+use crate::buffer::Slot;
 use crate::fetch::Arriving;
-use crate::input::{LinkId, LoadId, StreamId};
+use crate::input::{LinkId, StreamId};
 use crate::output::{ChunkName, Event, Output};
 use crate::peer::{Checking, Peer};
-use crate::verify::{Judgement, Verified, Verifier};
+use crate::verify::{Judgement, Trusting, Verified, Verifier};
 
 impl Peer {
     pub(crate) fn on_control(&mut self, id: LinkId, message: Control, now: Timestamp) {
@@ -29,11 +31,10 @@ impl Peer {
             Control::Present(ticket) => self.on_present(id, ticket, now),
             Control::Subscribe(subscribe) => self.on_subscribe(id, subscribe, now),
             Control::Unsubscribe { content, track } => {
-                self.children.remove(&(id, content, track));
-                self.resubscribe(content, now);
+                self.on_unsubscribe(id, content, track, now);
             }
             Control::Request(request) => self.on_request(id, &request, now),
-            Control::Cancel(request) => self.on_cancel(id, request),
+            Control::Cancel(request) => self.on_cancel(id, request, now),
             Control::Decline { request, reason: _ } => self.on_decline(id, request, now),
             Control::Announce(entry) => self.on_announce(id, entry, now),
             Control::Drain => self.on_peer_drains(id, now),
@@ -42,7 +43,7 @@ impl Peer {
         }
     }
 
-    /// A stream begins. Only what was asked for, or subscribed to, is let in.
+    /// A stream begins. Only what was asked for, or subscribed to, and is not here yet is let in.
     pub(crate) fn on_stream(
         &mut self,
         link: LinkId,
@@ -51,37 +52,60 @@ impl Peer {
         now: Timestamp,
     ) {
         let segment = header.entry.body.segment;
-        let solicited = match header.request {
-            Some(request) => self
-                .fetches
-                .request(link, request)
-                .is_some_and(|asked| asked.segment == segment),
-            None => self
-                .subscribed
-                .contains_key(&(link, segment.content, segment.track)),
-        };
-        let judgement = self.verifier.judge(&header.entry, self.date(now));
-        let waiting = match judgement {
-            Judgement::Trusted => None,
-            Judgement::Check(_) => Some(Vec::new()),
-            Judgement::UnknownKey => return self.output(Output::StopStream(link, stream)),
+        let request = header.request;
+        let waiting = match self.verifier.judge(&header.entry, self.date(now)) {
+            Judgement::Trusted if self.is_whole(&segment) => None,
+            Judgement::Trusted => Some(None),
+            Judgement::Check(key) if self.has_room_for_checks() => Some(Some(key)),
+            Judgement::Check(_) | Judgement::Unusable => None,
             Judgement::Refused => return self.strike(link, Offence::BadEntry, Some(segment), now),
-            Judgement::Fork => return self.strike(link, Offence::Fork, Some(segment), now),
+        };
+        let Some(key) = waiting.filter(|_| self.is_solicited(link, request, &segment)) else {
+            return self.refuse_stream(link, stream, request, now);
         };
         let arriving = Arriving {
             segment,
-            request: header.request,
-            waiting,
+            request,
+            waiting: key.map(|_| Vec::new()),
             ended: false,
         };
-        if !solicited || !self.fetches.begin(link, stream, arriving) {
-            return self.output(Output::StopStream(link, stream));
+        if !self.fetches.begin(link, stream, arriving) {
+            return self.refuse_stream(link, stream, request, now);
         }
-        if let Judgement::Check(key) = judgement {
-            let message = Verifier::message(&header.entry);
-            let purpose = Checking::Entry(link, header.entry.clone());
-            self.check(key, message, header.entry.signature, purpose);
+        if let Some(key) = key {
+            self.check_entry(link, key, header.entry);
         }
+    }
+
+    fn is_solicited(&self, link: LinkId, request: Option<RequestId>, segment: &SegmentKey) -> bool {
+        match request {
+            Some(request) => self
+                .fetches
+                .request(link, request)
+                .is_some_and(|asked| asked.segment == *segment),
+            None => self.is_pushed_by(link, segment),
+        }
+    }
+
+    /// A stream is of no use. To what was asked it is no answer.
+    fn refuse_stream(
+        &mut self,
+        link: LinkId,
+        stream: StreamId,
+        request: Option<RequestId>,
+        now: Timestamp,
+    ) {
+        self.fetches.discard(link, stream);
+        self.output(Output::StopStream(link, stream));
+        if let Some(request) = request {
+            self.on_decline(link, request, now);
+        }
+    }
+
+    fn check_entry(&mut self, link: LinkId, key: PublicKey, entry: SignedEntry) {
+        let message = Verifier::message(&entry);
+        let signature = entry.signature;
+        self.check(key, message, signature, Checking::Entry(link, entry));
     }
 
     pub(crate) fn on_stream_chunk(
@@ -94,25 +118,33 @@ impl Peer {
         let Some(arriving) = self.fetches.stream(link, stream) else {
             return self.waste(link, None, &chunk);
         };
-        let segment = arriving.segment;
+        let (segment, request) = (arriving.segment, arriving.request);
         if arriving.waiting.is_none() {
-            self.prove(link, segment, chunk, now);
+            self.prove(link, stream, segment, chunk, now);
         } else if !self.fetches.hold(link, stream, chunk) {
-            self.fetches.discard(link, stream);
-            self.output(Output::StopStream(link, stream));
+            self.refuse_stream(link, stream, request, now);
         }
     }
 
     pub(crate) fn on_stream_end(&mut self, link: LinkId, stream: StreamId, now: Timestamp) {
-        let Some(ended) = self.fetches.end(link, stream) else {
-            return;
-        };
-        let Some(request) = ended.request else { return };
-        self.fetches.answered(link, request);
-        // The stream may have ended short of what was asked: whoever still needs it asks again.
+        if let Some(ended) = self.fetches.end(link, stream) {
+            self.on_answered(link, &ended, now);
+        }
+    }
+
+    /// A stream is over. Whoever sent less than he was asked for is not asked again.
+    fn on_answered(&mut self, link: LinkId, ended: &Arriving, now: Timestamp) {
+        let asked = ended
+            .request
+            .and_then(|request| self.fetches.answered(link, request));
+        let Some(asked) = asked else { return };
+        let entry = self.verifier.entry(&ended.segment);
+        let complete = asked.is_complete(entry.map(|entry| entry.body.length));
         if let Some(need) = self.fetches.needs.get_mut(&ended.segment) {
             need.asked.remove(&link);
-            need.declined.insert(link);
+            if !complete {
+                need.declined.insert(link);
+            }
             self.advance(ended.segment, now);
         }
     }
@@ -120,21 +152,15 @@ impl Peer {
     /// The segment is vouched for ahead of its chunks.
     fn on_announce(&mut self, link: LinkId, entry: SignedEntry, now: Timestamp) {
         let segment = entry.body.segment;
-        if !self
-            .subscribed
-            .contains_key(&(link, segment.content, segment.track))
-        {
+        if !self.is_pushed_by(link, &segment) {
             return;
         }
         match self.verifier.judge(&entry, self.date(now)) {
-            Judgement::Trusted | Judgement::UnknownKey => {}
-            Judgement::Check(key) => {
-                let message = Verifier::message(&entry);
-                let signature = entry.signature;
-                self.check(key, message, signature, Checking::Entry(link, entry));
+            Judgement::Check(key) if self.has_room_for_checks() => {
+                self.check_entry(link, key, entry);
             }
+            Judgement::Trusted | Judgement::Check(_) | Judgement::Unusable => {}
             Judgement::Refused => self.strike(link, Offence::BadEntry, Some(segment), now),
-            Judgement::Fork => self.strike(link, Offence::Fork, Some(segment), now),
         }
     }
 
@@ -150,35 +176,82 @@ impl Peer {
             return self.strike(link, Offence::BadEntry, Some(segment), now);
         }
         let news = self.verifier.entry(&segment).is_none();
-        if !self.verifier.trust(entry) {
-            return self.strike(link, Offence::Fork, Some(segment), now);
+        if !self.trust(entry) {
+            return self.on_fork(link, segment, now);
         }
         if news {
-            self.on_trusted(segment, now);
+            self.tell_children(&segment, Some(link), now);
         }
-        for (from, chunk) in self.fetches.release(&segment) {
-            self.prove(from, segment, chunk, now);
+        let released = self.fetches.release(&segment);
+        for (from, stream, chunk) in released.chunks {
+            self.prove(from, stream, segment, chunk, now);
+        }
+        for (from, ended) in &released.ended {
+            self.on_answered(*from, ended, now);
+        }
+        if news {
+            self.answer_asking(&segment, now);
+            self.advance(segment, now);
         }
     }
 
-    /// A new entry is trusted: children hear of it, and what waited for it goes on.
-    pub(crate) fn on_trusted(&mut self, segment: SegmentKey, now: Timestamp) {
+    /// Lets an entry stand whose signature is good. `false` if it contradicts another.
+    pub(crate) fn trust(&mut self, entry: SignedEntry) -> bool {
+        let segment = entry.body.segment;
+        let Trusting::Trusted(forgotten) = self.verifier.trust(entry) else {
+            self.buffer.remove(&segment);
+            return false;
+        };
+        if let Some(forgotten) = forgotten {
+            self.buffer.remove(&forgotten);
+        }
         self.timeline.note(&segment);
-        self.announce(&segment);
-        self.answer_asking(&segment, now);
+        self.adopt_restored(&segment);
+        true
+    }
+
+    /// Children hear of a new entry, and get what an earlier life left on disk.
+    fn tell_children(&mut self, segment: &SegmentKey, from: Option<LinkId>, now: Timestamp) {
+        self.announce(segment, from);
+        let held = self.buffer.slots(segment).unwrap_or_default();
+        let held = held.iter().zip(0..);
+        let held: Vec<u32> = held
+            .filter(|(slot, _)| !matches!(slot, Slot::Missing))
+            .map(|(_, index)| index)
+            .collect();
+        for index in held {
+            self.pass_on(segment, index, from, now);
+        }
+    }
+
+    /// Two roots were validly signed for one segment: neither is used, the CDN decides, and the
+    /// coordinator hears of it. Which of the two senders was deceived cannot be known here.
+    fn on_fork(&mut self, link: LinkId, segment: SegmentKey, now: Timestamp) {
+        if let Some(peer) = self.links.get(link).and_then(|link| link.peer) {
+            self.accuse(peer, Offence::Fork, segment.content, Some(segment));
+        }
+        self.cancel_requests(&segment);
+        self.stop_streams(&segment);
         self.advance(segment, now);
     }
 
     /// Believes a chunk, or drops whoever sent it.
-    fn prove(&mut self, link: LinkId, segment: SegmentKey, chunk: ProvenChunk, now: Timestamp) {
+    fn prove(
+        &mut self,
+        link: LinkId,
+        stream: StreamId,
+        segment: SegmentKey,
+        chunk: ProvenChunk,
+        now: Timestamp,
+    ) {
         // A link that was struck while its chunks waited has nothing more to say.
         if self.links.get(link).is_none() {
             return;
         }
-        if matches!(
-            self.buffer.get(&segment, chunk.index),
-            crate::buffer::Slot::Memory(..)
-        ) {
+        self.fetches.count(link, stream);
+        let known = self.verifier.entry(&segment).is_some();
+        let missing = matches!(self.buffer.get(&segment, chunk.index), Slot::Missing);
+        if !known || !missing {
             return self.waste(link, Some(&segment), &chunk);
         }
         match self.verifier.verify(&segment, chunk) {
@@ -189,51 +262,45 @@ impl Peer {
 
     fn on_verified(&mut self, id: LinkId, segment: SegmentKey, chunk: Verified, now: Timestamp) {
         let source = self.source(id, segment.content);
-        let index = chunk.chunk().index;
         let length = chunk.length();
-        let stripes = self
-            .contents
-            .get(&segment.content)
-            .map_or(1, |content| content.stripes);
+        let stripes = self.stripes(segment.content);
         let Some(link) = self.links.get_mut(id) else {
             return;
         };
-        link.heard = now;
-        link.misses = link.misses.saturating_sub(1);
-        link.stalled_until = None;
-        let stripe = Substream::of(segment.sequence, index, stripes);
+        link.thrive(now);
+        let stripe = Substream::of(segment.sequence, chunk.chunk().index, stripes);
         *link.received.entry((segment.content, stripe)).or_default() += 1;
         if let Some(peer) = link.peer {
             self.ledger
                 .received(peer, segment.content, source, u64::from(length));
             self.event(Event::Received(id, peer, source, length));
         }
-        self.keep(segment, chunk, source, now);
+        self.keep(segment, chunk, source, Some(id), now);
     }
 
-    /// Keeps a proven chunk and hands it to whoever waits for it.
+    /// Keeps a proven chunk and hands it to whoever waits for it, besides the link that brought
+    /// it.
     pub(crate) fn keep(
         &mut self,
         segment: SegmentKey,
         chunk: Verified,
         source: Source,
+        from: Option<LinkId>,
         now: Timestamp,
     ) {
         let index = chunk.chunk().index;
         let Some(entry) = self.verifier.entry(&segment).cloned() else {
             return;
         };
-        if !self
-            .buffer
-            .insert(segment, entry.body.length, chunk.clone(), source)
-        {
+        let length = entry.body.length;
+        if !self.buffer.insert(segment, length, chunk.clone(), source) {
             return;
         }
         self.event(Event::Proven(ChunkName { segment, index }));
         if self.config.disk {
             self.output(Output::Store(entry, chunk));
         }
-        self.pass_on(&segment, index, now);
+        self.pass_on(&segment, index, from, now);
         if let Some(need) = self.fetches.needs.get_mut(&segment) {
             need.progress = now;
             self.finish_if_whole(segment);
@@ -249,33 +316,6 @@ impl Peer {
         self.event(Event::Wasted(bytes));
     }
 
-    /// A chunk came from disk: believed no more than one from the network.
-    pub(crate) fn on_loaded(&mut self, load: LoadId, chunk: Option<ProvenChunk>, now: Timestamp) {
-        let Some((segment, index)) = self.loads.remove(&load) else {
-            return;
-        };
-        let chunk = chunk.filter(|chunk| chunk.index == index);
-        let damaged = chunk.is_some();
-        match chunk.and_then(|chunk| self.verifier.verify(&segment, chunk)) {
-            Some(verified) => {
-                let length = self
-                    .verifier
-                    .entry(&segment)
-                    .map_or(0, |entry| entry.body.length);
-                self.buffer.insert(segment, length, verified, Source::Peer);
-                self.pass_on(&segment, index, now);
-                self.finish_if_whole(segment);
-            }
-            None => {
-                self.buffer.lost(&segment, index);
-                if damaged {
-                    self.output(Output::Discard(segment, index));
-                }
-                self.seek_for_children(segment, now);
-            }
-        }
-    }
-
     /// A waypoint's own segment, fresh from the origin.
     pub(crate) fn on_attested(
         &mut self,
@@ -284,14 +324,16 @@ impl Peer {
         now: Timestamp,
     ) {
         let segment = entry.body.segment;
-        if !self.verifier.trust(entry) {
-            return;
+        let news = self.verifier.entry(&segment).is_none();
+        if !self.trust(entry) {
+            return self.on_unattainable(&segment);
         }
-        self.timeline.note(&segment);
-        self.announce(&segment);
+        if news {
+            self.tell_children(&segment, None, now);
+        }
         for chunk in chunks {
             if let Some(verified) = self.verifier.verify(&segment, chunk) {
-                self.keep(segment, verified, Source::Cdn, now);
+                self.keep(segment, verified, Source::Cdn, None, now);
             }
         }
         self.answer_asking(&segment, now);

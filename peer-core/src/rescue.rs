@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use runnel_protocol::control::Source;
-use runnel_protocol::segment::{SegmentKey, chunk_count, chunk_range};
+use runnel_protocol::segment::{MAX_SEGMENT, SegmentKey, chunk_count, chunk_range};
 use runnel_protocol::time::Timestamp;
 
 use crate::buffer::Slot;
@@ -56,14 +56,15 @@ impl Peer {
         let Some(fetching) = self.fetches.origin.get_mut(&fetch) else {
             return;
         };
-        // A body that does not end is not kept beyond what a segment may have.
-        if fetching.bytes.len() as u64 <= runnel_protocol::segment::MAX_SEGMENT {
-            fetching.bytes.extend_from_slice(bytes);
-        }
-        let content = fetching.segment.content;
+        fetching.bytes.extend_from_slice(bytes);
+        let (segment, length) = (fetching.segment, fetching.bytes.len() as u64);
         self.ledger
-            .playing(content)
+            .playing(segment.content)
             .count(Source::Cdn, bytes.len() as u64);
+        // A body that does not end would fill the memory; half a segment is of no use.
+        if length > MAX_SEGMENT {
+            self.give_up(&segment);
+        }
     }
 
     pub(crate) fn on_fetch_done(&mut self, fetch: FetchId, now: Timestamp) {
@@ -91,10 +92,10 @@ impl Peer {
     /// The player gets what the CDN sent, as without peers; others get it only if it is what the
     /// manifest says (watermarks, inserted advertisements).
     fn on_whole(&mut self, segment: SegmentKey, want: WantId, bytes: Bytes, now: Timestamp) {
-        self.fetches.needs.remove(&segment);
-        self.cancel_requests(&segment);
+        self.drop_need(&segment);
         self.stop_streams(&segment);
         self.keep_whole(segment, &bytes, now);
+        self.seek_for_children(segment, now);
         let delivered = Delivered {
             from_cdn: bytes.len() as u64,
             parts: vec![bytes],
@@ -112,7 +113,7 @@ impl Peer {
         match self.verifier.verify_whole(&segment, bytes) {
             Some(chunks) => {
                 for chunk in chunks {
-                    self.keep(segment, chunk, Source::Cdn, now);
+                    self.keep(segment, chunk, Source::Cdn, None, now);
                 }
             }
             None => self.event(Event::Mismatch(segment)),
@@ -122,15 +123,20 @@ impl Peer {
     /// Fills the holes that peers left; the whole must be what was attested, or the player would
     /// get a mixture of two versions.
     fn on_part(&mut self, segment: SegmentKey, offset: u64, bytes: &Bytes, now: Timestamp) {
-        let assembled = self.fill(&segment, offset, bytes);
-        let chunks = assembled.and_then(|whole| self.verifier.verify_whole(&segment, &whole));
-        let Some(chunks) = chunks else {
+        let Some(whole) = self.fill(&segment, offset, bytes) else {
+            return self.start_origin(segment, true, now);
+        };
+        let Some(chunks) = self.verifier.verify_whole(&segment, &whole) else {
             self.event(Event::Mismatch(segment));
             return self.start_origin(segment, true, now);
         };
         self.stop_streams(&segment);
         for chunk in chunks {
-            self.keep(segment, chunk, Source::Cdn, now);
+            self.keep(segment, chunk, Source::Cdn, None, now);
+        }
+        if self.fetches.needs.contains_key(&segment) {
+            // It does not fit into memory, or the player asks for another path meanwhile.
+            self.start_origin(segment, true, now);
         }
     }
 
@@ -153,15 +159,15 @@ impl Peer {
     }
 
     /// What still arrives of a segment that is whole is of no use.
-    fn stop_streams(&mut self, segment: &SegmentKey) {
+    pub(crate) fn stop_streams(&mut self, segment: &SegmentKey) {
         for (link, stream) in self.fetches.streams_of(segment) {
             self.fetches.discard(link, stream);
             self.output(Output::StopStream(link, stream));
         }
     }
 
-    /// The CDN failed: once more for all of it if it was a range, else the player is told, as it
-    /// would have been without peers.
+    /// The CDN failed: once more for all of it if it was a range. Else peers have until it is due;
+    /// without any, the player is told, as it would have been without this peer.
     pub(crate) fn on_fetch_failed(&mut self, fetch: FetchId, now: Timestamp) {
         let Some(fetching) = self.fetches.origin.remove(&fetch) else {
             return;
@@ -173,8 +179,7 @@ impl Peer {
         if fetching.part.is_some() {
             return self.start_origin(fetching.segment, true, now);
         }
-        self.fetches.needs.remove(&fetching.segment);
-        self.cancel_requests(&fetching.segment);
-        self.output(Output::Fail(fetching.want));
+        need.cdn_failed = true;
+        self.advance(fetching.segment, now);
     }
 }

@@ -16,11 +16,21 @@ pub(crate) struct Run {
 }
 
 /// Who pushes which of a track's stripes: whom the coordinator meant, else the best of the others,
-/// so that a parent's loss is made good without asking.
-pub(crate) fn cover(stripes: u8, candidates: &[Candidate]) -> BTreeMap<LinkId, SubstreamSet> {
+/// so that a parent's loss is made good without asking. `barred` are the stripes that must not be
+/// had from a link.
+pub(crate) fn cover(
+    stripes: u8,
+    candidates: &[Candidate],
+    barred: impl Fn(LinkId) -> SubstreamSet,
+) -> BTreeMap<LinkId, SubstreamSet> {
     let mut plan: BTreeMap<LinkId, SubstreamSet> = BTreeMap::new();
     for stripe in SubstreamSet::all(stripes).iter() {
-        if let Some(best) = best_for(stripe, candidates) {
+        let free: Vec<_> = candidates
+            .iter()
+            .filter(|one| !barred(one.link()).contains(stripe))
+            .copied()
+            .collect();
+        if let Some(best) = best_for(stripe, &free) {
             let set = plan.entry(best.link()).or_default();
             *set = set.with(stripe);
         }
@@ -112,10 +122,10 @@ mod tests {
             parent(1, Source::Peer, 0b0101),
             parent(2, Source::Peer, 0b1010),
         ];
-        let plan = cover(4, &two);
+        let plan = cover(4, &two, |_| SubstreamSet::EMPTY);
         assert_eq!(plan[&LinkId::dialled(1)], SubstreamSet(0b0101));
         assert_eq!(plan[&LinkId::dialled(2)], SubstreamSet(0b1010));
-        assert!(cover(4, &[]).is_empty());
+        assert!(cover(4, &[], |_| SubstreamSet::EMPTY).is_empty());
     }
 
     #[test]
@@ -125,9 +135,27 @@ mod tests {
             parent(3, Source::Waypoint, 0),
         ];
         assert_eq!(
-            cover(4, &left),
+            cover(4, &left, |_| SubstreamSet::EMPTY),
             [(LinkId::dialled(2), SubstreamSet(0b1111))].into()
         );
+    }
+
+    #[test]
+    fn nobody_pushes_what_he_gets_from_here() {
+        let two = [
+            parent(1, Source::Peer, 0b1111),
+            parent(2, Source::Waypoint, 0),
+        ];
+        let child = |link| {
+            if link == LinkId::dialled(1) {
+                SubstreamSet(0b0011)
+            } else {
+                SubstreamSet::EMPTY
+            }
+        };
+        let plan = cover(4, &two, child);
+        assert_eq!(plan[&LinkId::dialled(1)], SubstreamSet(0b1100));
+        assert_eq!(plan[&LinkId::dialled(2)], SubstreamSet(0b0011));
     }
 
     #[test]

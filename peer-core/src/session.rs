@@ -105,6 +105,11 @@ impl Session {
         off
     }
 
+    /// Whether the coordinator is being convinced, and may be answered.
+    pub(crate) fn is_proving(&self) -> bool {
+        matches!(self.state, State::Proving(_))
+    }
+
     pub(crate) fn stop(&mut self) {
         self.state = State::Off;
     }
@@ -119,7 +124,7 @@ impl Session {
     }
 
     pub(crate) fn on_connected(&mut self, now: Timestamp) {
-        if !matches!(self.state, State::Off) {
+        if matches!(self.state, State::Connecting) {
             self.state = State::Proving(now + PATIENCE);
         }
     }
@@ -140,6 +145,9 @@ impl Session {
         entropy: &mut Entropy,
         now: Timestamp,
     ) {
+        if matches!(self.state, State::Off) {
+            return;
+        }
         self.state = retry_after.map_or(State::Off, |pause| {
             State::Pausing(now + entropy.jittered(pause))
         });
@@ -229,24 +237,32 @@ impl Session {
         }
     }
 
-    /// `true` if a connection is to be made.
-    pub(crate) fn on_timeout(&mut self, entropy: &mut Entropy, now: Timestamp) -> bool {
+    /// What time calls for.
+    pub(crate) fn on_timeout(&mut self, entropy: &mut Entropy, now: Timestamp) -> Option<Redo> {
         match self.state {
             State::Pausing(at) if at <= now => {
                 self.state = State::Connecting;
-                true
+                Some(Redo::Connect)
             }
             State::Proving(at) if at <= now => {
                 self.on_lost(entropy, now);
-                false
+                Some(Redo::Disconnect)
             }
             State::Pausing(_)
             | State::Proving(_)
             | State::Off
             | State::Connecting
-            | State::Standing => false,
+            | State::Standing => None,
         }
     }
+}
+
+/// What to do about the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Redo {
+    Connect,
+    /// It stands but nobody answers over it.
+    Disconnect,
 }
 
 impl Opening {

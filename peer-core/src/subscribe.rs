@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use runnel_protocol::ids::{ContentId, TrackId};
+use runnel_protocol::control::Parent;
+use runnel_protocol::ids::{ContentId, PeerId, TrackId};
 use runnel_protocol::peer::{Control, Subscribe};
-use runnel_protocol::segment::SegmentKey;
+use runnel_protocol::segment::{SegmentKey, SubstreamSet};
 use runnel_protocol::time::Timestamp;
 
 use crate::input::LinkId;
 use crate::output::Output;
 use crate::peer::Peer;
 use crate::schedule;
+use crate::serve::CATCH_UP;
 use crate::source::{Candidate, Rank};
 
 impl Peer {
@@ -36,28 +38,34 @@ impl Peer {
 
     /// Parents for a content whose links stand, stalled or not.
     fn standing(&self, content: ContentId) -> Vec<Candidate> {
-        let assign = self
-            .contents
-            .get(&content)
-            .and_then(|content| content.assign.as_ref());
+        let Some(known) = self.contents.get(&content) else {
+            return Vec::new();
+        };
+        let assign = known.assign.as_ref();
         let parents = assign.into_iter().flat_map(|assign| &assign.parents);
-        parents
-            .filter_map(|parent| {
-                let id = self.links.ready_to(parent.contact.peer)?;
-                let link = self.links.get(id)?;
-                let rank = Rank {
-                    cost: parent.source,
-                    misses: link.misses,
-                    assigned: core::cmp::Reverse(!parent.substreams.is_empty()),
-                    outstanding: self.fetches.outstanding(id),
-                    link: id,
-                };
-                Some(Candidate {
-                    rank,
-                    substreams: parent.substreams,
-                })
-            })
-            .collect()
+        let standing: Vec<_> = parents
+            .filter_map(|parent| self.candidate(parent))
+            .collect();
+        if !standing.is_empty() {
+            return standing;
+        }
+        // Until a successor's link stands, the parents before keep their work.
+        let former = known.former.iter();
+        former.filter_map(|parent| self.candidate(parent)).collect()
+    }
+
+    fn candidate(&self, parent: &Parent) -> Option<Candidate> {
+        let substreams = parent.substreams;
+        let id = self.links.ready_to(parent.contact.peer)?;
+        let link = self.links.get(id)?;
+        let rank = Rank {
+            cost: parent.source,
+            misses: link.misses,
+            assigned: core::cmp::Reverse(!substreams.is_empty()),
+            outstanding: self.fetches.outstanding(id),
+            link: id,
+        };
+        Some(Candidate { rank, substreams })
     }
 
     /// Brings the subscriptions for a content in line with who uses what and who is there.
@@ -72,16 +80,15 @@ impl Peer {
             // A stalled parent may wake up: better a subscription to it than none.
             candidates = self.standing(content);
         }
-        let stripes = self
-            .contents
-            .get(&content)
-            .map_or(1, |content| content.stripes);
+        // Ranks change with every chunk; who was meant to push does not, so that neither do
+        // subscriptions.
+        let steady: Vec<_> = candidates.into_iter().map(steadied).collect();
+        let stripes = self.stripes(content);
         for (track, from) in &tracks {
-            // Ranks change with every chunk; who was meant to push does not, so that neither do
-            // subscriptions.
-            let steady: Vec<_> = candidates.iter().map(|one| steadied(*one)).collect();
-            for (link, substreams) in schedule::cover(stripes, &steady) {
-                plan.insert((link, content, *track), (substreams, *from));
+            let barred = |link| self.gets_from_here(link, content, *track);
+            let from = self.resume_from(content, *track, *from);
+            for (link, substreams) in schedule::cover(stripes, &steady, barred) {
+                plan.insert((link, content, *track), (substreams, from));
             }
         }
         let over: Vec<_> = self
@@ -99,7 +106,6 @@ impl Peer {
                 continue;
             }
             self.subscribed.insert(key, substreams);
-            let from = self.resume_from(content, track, from);
             let subscribe = Subscribe {
                 content,
                 track,
@@ -109,6 +115,49 @@ impl Peer {
             };
             self.send(link, Control::Subscribe(subscribe));
         }
+    }
+
+    /// The stripes that must not be had from a link, because they go there from here. Where each
+    /// of two has subscribed to the other, the one with the larger id lets go.
+    fn gets_from_here(&self, link: LinkId, content: ContentId, track: TrackId) -> SubstreamSet {
+        let served = self.serves_stripes(link, content, track);
+        let own = PeerId::of(&self.config.key);
+        let peer = self.links.get(link).and_then(|link| link.peer);
+        let had = self.subscribed.get(&(link, content, track));
+        match had {
+            Some(had) if peer.is_some_and(|peer| own < peer) => served.without(*had),
+            Some(_) | None => served,
+        }
+    }
+
+    pub(crate) fn resubscribe_all(&mut self, now: Timestamp) {
+        let contents: Vec<_> = self.contents.keys().copied().collect();
+        contents
+            .into_iter()
+            .for_each(|content| self.resubscribe(content, now));
+    }
+
+    /// Into how many stripes a content's tracks are divided.
+    pub(crate) fn stripes(&self, content: ContentId) -> u8 {
+        self.contents
+            .get(&content)
+            .map_or(1, |content| content.stripes.max(1))
+    }
+
+    /// Whether a link pushes a segment's track.
+    pub(crate) fn is_pushed_by(&self, link: LinkId, segment: &SegmentKey) -> bool {
+        self.subscribed
+            .contains_key(&(link, segment.content, segment.track))
+    }
+
+    /// Whether a link to one of a content's parents is being made.
+    pub(crate) fn is_reaching_parents(&self, content: ContentId) -> bool {
+        let assign = self
+            .contents
+            .get(&content)
+            .and_then(|content| content.assign.as_ref());
+        let mut parents = assign.into_iter().flat_map(|assign| &assign.parents);
+        parents.any(|parent| self.links.is_dialling(parent.contact.peer))
     }
 
     /// Whether a segment will be pushed without asking.
@@ -136,7 +185,7 @@ impl Peer {
             .filter(|playing| playing.live)
             .map(|playing| (playing.track, playing.from));
         let children = self.children.iter().filter(|(key, _)| key.1 == content);
-        let children = children.map(|(key, subscribe)| (key.2, subscribe.from));
+        let children = children.map(|(key, subscription)| (key.2, subscription.wish.from));
         let mut tracks = BTreeMap::new();
         for (track, from) in own.chain(children) {
             let first = tracks.entry(track).or_insert(from);
@@ -145,25 +194,39 @@ impl Peer {
         tracks
     }
 
-    /// The first segment, from `from` on, that is not whole here: a new pusher need not send again
-    /// what the last one did.
+    /// The first segment, from `from` on, that is neither whole here nor under way: a new pusher
+    /// need not send again what the last one did.
     fn resume_from(&self, content: ContentId, track: TrackId, from: u64) -> u64 {
         let generation = self.timeline.generation(content, track);
+        let newest = self.timeline.newest(content, track).unwrap_or(from);
+        // What is older than a new subscriber gets anyway may have been forgotten here by now.
+        let mut next = from.max(newest.saturating_sub(CATCH_UP as u64 - 1));
         let first = SegmentKey {
             content,
             track,
             generation,
-            sequence: from,
+            sequence: next,
             range: None,
         };
-        let mut next = from;
         for segment in self.buffer.onward(first) {
-            if segment.sequence > next || !self.is_whole(segment) {
-                return next.max(from);
+            let comes = self.is_whole(segment) || self.is_under_way(segment);
+            if segment.sequence > next || !comes {
+                return next;
             }
-            next = segment.sequence + 1;
+            next = segment.sequence.saturating_add(1);
         }
         next
+    }
+
+    /// Whether all stripes of a segment are arriving: who began to push it goes on to its end.
+    fn is_under_way(&self, segment: &SegmentKey) -> bool {
+        let streams = self.fetches.streams_of(segment);
+        let stripes = streams
+            .into_iter()
+            .filter_map(|(link, _)| self.subscribed.get(&(link, segment.content, segment.track)));
+        let arriving = stripes.fold(SubstreamSet::EMPTY, |all, some| all.union(*some));
+        let all = SubstreamSet::all(self.stripes(segment.content));
+        all.without(arriving).is_empty()
     }
 
     pub(crate) fn is_whole(&self, segment: &SegmentKey) -> bool {

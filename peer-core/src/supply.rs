@@ -2,28 +2,23 @@
 
 use core::time::Duration;
 
-use runnel_protocol::control::{LinkResult, Source};
-use runnel_protocol::peer::{Control, Request, RequestId};
-use runnel_protocol::segment::{SegmentKey, chunk_count};
+use runnel_protocol::control::Source;
+use runnel_protocol::segment::SegmentKey;
 use runnel_protocol::time::Timestamp;
 
 use crate::buffer::Slot;
-use crate::fetch::{Asked, Need};
-use crate::input::{LinkId, Want, WantId};
+use crate::fetch::Need;
+use crate::input::{Want, WantId};
 use crate::output::{Delivered, Output};
 use crate::peer::{Peer, Playing};
-use crate::playout::Patience;
-use crate::schedule::{self, Run};
+use crate::playout::{CdnPace, Patience};
 use crate::source::Candidate;
 
-/// How long a parent that let a segment down is not asked.
-const STALLED: Duration = Duration::from_secs(10);
-/// Chunks had elsewhere, one after another, that make a parent count as stalled.
-const MAX_MISSES: u32 = 3;
-/// A need of children alone is given up this long after it was due.
+/// A need that the CDN cannot serve is given up this long after it was due.
 const OVERDUE: Duration = Duration::from_secs(4);
-/// Asks for a segment of unknown length: all of it.
-const ALL: u32 = u32::MAX;
+/// A track of which nothing was wanted for this long, beyond four segments, is not pushed any
+/// more: the player is paused or gone.
+const UNUSED: Duration = Duration::from_secs(10);
 
 impl Peer {
     /// The player asks for a segment.
@@ -38,22 +33,30 @@ impl Peer {
         };
         self.follow(&want, now);
         let due = now + want.due_in;
-        let (id, urgent, path) = (want.id, want.urgent, want.path);
+        let (id, urgent) = (want.id, want.urgent);
         let Some(need) = self.fetches.need(segment, due, now) else {
             return self.output(Output::Fail(id));
         };
-        if let Some(superseded) = need.want.replace(want) {
+        let (superseded, fetch) = need.want(want, due, now);
+        self.cancel_fetch(fetch);
+        if let Some(superseded) = superseded {
             self.output(Output::Fail(superseded.id));
         }
-        let foreign = self
-            .verifier
-            .entry(&segment)
-            .is_some_and(|entry| entry.body.path != path);
-        if foreign || (urgent && !self.is_whole(&segment)) {
-            self.start_origin(segment, foreign || urgent, now);
+        if urgent && self.config.origin && !self.is_whole(&segment) {
+            self.start_origin(segment, true, now);
         } else {
             self.advance(segment, now);
         }
+    }
+
+    /// Whether what is attested for a wanted segment lies under another path than the player asks
+    /// for: it plays from the CDN.
+    fn is_foreign(&self, segment: &SegmentKey) -> bool {
+        let need = self.fetches.needs.get(segment);
+        let want = need.and_then(|need| need.want.as_ref());
+        let entry = self.verifier.entry(segment);
+        want.zip(entry)
+            .is_some_and(|(want, entry)| entry.body.path != want.path)
     }
 
     /// Has the track that the player plays pushed, from the next segment on.
@@ -62,15 +65,11 @@ impl Peer {
             return;
         };
         self.ledger.playing(want.content).live = want.live;
-        let from = if want.urgent {
-            want.sequence + 1
-        } else {
-            want.sequence
-        };
         let playing = Playing {
             track: want.track,
-            from,
+            from: want.sequence.saturating_add(u64::from(want.urgent)),
             live: want.live,
+            until: now + want.duration * 4 + UNUSED,
         };
         let before = content.playing.insert(want.kind, playing);
         let same =
@@ -80,20 +79,35 @@ impl Peer {
         }
     }
 
+    /// Stops following what the player has stopped playing.
+    pub(crate) fn forget_unused(&mut self, now: Timestamp) {
+        for content in self.contents.values_mut() {
+            content.playing.retain(|_, playing| now < playing.until);
+        }
+    }
+
     pub(crate) fn on_abandon(&mut self, want: WantId, now: Timestamp) {
         let Some(segment) = self.fetches.wanted_as(want) else {
             return;
         };
-        let Some(need) = self.fetches.needs.remove(&segment) else {
-            return;
-        };
-        if let Some(fetch) = need.origin
+        self.drop_need(&segment);
+        self.seek_for_children(segment, now);
+    }
+
+    /// Forgets a need and whatever is under way for it.
+    pub(crate) fn drop_need(&mut self, segment: &SegmentKey) -> Option<Need> {
+        let need = self.fetches.needs.remove(segment)?;
+        self.cancel_fetch(need.origin);
+        self.cancel_requests(segment);
+        Some(need)
+    }
+
+    fn cancel_fetch(&mut self, fetch: Option<crate::input::FetchId>) {
+        if let Some(fetch) = fetch
             && self.fetches.origin.remove(&fetch).is_some()
         {
             self.output(Output::CancelFetch(fetch));
         }
-        self.cancel_requests(&segment);
-        self.seek_for_children(segment, now);
     }
 
     /// A child needs a segment that is not here.
@@ -107,19 +121,21 @@ impl Peer {
         }
         if self.fetches.need(segment, due, now).is_some() {
             self.advance(segment, now);
+        } else {
+            self.on_unattainable(&segment);
         }
     }
 
     /// Goes on for children where the player no longer needs a segment, or the disk failed them.
     pub(crate) fn seek_for_children(&mut self, segment: SegmentKey, now: Timestamp) {
-        if self.uploads.is_awaited(&segment) {
+        if self.is_needed_below(&segment) {
             self.seek(segment, now + OVERDUE, now);
         }
     }
 
     pub(crate) fn advance_all(&mut self, now: Timestamp) {
-        let due: Vec<_> = self.fetches.needs.keys().copied().collect();
-        due.into_iter()
+        let all: Vec<_> = self.fetches.needs.keys().copied().collect();
+        all.into_iter()
             .for_each(|segment| self.advance(segment, now));
     }
 
@@ -128,160 +144,47 @@ impl Peer {
         if self.finish_if_whole(segment) {
             return;
         }
+        let below = self.is_needed_below(&segment);
         let pushed = self.is_subscribed(&segment);
         let candidates = self.candidates(segment.content, now);
+        let reaching = self.is_reaching_parents(segment.content);
+        let foreign = self.is_foreign(&segment);
+        let circular = |one: &Candidate| self.is_asked_by(one.link(), &segment);
+        let candidates: Vec<_> = candidates
+            .into_iter()
+            .filter(|one| !circular(one))
+            .collect();
         let Some(need) = self.fetches.needs.get_mut(&segment) else {
             return;
         };
         need.pushed = pushed;
-        if need.origin.is_some() {
-            return;
+        let declined = |one: &Candidate| need.declined.contains(&one.link());
+        let hopeless = foreign || (!reaching && candidates.iter().all(declined));
+        match need.next_step(self.config.origin, below, hopeless, &self.pace, now) {
+            Step::Wait => {}
+            Step::Ask => self.ask(segment, &candidates, now),
+            Step::Rescue => {
+                self.blame(segment, now);
+                self.start_origin(segment, foreign, now);
+            }
+            Step::GiveUp => self.give_up(&segment),
         }
-        let overdue = now.since(need.due) > OVERDUE;
-        let hopeless = candidates
-            .iter()
-            .all(|one| need.declined.contains(&one.link()));
-        let times = Times::of(need, &self.pace);
-        if need.want.is_some() && self.config.origin && (hopeless || times.rescue <= now) {
-            self.blame(segment, now);
-            return self.start_origin(segment, false, now);
+    }
+
+    /// Nobody can help: the player decides what follows, and children ask elsewhere.
+    pub(crate) fn give_up(&mut self, segment: &SegmentKey) {
+        let need = self.drop_need(segment);
+        if let Some(want) = need.and_then(|need| need.want) {
+            self.output(Output::Fail(want.id));
         }
-        if need.want.is_none() && (overdue || hopeless) {
-            self.fetches.needs.remove(&segment);
-            self.cancel_requests(&segment);
-            return self.on_unattainable(&segment);
-        }
-        let hedge = !need.hedged && times.hedge <= now;
-        if hedge {
-            need.hedged = true;
-        }
-        if hedge || (!pushed && need.asked.is_empty()) {
-            self.ask(segment, &candidates, now);
-        }
+        self.on_unattainable(segment);
     }
 
     /// When the next step for any need is due.
     pub(crate) fn next_need(&self) -> Option<Timestamp> {
-        let next = |need: &Need| {
-            let times = Times::of(need, &self.pace);
-            match (need.origin, &need.want) {
-                (Some(_), _) => None,
-                (None, Some(_)) if self.config.origin && !need.hedged => {
-                    Some(times.rescue.min(times.hedge))
-                }
-                (None, Some(_)) if self.config.origin => Some(times.rescue),
-                (None, _) if !need.hedged => Some(times.hedge),
-                (None, _) => Some(need.due + OVERDUE + Duration::from_millis(1)),
-            }
-        };
-        self.fetches.needs.values().filter_map(next).min()
-    }
-
-    /// Asks parents that were not asked yet for what is missing.
-    fn ask(&mut self, segment: SegmentKey, candidates: &[Candidate], now: Timestamp) {
-        let runs = self.plan(&segment, candidates);
-        let Some(need) = self.fetches.needs.get_mut(&segment) else {
-            return;
-        };
-        let within_ms = u32::try_from(need.due.since(now).as_millis()).unwrap_or(u32::MAX);
-        need.asked.extend(runs.iter().map(|run| run.link));
-        for Run { link, first, count } in runs {
-            let id = self.fetches.ask(link, Asked { segment, count });
-            self.send(
-                link,
-                Control::Request(Request {
-                    id,
-                    segment,
-                    first,
-                    count,
-                    within_ms,
-                }),
-            );
-        }
-    }
-
-    /// Whom to ask for which chunks, besides those that were asked or push already.
-    fn plan(&self, segment: &SegmentKey, candidates: &[Candidate]) -> Vec<Run> {
-        let Some(need) = self.fetches.needs.get(segment) else {
-            return Vec::new();
-        };
-        let pushers: Vec<_> = if need.pushed {
-            self.pushers(segment).collect()
-        } else {
-            vec![]
-        };
-        let is_new = |one: &&Candidate| {
-            let link = one.link();
-            ![&need.asked, &need.declined]
-                .iter()
-                .any(|known| known.contains(&link))
-                && !pushers.contains(&link)
-        };
-        let others: Vec<_> = candidates.iter().filter(is_new).copied().collect();
-        let missing = self.verifier.entry(segment).map(|entry| {
-            let missing = self.buffer.missing(segment, entry.body.length);
-            (
-                missing.len() as u64 == u64::from(chunk_count(entry.body.length)),
-                missing,
-            )
-        });
-        match missing {
-            Some((false, missing)) => {
-                let stripes = self
-                    .contents
-                    .get(&segment.content)
-                    .map_or(1, |known| known.stripes);
-                schedule::pull(&missing, segment.sequence, stripes, &others)
-            }
-            Some((true, _)) | None => whole(segment.sequence, &others),
-        }
-    }
-
-    /// A parent will not answer: the next one is asked, or the CDN.
-    pub(crate) fn on_decline(&mut self, link: LinkId, request: RequestId, now: Timestamp) {
-        let Some(asked) = self.fetches.answered(link, request) else {
-            return;
-        };
-        if let Some(need) = self.fetches.needs.get_mut(&asked.segment) {
-            need.asked.remove(&link);
-            need.declined.insert(link);
-            self.advance(asked.segment, now);
-        }
-    }
-
-    /// Parents that were to bring a segment and did not: those that were silent all the while are
-    /// stalled at once, those that drip after a few times.
-    fn blame(&mut self, segment: SegmentKey, now: Timestamp) {
-        let Some(need) = self.fetches.needs.get(&segment) else {
-            return;
-        };
-        let pushers: Vec<_> = if need.pushed {
-            self.pushers(&segment).collect()
-        } else {
-            vec![]
-        };
-        let since = need.since;
-        let responsible: Vec<_> = need.asked.iter().copied().chain(pushers).collect();
-        let mut stalled = false;
-        for id in responsible {
-            let Some(link) = self.links.get_mut(id) else {
-                continue;
-            };
-            link.misses += 1;
-            let peer = link.peer;
-            if link.heard <= since || link.misses >= MAX_MISSES {
-                link.stalled_until = Some(now + STALLED);
-                link.misses = 0;
-                stalled = true;
-                peer.into_iter()
-                    .for_each(|peer| self.report(peer, LinkResult::Stalled));
-            }
-            peer.into_iter()
-                .for_each(|peer| self.ledger.late(peer, segment.content));
-        }
-        if stalled {
-            self.resubscribe(segment.content, now);
-        }
+        let needs = self.fetches.needs.values();
+        let next = needs.filter_map(|need| need.next_time(self.config.origin, &self.pace));
+        next.min()
     }
 
     /// Delivers a need whose chunks are all here. `true` if it is over.
@@ -289,28 +192,35 @@ impl Peer {
         let Some(need) = self.fetches.needs.get(&segment) else {
             return true;
         };
-        if !self.is_whole(&segment) {
+        if !self.is_whole(&segment) || self.is_foreign(&segment) {
             return false;
         }
-        let Some(want) = &need.want else {
-            self.fetches.needs.remove(&segment);
-            self.cancel_requests(&segment);
+        if need.want.is_none() {
+            self.drop_need(&segment);
             return true;
-        };
-        let id = want.id;
+        }
         let rescued = need.origin.is_some();
         let Some(delivered) = self.assemble(&segment, rescued) else {
+            self.fetch_from_disk(segment);
             return false;
         };
-        if let Some(need) = self.fetches.needs.remove(&segment)
-            && let Some(fetch) = need.origin
-            && self.fetches.origin.remove(&fetch).is_some()
-        {
-            self.output(Output::CancelFetch(fetch));
+        if let Some(want) = self.drop_need(&segment).and_then(|need| need.want) {
+            self.output(Output::Deliver(want.id, delivered));
         }
-        self.cancel_requests(&segment);
-        self.output(Output::Deliver(id, delivered));
         true
+    }
+
+    fn fetch_from_disk(&mut self, segment: SegmentKey) {
+        let slots = self.buffer.slots(&segment).unwrap_or_default();
+        let on_disk: Vec<u32> = slots
+            .iter()
+            .zip(0..)
+            .filter(|(slot, _)| matches!(slot, Slot::Disk))
+            .map(|(_, index)| index)
+            .collect();
+        on_disk
+            .into_iter()
+            .for_each(|index| self.load(segment, index));
     }
 
     /// The parts of a segment that is whole in memory.
@@ -337,38 +247,95 @@ impl Peer {
         Some(delivered)
     }
 
+    /// Tells parents that what they were asked for need not come any more.
     pub(crate) fn cancel_requests(&mut self, segment: &SegmentKey) {
-        for (link, request) in self.fetches.take_requests(segment) {
-            self.send(link, Control::Cancel(request));
+        let entry = self.verifier.entry(segment);
+        let length = entry.map(|entry| entry.body.length);
+        for (link, request) in self.fetches.take_requests(segment, length) {
+            self.send(link, runnel_protocol::peer::Control::Cancel(request));
         }
     }
 }
 
-/// One run over everything, from the peer whose turn it is.
-fn whole(sequence: u64, others: &[Candidate]) -> Vec<Run> {
-    let link = schedule::pull_unknown(sequence, others);
-    link.map(|link| Run {
-        link,
-        first: 0,
-        count: ALL,
-    })
-    .into_iter()
-    .collect()
+/// What a need calls for.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Wait,
+    /// Ask parents that were not asked yet.
+    Ask,
+    /// Have the CDN fill the holes.
+    Rescue,
+    GiveUp,
 }
 
-/// When a need's next steps are due.
-struct Times {
-    hedge: Timestamp,
-    rescue: Timestamp,
-}
-
-impl Times {
-    fn of(need: &Need, pace: &crate::playout::CdnPace) -> Self {
-        let patience = Patience::within(need.due.since(need.since));
-        let patient = need.progress + patience.rescue;
-        Self {
-            hedge: need.progress + patience.hedge,
-            rescue: pace.rescue_at(need.due).min(patient),
+impl Need {
+    /// What to do now. `cdn` says whether this peer can turn to it, `below` whether children wait,
+    /// `hopeless` that no parent is left who has not declined.
+    fn next_step(
+        &mut self,
+        cdn: bool,
+        below: bool,
+        hopeless: bool,
+        pace: &CdnPace,
+        now: Timestamp,
+    ) -> Step {
+        let hedge = self.hedge_at();
+        let wanted = self.want.is_some();
+        if self.origin.is_some() {
+            return Step::Wait;
         }
+        if wanted && cdn && !self.cdn_failed {
+            if hopeless || self.rescue_at(pace) <= now {
+                return Step::Rescue;
+            }
+        } else if hopeless || self.given_up_at() <= now || !(wanted || below) {
+            return Step::GiveUp;
+        }
+        let hedging = !self.hedged && hedge <= now;
+        self.hedged |= hedging;
+        if hedging || (!self.pushed && self.asked.is_empty()) {
+            Step::Ask
+        } else {
+            Step::Wait
+        }
+    }
+
+    /// When there will be something to do, if nothing else happens before.
+    fn next_time(&self, cdn: bool, pace: &CdnPace) -> Option<Timestamp> {
+        let last = if self.want.is_some() && cdn && !self.cdn_failed {
+            self.rescue_at(pace)
+        } else {
+            self.given_up_at()
+        };
+        let hedge = (!self.hedged).then(|| self.hedge_at());
+        let next = hedge.map_or(last, |hedge| hedge.min(last));
+        self.origin.is_none().then_some(next)
+    }
+
+    fn patience(&self) -> Patience {
+        Patience::within(self.due.since(self.since))
+    }
+
+    /// Whether parents had time to bring it.
+    pub(crate) fn had_time(&self, now: Timestamp) -> bool {
+        self.since + self.patience().hedge <= now
+    }
+
+    fn hedge_at(&self) -> Timestamp {
+        self.progress + self.patience().hedge
+    }
+
+    fn rescue_at(&self, pace: &CdnPace) -> Timestamp {
+        let patient = self.progress + self.patience().rescue;
+        pace.rescue_at(self.due).min(patient)
+    }
+
+    fn given_up_at(&self) -> Timestamp {
+        let late = if self.cdn_failed {
+            Duration::ZERO
+        } else {
+            OVERDUE
+        };
+        self.due + late
     }
 }

@@ -41,6 +41,13 @@ impl Timeline {
             .map_or(0, |newest| newest.generation)
     }
 
+    /// The newest sequence of a track's newest generation.
+    pub(crate) fn newest(&self, content: ContentId, track: TrackId) -> Option<u64> {
+        self.tracks
+            .get(&(content, track))
+            .map(|newest| newest.sequence)
+    }
+
     /// Tracks of `content` with their newest sequence.
     pub(crate) fn tracks(&self, content: ContentId) -> impl Iterator<Item = (TrackId, u64)> {
         self.tracks

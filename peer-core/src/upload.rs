@@ -3,36 +3,47 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
+use runnel_protocol::ids::ContentId;
 use runnel_protocol::manifest::SignedEntry;
 use runnel_protocol::peer::RequestId;
 use runnel_protocol::segment::{SegmentKey, chunk_range};
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
+use crate::allowance::Permission;
+use crate::bucket::Bucket;
 use crate::input::{BulkId, LinkId};
 
-/// Chunks handed to the shell per link and not yet written: enough to keep a fast link busy,
-/// little enough that a slow one holds at most 512 KiB of ours.
-const IN_FLIGHT: u32 = 8;
-/// Most bulk streams being sent.
+/// Chunks per link that are read from disk or in the shell's hands: enough to keep a fast link
+/// busy, little enough that a slow one holds at most 1 MiB of ours.
+const IN_FLIGHT: u32 = 16;
+/// Most bulk streams being sent, in all and over one link.
 const MAX_JOBS: usize = 2048;
+const MAX_JOBS_EACH: usize = 256;
 /// What may leave at once after a pause. Two chunks at the least, or nothing would ever leave.
 const BURST: Duration = Duration::from_millis(100);
 const LEAST_BURST: u64 = 128 * 1024;
 
-/// Chunks of one segment for one link, on one bulk stream.
+/// Chunks that somebody is to have: those in `ready` at once, the others when they come.
 #[derive(Debug)]
-pub(crate) struct Job {
+pub(crate) struct Order {
     pub(crate) link: LinkId,
     pub(crate) entry: SignedEntry,
+    /// What it answers; `None` for a push.
     pub(crate) request: Option<RequestId>,
-    /// Proven and here.
-    ready: BTreeSet<u32>,
-    /// Wanted, not yet here.
-    awaiting: BTreeSet<u32>,
+    pub(crate) ready: BTreeSet<u32>,
+    pub(crate) awaiting: BTreeSet<u32>,
     /// When the receiver needs it.
     pub(crate) due: Timestamp,
+}
+
+/// An order being carried out, on one bulk stream.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) order: Order,
     pub(crate) opened: bool,
+    /// Chunks that are being read from disk.
+    loading: BTreeSet<u32>,
     /// Chunks given to the shell and not yet written.
     writing: u32,
 }
@@ -40,159 +51,241 @@ pub(crate) struct Job {
 impl Job {
     /// Whether all that was promised has been sent.
     pub(crate) fn is_finished(&self) -> bool {
-        self.ready.is_empty() && self.awaiting.is_empty() && self.writing == 0
+        self.order.ready.is_empty()
+            && self.order.awaiting.is_empty()
+            && self.loading.is_empty()
+            && self.writing == 0
+    }
+
+    pub(crate) fn segment(&self) -> SegmentKey {
+        self.order.entry.body.segment
+    }
+
+    fn size(&self, index: u32) -> u64 {
+        chunk_range(self.order.entry.body.length, index).map_or(0, |range| range.length)
     }
 }
 
-/// The next chunk to go.
-#[derive(Debug, Clone, Copy)]
+/// A chunk whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Next {
     pub(crate) bulk: BulkId,
     pub(crate) link: LinkId,
     pub(crate) segment: SegmentKey,
     pub(crate) index: u32,
+    pub(crate) bytes: u64,
+}
+
+/// What is to be done next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Send this chunk. It counts as gone.
+    Send(Next),
+    /// No ticket covers what this job still has to send.
+    Refused(BulkId),
+    /// Nothing may go; the uplink or a ticket allows the next chunk then.
+    Wait(Option<Timestamp>),
 }
 
 /// All uploads, and the account of the uplink.
 #[derive(Debug)]
 pub(crate) struct Uploads {
     jobs: BTreeMap<BulkId, Job>,
-    in_flight: BTreeMap<LinkId, u32>,
+    /// Jobs with something ready, most urgent first.
+    queue: BTreeSet<(Timestamp, BulkId)>,
+    by_segment: BTreeMap<SegmentKey, BTreeSet<BulkId>>,
+    by_link: BTreeMap<LinkId, Traffic>,
     opened: u64,
-    rate: BitsPerSecond,
-    tokens: u64,
-    filled: Timestamp,
+    uplink: Bucket,
+}
+
+#[derive(Debug, Default)]
+struct Traffic {
+    jobs: BTreeSet<BulkId>,
+    in_flight: u32,
 }
 
 impl Uploads {
     pub(crate) fn new(rate: BitsPerSecond, now: Timestamp) -> Self {
         Self {
             jobs: BTreeMap::new(),
-            in_flight: BTreeMap::new(),
+            queue: BTreeSet::new(),
+            by_segment: BTreeMap::new(),
+            by_link: BTreeMap::new(),
             opened: 0,
-            rate,
-            tokens: 0,
-            filled: now,
+            uplink: Bucket::empty(rate, BURST, LEAST_BURST, now),
         }
     }
 
     pub(crate) fn set_rate(&mut self, rate: BitsPerSecond, now: Timestamp) {
-        self.refill(now);
-        self.rate = rate;
-        self.tokens = self.tokens.min(self.burst());
+        if rate != self.rate() {
+            self.uplink = Bucket::empty(rate, BURST, LEAST_BURST, now);
+        }
     }
 
     pub(crate) fn rate(&self) -> BitsPerSecond {
-        self.rate
+        self.uplink.rate()
     }
 
-    /// Wants these chunks sent: those in `ready` at once, the others when they come.
-    pub(crate) fn add(
-        &mut self,
-        link: LinkId,
-        entry: SignedEntry,
-        request: Option<RequestId>,
-        ready: BTreeSet<u32>,
-        awaiting: BTreeSet<u32>,
-        due: Timestamp,
-    ) -> bool {
-        if self.jobs.len() >= MAX_JOBS || self.rate == BitsPerSecond(0) {
+    /// Takes an order. `false` when nothing may be sent, or too much is under way.
+    pub(crate) fn add(&mut self, order: Order) -> bool {
+        let traffic = self.by_link.entry(order.link).or_default();
+        let full = self.jobs.len() >= MAX_JOBS || traffic.jobs.len() >= MAX_JOBS_EACH;
+        if full || self.uplink.rate() == BitsPerSecond(0) {
             return false;
         }
         self.opened += 1;
+        let bulk = BulkId(self.opened);
+        traffic.jobs.insert(bulk);
+        let segment = order.entry.body.segment;
+        self.by_segment.entry(segment).or_default().insert(bulk);
         let job = Job {
-            link,
-            entry,
-            request,
-            ready,
-            awaiting,
-            due,
+            order,
             opened: false,
+            loading: BTreeSet::new(),
             writing: 0,
         };
-        self.jobs.insert(BulkId(self.opened), job);
+        self.jobs.insert(bulk, job);
+        self.requeue(bulk);
         true
     }
 
     /// Whether a push of this segment to this link is under way already.
     pub(crate) fn is_pushing(&self, link: LinkId, segment: &SegmentKey) -> bool {
-        self.jobs.values().any(|job| {
-            job.link == link && job.request.is_none() && job.entry.body.segment == *segment
-        })
+        self.jobs_of(segment)
+            .any(|job| job.order.link == link && job.order.request.is_none())
     }
 
     /// Whether somebody waits for chunks of this segment.
     pub(crate) fn is_awaited(&self, segment: &SegmentKey) -> bool {
-        self.jobs
-            .values()
-            .any(|job| job.entry.body.segment == *segment && !job.awaiting.is_empty())
+        self.jobs_of(segment)
+            .any(|job| !job.order.awaiting.is_empty())
     }
 
-    /// A chunk is here: whoever waits for it may have it.
-    pub(crate) fn on_chunk(&mut self, segment: &SegmentKey, index: u32) {
-        for job in self
-            .jobs
-            .values_mut()
-            .filter(|job| job.entry.body.segment == *segment)
-        {
-            if job.awaiting.remove(&index) {
-                job.ready.insert(index);
+    /// Whether this link asked for chunks of this segment that are not here.
+    pub(crate) fn is_awaited_by(&self, link: LinkId, segment: &SegmentKey) -> bool {
+        self.jobs_of(segment)
+            .any(|job| job.order.link == link && !job.order.awaiting.is_empty())
+    }
+
+    /// A chunk is here: whoever waits for it may have it, but not the link that brought it.
+    pub(crate) fn on_chunk(&mut self, segment: &SegmentKey, index: u32, from: Option<LinkId>) {
+        for bulk in self.bulks_of(segment) {
+            if let Some(job) = self.jobs.get_mut(&bulk)
+                && job.order.awaiting.remove(&index)
+                && Some(job.order.link) != from
+            {
+                job.order.ready.insert(index);
+                self.requeue(bulk);
             }
         }
     }
 
-    /// The most urgent chunk that may go at `now`, if any. It counts as gone.
-    pub(crate) fn next(&mut self, now: Timestamp) -> Option<Next> {
-        self.refill(now);
-        let open = |job: &Job| {
-            let busy = self.in_flight.get(&job.link).copied().unwrap_or(0);
-            !job.ready.is_empty() && busy < IN_FLIGHT
-        };
-        let first = self.jobs.iter().filter(|(_, job)| open(job));
-        let (bulk, job) = first.min_by_key(|(bulk, job)| (job.due, **bulk))?;
-        let index = job.ready.first().copied()?;
-        let next = Next {
-            bulk: *bulk,
-            link: job.link,
-            segment: job.entry.body.segment,
-            index,
-        };
-        let size = chunk_range(job.entry.body.length, index)?.length;
-        if size > self.tokens {
-            return None;
+    /// What is not here of a segment will not come: whoever asked gets what there is.
+    pub(crate) fn give_up(&mut self, segment: &SegmentKey) {
+        for bulk in self.bulks_of(segment) {
+            if let Some(job) = self.jobs.get_mut(&bulk)
+                && job.order.request.is_some()
+            {
+                job.order.awaiting.clear();
+            }
         }
-        self.tokens -= size;
-        let job = self.jobs.get_mut(&next.bulk)?;
-        job.ready.remove(&index);
-        job.writing += 1;
-        *self.in_flight.entry(next.link).or_default() += 1;
-        Some(next)
     }
 
-    /// When the uplink has room again for a chunk that waits for it.
-    pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
-        let waiting = self.jobs.values().any(|job| {
-            !job.ready.is_empty() && self.in_flight.get(&job.link).copied().unwrap_or(0) < IN_FLIGHT
-        });
-        (waiting && self.rate.0 > 0).then(|| self.filled + PACE)
+    /// The most urgent chunk that may go at `now`. `permit` says what its ticket allows.
+    pub(crate) fn next(
+        &mut self,
+        now: Timestamp,
+        permit: impl Fn(&Job, u64) -> Permission,
+    ) -> Turn {
+        let mut wake: Option<Timestamp> = None;
+        for (_, bulk) in &self.queue {
+            let Some(job) = self.jobs.get(bulk).filter(|job| !self.is_busy(job)) else {
+                continue;
+            };
+            let Some(index) = job.order.ready.first().copied() else {
+                continue;
+            };
+            let bytes = job.size(index);
+            match permit(job, bytes) {
+                Permission::Never => return Turn::Refused(*bulk),
+                Permission::From(at) => wake = Some(wake.map_or(at, |wake| wake.min(at))),
+                Permission::Now if self.uplink.take(bytes, now) => {
+                    let next = Next {
+                        bulk: *bulk,
+                        link: job.order.link,
+                        segment: job.segment(),
+                        index,
+                        bytes,
+                    };
+                    self.begin(&next);
+                    return Turn::Send(next);
+                }
+                Permission::Now => {
+                    return Turn::Wait(self.uplink.ready_at(bytes).into_iter().chain(wake).min());
+                }
+            }
+        }
+        Turn::Wait(wake)
     }
 
-    /// The chunk could not be sent after all (it has to come from disk first, or is gone).
-    pub(crate) fn put_back(&mut self, next: &Next, here: bool) {
+    fn is_busy(&self, job: &Job) -> bool {
+        let traffic = self.by_link.get(&job.order.link);
+        traffic.is_some_and(|traffic| traffic.in_flight >= IN_FLIGHT)
+    }
+
+    fn begin(&mut self, next: &Next) {
+        if let Some(job) = self.jobs.get_mut(&next.bulk) {
+            job.order.ready.remove(&next.index);
+            job.writing += 1;
+        }
+        if let Some(traffic) = self.by_link.get_mut(&next.link) {
+            traffic.in_flight += 1;
+        }
+        self.requeue(next.bulk);
+    }
+
+    /// The chunk has to come from disk first; it keeps its turn.
+    pub(crate) fn await_load(&mut self, next: &Next) {
+        if let Some(job) = self.jobs.get_mut(&next.bulk) {
+            job.writing = job.writing.saturating_sub(1);
+            job.loading.insert(next.index);
+        }
+    }
+
+    /// The chunk was read: those whose turn it is.
+    pub(crate) fn loaded(&mut self, segment: &SegmentKey, index: u32) -> Vec<Next> {
+        let mut turns = Vec::new();
+        for bulk in self.bulks_of(segment) {
+            if let Some(job) = self.jobs.get_mut(&bulk)
+                && job.loading.remove(&index)
+            {
+                job.writing += 1;
+                turns.push(Next {
+                    bulk,
+                    link: job.order.link,
+                    segment: *segment,
+                    index,
+                    bytes: job.size(index),
+                });
+            }
+        }
+        turns
+    }
+
+    /// The chunk cannot be sent after all: it is not here.
+    pub(crate) fn put_back(&mut self, next: &Next) {
+        self.uplink.give_back(next.bytes);
         self.on_written(next.link, next.bulk);
         if let Some(job) = self.jobs.get_mut(&next.bulk) {
-            if here {
-                job.ready.insert(next.index)
-            } else {
-                job.awaiting.insert(next.index)
-            };
+            job.order.awaiting.insert(next.index);
         }
     }
 
     /// A chunk left the shell's hands.
     pub(crate) fn on_written(&mut self, link: LinkId, bulk: BulkId) {
-        if let Some(count) = self.in_flight.get_mut(&link) {
-            *count = count.saturating_sub(1);
+        if let Some(traffic) = self.by_link.get_mut(&link) {
+            traffic.in_flight = traffic.in_flight.saturating_sub(1);
         }
         if let Some(job) = self.jobs.get_mut(&bulk) {
             job.writing = job.writing.saturating_sub(1);
@@ -206,16 +299,50 @@ impl Uploads {
     /// Takes out the jobs that are over: done, or (with what they still lack) past `due` by
     /// `grace`.
     pub(crate) fn take_over(&mut self, now: Timestamp, grace: Duration) -> Vec<(BulkId, Job)> {
-        self.take_where(|job| job.is_finished() || now.since(job.due) > grace)
+        self.take_where(|job| job.is_finished() || now.since(job.order.due) > grace)
+    }
+
+    pub(crate) fn take(&mut self, bulk: BulkId) -> Option<Job> {
+        let job = self.jobs.remove(&bulk)?;
+        self.queue.remove(&(job.order.due, bulk));
+        if let Some(bulks) = self.by_segment.get_mut(&job.segment()) {
+            bulks.remove(&bulk);
+            if bulks.is_empty() {
+                self.by_segment.remove(&job.segment());
+            }
+        }
+        if let Some(traffic) = self.by_link.get_mut(&job.order.link) {
+            traffic.jobs.remove(&bulk);
+            let loading = u32::try_from(job.loading.len()).unwrap_or(u32::MAX);
+            traffic.in_flight = traffic.in_flight.saturating_sub(loading);
+        }
+        Some(job)
     }
 
     pub(crate) fn take_link(&mut self, link: LinkId) -> Vec<(BulkId, Job)> {
-        self.in_flight.remove(&link);
-        self.take_where(|job| job.link == link)
+        let taken = self.take_where(|job| job.order.link == link);
+        self.by_link.remove(&link);
+        taken
     }
 
     pub(crate) fn take_request(&mut self, link: LinkId, request: RequestId) -> Vec<(BulkId, Job)> {
-        self.take_where(|job| job.link == link && job.request == Some(request))
+        self.take_where(|job| job.order.link == link && job.order.request == Some(request))
+    }
+
+    pub(crate) fn take_content(&mut self, content: ContentId) -> Vec<(BulkId, Job)> {
+        self.take_where(|job| job.segment().content == content)
+    }
+
+    pub(crate) fn take_all(&mut self) -> Vec<(BulkId, Job)> {
+        self.take_where(|_| true)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.jobs.len()
     }
 
     fn take_where(&mut self, gone: impl Fn(&Job) -> bool) -> Vec<(BulkId, Job)> {
@@ -226,30 +353,36 @@ impl Uploads {
             .map(|(bulk, _)| *bulk)
             .collect();
         over.into_iter()
-            .filter_map(|bulk| self.jobs.remove(&bulk).map(|job| (bulk, job)))
+            .filter_map(|bulk| self.take(bulk).map(|job| (bulk, job)))
             .collect()
     }
 
-    fn burst(&self) -> u64 {
-        self.rate.bytes_in(BURST).max(LEAST_BURST)
+    fn requeue(&mut self, bulk: BulkId) {
+        let Some(job) = self.jobs.get(&bulk) else {
+            return;
+        };
+        let place = (job.order.due, bulk);
+        if job.order.ready.is_empty() {
+            self.queue.remove(&place);
+        } else {
+            self.queue.insert(place);
+        }
     }
 
-    fn refill(&mut self, now: Timestamp) {
-        let passed = now.since(self.filled);
-        let earned = self.rate.bytes_in(passed);
-        if earned > 0 {
-            self.tokens = (self.tokens + earned).min(self.burst());
-            self.filled = now;
-        }
+    fn bulks_of(&self, segment: &SegmentKey) -> Vec<BulkId> {
+        let bulks = self.by_segment.get(segment).into_iter().flatten();
+        bulks.copied().collect()
+    }
+
+    fn jobs_of(&self, segment: &SegmentKey) -> impl Iterator<Item = &Job> {
+        let bulks = self.by_segment.get(segment).into_iter().flatten();
+        bulks.filter_map(|bulk| self.jobs.get(bulk))
     }
 }
 
-/// How often a waiting uplink is looked at: short against a chunk's time on any home uplink.
-const PACE: Duration = Duration::from_millis(5);
-
 #[cfg(test)]
 mod tests {
-    use runnel_protocol::ids::{ContentId, KeyId, PathHash, Root, TrackId};
+    use runnel_protocol::ids::{KeyId, PathHash, Root, TrackId};
     use runnel_protocol::manifest::Entry;
     use runnel_protocol::signature::{Signature, Signed};
     use runnel_protocol::units::UnixSeconds;
@@ -283,27 +416,42 @@ mod tests {
         }
     }
 
+    fn order(link: u64, sequence: u64, ready: &[u32], due: u64) -> Order {
+        Order {
+            link: LinkId::dialled(link),
+            entry: entry(sequence),
+            request: None,
+            ready: ready.iter().copied().collect(),
+            awaiting: BTreeSet::new(),
+            due: at(due),
+        }
+    }
+
+    fn uploads(kilobits: u64) -> Uploads {
+        Uploads::new(BitsPerSecond::from_kilobits(kilobits), at(0))
+    }
+
+    fn next(uploads: &mut Uploads, now: u64) -> Option<Next> {
+        match uploads.next(at(now), |_, _| Permission::Now) {
+            Turn::Send(next) => Some(next),
+            Turn::Refused(_) | Turn::Wait(_) => None,
+        }
+    }
+
     fn at(millis: u64) -> Timestamp {
-        Timestamp::from_micros(millis * 1000)
+        Timestamp::from_micros((1_000_000 + millis) * 1000)
     }
 
     #[test]
     fn the_uplink_is_never_exceeded_over_a_second() {
-        let mut uploads = Uploads::new(BitsPerSecond::from_kilobits(4_000), at(0));
-        let chunks: BTreeSet<u32> = (0..8).collect();
+        let mut uploads = uploads(4_000);
+        let chunks: Vec<u32> = (0..8).collect();
         for link in 0..8 {
-            uploads.add(
-                LinkId::dialled(link),
-                entry(1),
-                None,
-                chunks.clone(),
-                [].into(),
-                at(0),
-            );
+            uploads.add(order(link, 1, &chunks, 0));
         }
         let mut sent = 0;
         for millis in 0..=1000 {
-            while let Some(next) = uploads.next(at(millis)) {
+            while let Some(next) = next(&mut uploads, millis) {
                 sent += CHUNK;
                 uploads.on_written(next.link, next.bulk);
             }
@@ -314,49 +462,73 @@ mod tests {
 
     #[test]
     fn the_segment_due_first_goes_first() {
-        let mut uploads = Uploads::new(BitsPerSecond::from_kilobits(1_000_000), at(0));
-        uploads.add(
-            LinkId::dialled(1),
-            entry(2),
-            None,
-            [0].into(),
-            [].into(),
-            at(2000),
-        );
-        uploads.add(
-            LinkId::dialled(1),
-            entry(1),
-            None,
-            [0].into(),
-            [].into(),
-            at(1000),
-        );
-        let first = uploads.next(at(100)).unwrap();
-        assert_eq!(first.segment.sequence, 1);
+        let mut uploads = uploads(1_000_000);
+        uploads.add(order(1, 2, &[0], 2000));
+        uploads.add(order(1, 1, &[0], 1000));
+        assert_eq!(next(&mut uploads, 100).unwrap().segment.sequence, 1);
     }
 
     #[test]
     fn a_link_that_does_not_drain_holds_a_bounded_number_of_chunks() {
-        let mut uploads = Uploads::new(BitsPerSecond::from_kilobits(10_000_000), at(0));
-        let chunks: BTreeSet<u32> = (0..64).collect();
-        uploads.add(LinkId::dialled(1), entry(1), None, chunks, [].into(), at(0));
-        let taken = core::iter::from_fn(|| uploads.next(at(1000))).count();
+        let mut uploads = uploads(10_000_000);
+        let chunks: Vec<u32> = (0..64).collect();
+        uploads.add(order(1, 1, &chunks, 0));
+        let taken = core::iter::from_fn(|| next(&mut uploads, 1000)).count();
         assert_eq!(taken, IN_FLIGHT as usize);
     }
 
     #[test]
-    fn a_chunk_that_is_not_here_yet_goes_when_it_comes() {
-        let mut uploads = Uploads::new(BitsPerSecond::from_kilobits(1_000_000), at(0));
-        uploads.add(
-            LinkId::dialled(1),
-            entry(1),
-            None,
-            [].into(),
-            [3].into(),
-            at(0),
-        );
-        assert!(uploads.next(at(100)).is_none());
-        uploads.on_chunk(&entry(1).body.segment, 3);
-        assert_eq!(uploads.next(at(100)).unwrap().index, 3);
+    fn a_chunk_that_is_not_here_yet_goes_when_it_comes_but_not_back() {
+        let mut uploads = uploads(1_000_000);
+        for link in [1, 2] {
+            let mut order = order(link, 1, &[], 0);
+            order.awaiting.insert(3);
+            uploads.add(order);
+        }
+        assert!(next(&mut uploads, 100).is_none());
+        uploads.on_chunk(&entry(1).body.segment, 3, Some(LinkId::dialled(1)));
+        assert_eq!(next(&mut uploads, 100).unwrap().link, LinkId::dialled(2));
+        assert!(next(&mut uploads, 100).is_none());
+    }
+
+    #[test]
+    fn a_chunk_that_was_not_on_disk_costs_no_uplink() {
+        let mut uploads = uploads(1000);
+        uploads.add(order(1, 1, &[0, 1], 0));
+        let first = next(&mut uploads, 600).unwrap();
+        uploads.await_load(&first);
+        assert_eq!(uploads.loaded(&first.segment, 0), [first]);
+        uploads.put_back(&first);
+        assert_eq!(next(&mut uploads, 600).unwrap().index, 1);
+    }
+
+    #[test]
+    fn a_job_given_up_while_it_reads_from_disk_frees_its_turns() {
+        let mut uploads = uploads(10_000_000);
+        let chunks: Vec<u32> = (0..64).collect();
+        uploads.add(order(1, 1, &chunks, 0));
+        while let Some(turn) = next(&mut uploads, 1000) {
+            uploads.await_load(&turn);
+        }
+        uploads.take_content(ContentId([1; 16]));
+        uploads.add(order(1, 2, &chunks, 0));
+        let taken = core::iter::from_fn(|| next(&mut uploads, 2000)).count();
+        assert_eq!(taken, IN_FLIGHT as usize);
+    }
+
+    #[test]
+    fn a_ticket_that_has_to_wait_does_not_hold_up_others() {
+        let mut uploads = uploads(1_000_000);
+        uploads.add(order(1, 1, &[0], 0));
+        uploads.add(order(2, 1, &[0], 10));
+        let slow = |job: &Job, _: u64| {
+            if job.order.link == LinkId::dialled(1) {
+                Permission::From(at(5000))
+            } else {
+                Permission::Now
+            }
+        };
+        assert!(matches!(uploads.next(at(100), slow), Turn::Send(_)));
+        assert_eq!(uploads.next(at(100), slow), Turn::Wait(Some(at(5000))));
     }
 }

@@ -6,17 +6,16 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use runnel_protocol::ids::{KeyId, PublicKey};
-use runnel_protocol::manifest::{SignedEntry, StreamKeyCertificate};
+use runnel_protocol::manifest::{Entry, SignedEntry, StreamKeyCertificate};
 use runnel_protocol::proof::{ProvenChunk, SegmentTree};
 use runnel_protocol::segment::{SegmentKey, chunk_count};
 use runnel_protocol::signature::{Signed, Statement};
 use runnel_protocol::units::UnixSeconds;
 
-/// Most trusted entries remembered: an hour of 2 s segments in one rendition. Older ones come
-/// again with the next stream that carries them.
-const MAX_ENTRIES: usize = 2048;
 /// Most stream keys remembered.
 const MAX_STREAM_KEYS: usize = 64;
+/// Seconds by which an honest waypoint's or peer's clock may differ from ours.
+const CLOCK_SLACK: u64 = 30;
 
 /// A chunk that was proven against a trusted entry. Nothing else can be played from a peer, kept
 /// or sent on.
@@ -47,17 +46,26 @@ pub(crate) enum Judgement {
     Trusted,
     /// Check its signature with this key.
     Check(PublicKey),
-    /// Nothing is known of its key: not the sender's fault, but not usable.
-    UnknownKey,
+    /// Not the sender's fault, but of no use: nothing is known of its key, it has just run out,
+    /// or two roots were signed for its segment.
+    Unusable,
     /// Out of its dates, or its key may not attest this content: an honest peer does not send it.
     Refused,
-    /// A second root for the same segment.
+}
+
+/// What became of an entry whose signature is good.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Trusting {
+    /// It is trusted; to make room, this older segment's is forgotten.
+    Trusted(Option<SegmentKey>),
+    /// Another root is trusted for the same segment: from here on neither is.
     Fork,
 }
 
 /// Trusted keys and entries.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Verifier {
+    limit: usize,
     stream_keys: BTreeMap<KeyId, StreamKeyCertificate>,
     entries: BTreeMap<SegmentKey, Trust>,
     order: VecDeque<SegmentKey>,
@@ -71,11 +79,21 @@ enum Trust {
 }
 
 impl Verifier {
+    /// Remembers at most `limit` entries; older ones come again with whoever sends their chunks.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            stream_keys: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+
     /// A certificate whose root signature was found good.
     pub(crate) fn trust_stream_key(&mut self, certificate: StreamKeyCertificate) {
-        if self.stream_keys.len() < MAX_STREAM_KEYS {
-            self.stream_keys
-                .insert(KeyId::of(&certificate.key), certificate);
+        let id = KeyId::of(&certificate.key);
+        if self.stream_keys.len() < MAX_STREAM_KEYS || self.stream_keys.contains_key(&id) {
+            self.stream_keys.insert(id, certificate);
         }
     }
 
@@ -90,6 +108,12 @@ impl Verifier {
             .retain(|_, certificate| date < certificate.expires);
     }
 
+    /// Whether a trusted entry still proves anything to others.
+    pub(crate) fn is_current(&self, segment: &SegmentKey, date: UnixSeconds) -> bool {
+        self.entry(segment)
+            .is_some_and(|entry| date < entry.body.expires)
+    }
+
     /// Looks at an entry without believing it.
     pub(crate) fn judge(&self, entry: &SignedEntry, date: UnixSeconds) -> Judgement {
         match self.entries.get(&entry.body.segment) {
@@ -100,40 +124,54 @@ impl Verifier {
                     Judgement::Refused
                 };
             }
-            Some(Trust::Forked) => return Judgement::Fork,
+            Some(Trust::Forked) => return Judgement::Unusable,
             Some(Trust::Entry(_)) | None => {}
         }
-        let Some(certificate) = self.stream_keys.get(&entry.key) else {
-            return Judgement::UnknownKey;
+        let known = self.stream_keys.get(&entry.key);
+        let Some(certificate) = known.filter(|certificate| date < certificate.expires) else {
+            return Judgement::Unusable;
         };
-        let dated = entry.body.issued <= date.plus(CLOCK_SLACK) && date < entry.body.expires;
-        if dated && certificate.covers(entry.body.segment.content, date) {
-            Judgement::Check(certificate.key)
-        } else {
+        let Entry {
+            segment,
+            issued,
+            expires,
+            ..
+        } = entry.body;
+        let dated = issued <= date.plus(CLOCK_SLACK) && date < expires.plus(CLOCK_SLACK);
+        if !dated || !certificate.covers(segment.content, date) {
             Judgement::Refused
+        } else if expires <= date {
+            Judgement::Unusable
+        } else {
+            Judgement::Check(certificate.key)
         }
     }
 
-    /// An entry whose signature was found good. `false` if another root is trusted for the same
-    /// segment: then neither is, from here on.
-    pub(crate) fn trust(&mut self, entry: SignedEntry) -> bool {
+    /// An entry whose signature was found good. Of two that say the same, the one that is good
+    /// for longer stays.
+    pub(crate) fn trust(&mut self, entry: SignedEntry) -> Trusting {
         let segment = entry.body.segment;
-        match self.entries.get(&segment) {
-            Some(Trust::Entry(known)) if known.body.root == entry.body.root => return true,
-            Some(_) => {
-                self.entries.insert(segment, Trust::Forked);
-                return false;
+        match self.entries.get_mut(&segment) {
+            Some(Trust::Entry(known)) if known.body.root == entry.body.root => {
+                if known.body.expires < entry.body.expires {
+                    **known = entry;
+                }
+                return Trusting::Trusted(None);
+            }
+            Some(known) => {
+                *known = Trust::Forked;
+                return Trusting::Fork;
             }
             None => {}
         }
         self.entries.insert(segment, Trust::Entry(Box::new(entry)));
         self.order.push_back(segment);
-        if self.order.len() > MAX_ENTRIES
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.entries.remove(&oldest);
+        let full = self.order.len() > self.limit;
+        let oldest = full.then(|| self.order.pop_front()).flatten();
+        if let Some(oldest) = &oldest {
+            self.entries.remove(oldest);
         }
-        true
+        Trusting::Trusted(oldest)
     }
 
     /// The trusted entry of a segment.
@@ -174,6 +212,3 @@ impl Verifier {
         entry.body.message()
     }
 }
-
-/// Seconds by which a waypoint's clock may run ahead of ours.
-const CLOCK_SLACK: u64 = 30;

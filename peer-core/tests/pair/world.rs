@@ -27,6 +27,7 @@ use runnel_protocol::units::{BitsPerSecond, UnixSeconds};
 pub const STRIPES: u8 = 4;
 const LATENCY: Duration = Duration::from_millis(20);
 const START: u64 = 1_800_000_000;
+const LENGTH: usize = 5 * 65_536 + 1000;
 
 /// A peer of the world, by its place in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +41,8 @@ pub struct Host {
     pub key: KeyPair,
     pub delivered: BTreeMap<WantId, Delivered>,
     pub failed: Vec<WantId>,
+    /// When each want was fulfilled or failed.
+    pub ended: BTreeMap<WantId, Timestamp>,
     pub told: Vec<ToCoordinator>,
     pub events: Vec<Event>,
     pub fetched: Vec<(WantId, Option<(u64, u64)>)>,
@@ -47,12 +50,35 @@ pub struct Host {
     wants: BTreeMap<WantId, u64>,
     links: BTreeMap<LinkId, (At, LinkId)>,
     accepted: u64,
-    /// Bulk streams opened by this host: which link and stream they are at the other end.
-    bulks: BTreeMap<u64, (At, LinkId, StreamId)>,
+    /// Bulk streams opened by this host.
+    bulks: BTreeMap<u64, Sending>,
     streams: u64,
     frozen: bool,
+    dead: bool,
+    /// What reached it while it was frozen.
+    held: Vec<Input>,
+    /// How often it reached out to the coordinator, and hung up on it.
+    pub connects: usize,
+    pub disconnects: usize,
+    /// Control messages that it sent.
+    pub said: Vec<Control>,
+    /// Bytes per second that its line carries; `None` for any number.
+    pub line: Option<u64>,
+    line_free: Timestamp,
+    /// Its disk, and how long it takes to read.
+    pub disk: BTreeMap<(SegmentKey, u32), ProvenChunk>,
+    pub kept: BTreeMap<SegmentKey, SignedEntry>,
     challenged: Option<Nonce>,
     pub tamper: Option<Tamper>,
+}
+
+/// A bulk stream: where it arrives, and what it carries.
+#[derive(Clone, Copy)]
+struct Sending {
+    other: At,
+    link: LinkId,
+    stream: StreamId,
+    segment: SegmentKey,
 }
 
 pub struct World {
@@ -68,6 +94,10 @@ pub struct World {
     wants: u64,
     pub origin_delay: Duration,
     pub origin_up: bool,
+    /// Chunks that a peer sent although they are not what the origin has.
+    pub unverified: Vec<(At, SegmentKey, u32)>,
+    /// How often each host's alarm rang.
+    pub wakes: Vec<usize>,
 }
 
 pub fn content() -> ContentId {
@@ -84,22 +114,44 @@ pub fn path(sequence: u64) -> PathHash {
 
 /// Five and a half chunks, different for each sequence.
 pub fn media(sequence: u64) -> Bytes {
-    let mut bytes = vec![0; 5 * 65_536 + 1000];
-    blake3::Hasher::new()
-        .update(&sequence.to_le_bytes())
-        .finalize_xof()
-        .fill(&mut bytes);
+    let mut bytes = vec![0; LENGTH];
+    media_of(sequence).fill(&mut bytes);
     bytes.into()
 }
 
-pub fn key(sequence: u64) -> SegmentKey {
+fn media_of(place: u64) -> blake3::OutputReader {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&place.to_le_bytes()).finalize_xof()
+}
+
+/// Segments of the world have a place: a million for each track and generation, then the sequence.
+pub const OTHER_TRACK: u64 = 1_000_000;
+pub const NEXT_GENERATION: u64 = 10_000_000;
+
+pub fn key(place: u64) -> SegmentKey {
     SegmentKey {
         content: content(),
-        track: track(),
-        generation: 0,
-        sequence,
+        track: track_of(place),
+        generation: u32::try_from(place / NEXT_GENERATION).unwrap(),
+        sequence: place % OTHER_TRACK,
         range: None,
     }
+}
+
+pub fn track_of(place: u64) -> TrackId {
+    match place % NEXT_GENERATION / OTHER_TRACK {
+        0 => track(),
+        other => TrackId([other as u8; 16]),
+    }
+}
+
+/// The place of a segment; the reverse of [`key`].
+pub fn place(segment: &SegmentKey) -> u64 {
+    let track = (0..9).map(|number| number * OTHER_TRACK);
+    let track = track
+        .into_iter()
+        .find(|track| track_of(*track) == segment.track);
+    u64::from(segment.generation) * NEXT_GENERATION + track.unwrap() + segment.sequence
 }
 
 impl World {
@@ -117,6 +169,8 @@ impl World {
             wants: 0,
             origin_delay: Duration::from_millis(100),
             origin_up: true,
+            unverified: Vec::new(),
+            wakes: Vec::new(),
         }
     }
 
@@ -160,6 +214,7 @@ impl World {
             key,
             delivered: BTreeMap::new(),
             failed: Vec::new(),
+            ended: BTreeMap::new(),
             told: Vec::new(),
             events: Vec::new(),
             fetched: Vec::new(),
@@ -170,9 +225,19 @@ impl World {
             bulks: BTreeMap::new(),
             streams: 0,
             frozen: false,
+            dead: false,
+            held: Vec::new(),
+            connects: 0,
+            disconnects: 0,
+            said: Vec::new(),
+            line: None,
+            line_free: self.now,
+            disk: BTreeMap::new(),
+            kept: BTreeMap::new(),
             challenged: None,
             tamper: None,
         });
+        self.wakes.push(0);
         let at = At(self.hosts.len() - 1);
         self.give(
             at,
@@ -334,9 +399,9 @@ impl World {
         let want = Want {
             id,
             content: content(),
-            track: track(),
+            track: track_of(sequence),
             kind: MediaKind::Main,
-            sequence,
+            sequence: sequence % OTHER_TRACK,
             range: None,
             path: path(sequence),
             due_in,
@@ -358,18 +423,44 @@ impl World {
         self.hosts[at.0].challenged.unwrap()
     }
 
-    /// A host that is frozen neither hears nor says anything; its links stand.
+    /// A host that is frozen neither hears nor says anything; its links stand, and what reaches
+    /// it waits.
     pub fn freeze(&mut self, at: At, frozen: bool) {
-        self.hosts[at.0].frozen = frozen;
+        self.hosts[at.0].frozen = frozen || self.hosts[at.0].dead;
+        if !self.hosts[at.0].frozen {
+            let held = core::mem::take(&mut self.hosts[at.0].held);
+            held.into_iter().for_each(|input| self.give(at, input));
+        }
+    }
+
+    pub fn is_frozen(&self, at: At) -> bool {
+        self.hosts[at.0].frozen
     }
 
     /// A host is gone: its links break at the other ends.
     pub fn kill(&mut self, at: At) {
         self.hosts[at.0].frozen = true;
+        self.hosts[at.0].dead = true;
         let links: Vec<_> = self.hosts[at.0].links.values().copied().collect();
         for (other, link) in links {
             self.later(other, LATENCY, Input::Closed(link, None));
         }
+    }
+
+    /// The `which`th link of a host breaks; both ends hear of it.
+    pub fn cut(&mut self, at: At, which: usize) {
+        let links = &self.hosts[at.0].links;
+        let Some((link, (other, theirs))) = links
+            .iter()
+            .nth(which % links.len().max(1))
+            .map(|(link, far)| (*link, *far))
+        else {
+            return;
+        };
+        self.hosts[at.0].links.remove(&link);
+        self.hosts[other.0].links.remove(&theirs);
+        self.later(at, LATENCY, Input::Closed(link, None));
+        self.later(other, LATENCY, Input::Closed(theirs, None));
     }
 
     pub fn give(&mut self, at: At, input: Input) {
@@ -415,9 +506,13 @@ impl World {
                 let input = self.inputs.remove(&order).unwrap();
                 if !self.hosts[at].frozen {
                     self.give(At(at), input);
+                } else if !self.hosts[at].dead {
+                    self.hosts[at].held.push(input);
                 }
             } else if let Some((_, at)) = timer {
                 let now = self.now;
+                self.wakes[at] += 1;
+                assert!(self.wakes[at] < 1_000_000, "an alarm that never stops");
                 self.hosts[at].peer.handle_timeout(now);
                 self.drain(At(at));
             }
@@ -470,6 +565,7 @@ impl World {
                 if let Control::Challenge(challenge) = &message {
                     self.hosts[at.0].challenged = Some(challenge.nonce);
                 }
+                self.hosts[at.0].said.push(message.clone());
                 if let Some((other, theirs)) = self.far_end(at, link) {
                     self.later(other, LATENCY, Input::Control(theirs, message));
                 }
@@ -483,29 +579,44 @@ impl World {
                 };
                 self.hosts[at.0].streams += 1;
                 let stream = StreamId(self.hosts[at.0].streams);
-                self.hosts[at.0]
-                    .bulks
-                    .insert(bulk.0, (other, theirs, stream));
-                self.later(other, LATENCY, Input::BulkStarted(theirs, stream, header));
+                let sending = Sending {
+                    other,
+                    link: theirs,
+                    stream,
+                    segment: header.entry.body.segment,
+                };
+                self.hosts[at.0].bulks.insert(bulk.0, sending);
+                let delay = self.line_delay(at, 0);
+                self.later(other, delay, Input::BulkStarted(theirs, stream, header));
             }
             Output::SendChunk(link, bulk, chunk) => {
-                self.later(at, Duration::from_millis(1), Input::Written(link, bulk));
-                let Some((other, theirs, stream)) = self.hosts[at.0].bulks.get(&bulk.0).copied()
-                else {
+                let delay = self.line_delay(at, chunk.data().len() as u64);
+                let written = (delay - LATENCY).max(Duration::from_millis(1));
+                self.later(at, written, Input::Written(link, bulk));
+                let Some(sending) = self.hosts[at.0].bulks.get(&bulk.0).copied() else {
                     return;
                 };
+                let Sending {
+                    other,
+                    link: theirs,
+                    stream,
+                    segment,
+                } = sending;
                 let chunk = chunk.chunk().clone();
+                self.inspect(at, segment, &chunk);
                 let sent = match &self.hosts[at.0].tamper {
                     Some(tamper) => tamper(chunk),
                     None => Some(chunk),
                 };
                 if let Some(chunk) = sent {
-                    self.later(other, LATENCY, Input::BulkChunk(theirs, stream, chunk));
+                    self.later(other, delay, Input::BulkChunk(theirs, stream, chunk));
                 }
             }
             Output::FinishBulk(_, bulk) | Output::ResetBulk(_, bulk) => {
-                if let Some((other, link, stream)) = self.hosts[at.0].bulks.remove(&bulk.0) {
-                    self.later(other, LATENCY, Input::BulkEnded(link, stream));
+                if let Some(sending) = self.hosts[at.0].bulks.remove(&bulk.0) {
+                    let ended = Input::BulkEnded(sending.link, sending.stream);
+                    let delay = self.line_delay(at, 0);
+                    self.later(sending.other, delay, ended);
                 }
             }
             Output::Fetch { fetch, want, part } => {
@@ -525,11 +636,54 @@ impl World {
                 self.later(at, delay, Input::FetchDone(fetch));
             }
             Output::Deliver(want, delivered) => {
+                self.hosts[at.0].ended.insert(want, self.now);
                 self.hosts[at.0].delivered.insert(want, delivered);
             }
-            Output::Fail(want) => self.hosts[at.0].failed.push(want),
+            Output::Fail(want) => {
+                self.hosts[at.0].ended.insert(want, self.now);
+                self.hosts[at.0].failed.push(want);
+            }
             Output::DemandSegment(segment) => self.hosts[at.0].demanded.push(segment),
+            Output::ConnectCoordinator => self.hosts[at.0].connects += 1,
+            Output::DisconnectCoordinator => self.hosts[at.0].disconnects += 1,
+            Output::Store(entry, chunk) => {
+                let segment = entry.body.segment;
+                let chunk = chunk.chunk().clone();
+                self.hosts[at.0].kept.insert(segment, entry);
+                self.hosts[at.0].disk.insert((segment, chunk.index), chunk);
+            }
+            Output::Load(load, segment, index) => {
+                let chunk = self.hosts[at.0].disk.get(&(segment, index)).cloned();
+                self.later(at, Duration::from_millis(2), Input::Loaded(load, chunk));
+            }
+            Output::Discard(segment, index) => {
+                self.hosts[at.0].disk.remove(&(segment, index));
+            }
             _ => {}
+        }
+    }
+
+    /// When bytes that `at` sends now arrive: after those before them, and the way.
+    fn line_delay(&mut self, at: At, bytes: u64) -> Duration {
+        let now = self.now;
+        let host = &mut self.hosts[at.0];
+        let Some(line) = host.line else {
+            return LATENCY;
+        };
+        let takes = Duration::from_micros(bytes * 1_000_000 / line);
+        host.line_free = host.line_free.max(now) + takes;
+        host.line_free.since(now) + LATENCY
+    }
+
+    /// What a peer sends is to be what the origin has.
+    fn inspect(&mut self, at: At, segment: SegmentKey, chunk: &ProvenChunk) {
+        let mut expected = vec![0; chunk.data.len()];
+        let start = u64::from(chunk.index) * 65_536;
+        let mut bytes = media_of(place(&segment));
+        bytes.set_position(start);
+        bytes.fill(&mut expected);
+        if expected != chunk.data || start + expected.len() as u64 > LENGTH as u64 {
+            self.unverified.push((at, segment, chunk.index));
         }
     }
 
@@ -571,6 +725,10 @@ impl Host {
         self.delivered
             .get(&want)
             .map(|delivered| delivered.parts.concat())
+    }
+
+    pub fn wanted(&self) -> usize {
+        self.wants.len()
     }
 
     pub fn strikes(&self) -> usize {

@@ -1,0 +1,136 @@
+//! Asking parents: whom for what, and what follows when they do not answer.
+
+use runnel_protocol::control::LinkResult;
+use runnel_protocol::peer::{Control, Request, RequestId};
+use runnel_protocol::segment::{SegmentKey, chunk_count};
+use runnel_protocol::time::Timestamp;
+
+use crate::fetch::Asked;
+use crate::input::LinkId;
+use crate::peer::Peer;
+use crate::schedule::{self, Run};
+use crate::source::Candidate;
+
+/// Chunks had elsewhere, one after another, that make a parent count as stalled.
+const MAX_MISSES: u32 = 3;
+/// Asks for a segment of unknown length: all of it.
+const ALL: u32 = u32::MAX;
+
+impl Peer {
+    /// Asks parents that were not asked yet for what is missing.
+    pub(crate) fn ask(&mut self, segment: SegmentKey, candidates: &[Candidate], now: Timestamp) {
+        let runs = self.plan(&segment, candidates);
+        let Some(need) = self.fetches.needs.get_mut(&segment) else {
+            return;
+        };
+        let within_ms = u32::try_from(need.due.since(now).as_millis()).unwrap_or(u32::MAX);
+        need.asked.extend(runs.iter().map(|run| run.link));
+        for Run { link, first, count } in runs {
+            let asked = Asked {
+                segment,
+                first,
+                count,
+                answered: 0,
+            };
+            let id = self.fetches.ask(link, asked);
+            self.send(
+                link,
+                Control::Request(Request {
+                    id,
+                    segment,
+                    first,
+                    count,
+                    within_ms,
+                }),
+            );
+        }
+    }
+
+    /// Whom to ask for which chunks, besides those that were asked or push already.
+    fn plan(&self, segment: &SegmentKey, candidates: &[Candidate]) -> Vec<Run> {
+        let Some(need) = self.fetches.needs.get(segment) else {
+            return Vec::new();
+        };
+        let is_new = |one: &&Candidate| {
+            let link = one.link();
+            ![&need.asked, &need.declined]
+                .iter()
+                .any(|known| known.contains(&link))
+                && !(need.pushed && self.is_pushed_by(link, segment))
+        };
+        let others: Vec<_> = candidates.iter().filter(is_new).copied().collect();
+        let Some(entry) = self.verifier.entry(segment) else {
+            return whole(segment.sequence, &others);
+        };
+        let missing = self.buffer.missing(segment, entry.body.length);
+        if missing.len() as u64 == u64::from(chunk_count(entry.body.length)) {
+            return whole(segment.sequence, &others);
+        }
+        let stripes = self.stripes(segment.content);
+        schedule::pull(&missing, segment.sequence, stripes, &others)
+    }
+
+    /// A parent will not answer: the next one is asked, or the CDN.
+    pub(crate) fn on_decline(&mut self, link: LinkId, request: RequestId, now: Timestamp) {
+        let Some(asked) = self.fetches.answered(link, request) else {
+            return;
+        };
+        if let Some(need) = self.fetches.needs.get_mut(&asked.segment) {
+            need.asked.remove(&link);
+            need.declined.insert(link);
+            self.advance(asked.segment, now);
+        }
+    }
+
+    /// Parents that were to bring a segment, had time to, and did not: those that were silent all
+    /// the while are stalled at once, those that drip after a few times.
+    pub(crate) fn blame(&mut self, segment: SegmentKey, now: Timestamp) {
+        let Some(need) = self.fetches.needs.get(&segment) else {
+            return;
+        };
+        if !need.had_time(now) {
+            return;
+        }
+        let since = need.since;
+        let pushers = self.pushers(&segment).filter(|_| need.pushed);
+        let responsible: Vec<_> = need.asked.iter().copied().chain(pushers).collect();
+        let mut stalled = false;
+        for id in responsible {
+            stalled |= self.miss(id, &segment, since, now);
+        }
+        if stalled {
+            self.resubscribe(segment.content, now);
+        }
+    }
+
+    /// Puts a segment down as missed by a parent; `true` if that makes it stalled.
+    fn miss(&mut self, id: LinkId, segment: &SegmentKey, since: Timestamp, now: Timestamp) -> bool {
+        let Some(link) = self.links.get_mut(id) else {
+            return false;
+        };
+        link.misses += 1;
+        let stalled = link.heard <= since || link.misses >= MAX_MISSES;
+        if stalled {
+            link.stall(now);
+        }
+        if let Some(peer) = link.peer {
+            self.ledger.late(peer, segment.content);
+            if stalled {
+                self.report(peer, LinkResult::Stalled);
+            }
+        }
+        stalled
+    }
+}
+
+/// One run over everything, from the peer whose turn it is.
+fn whole(sequence: u64, others: &[Candidate]) -> Vec<Run> {
+    let link = schedule::pull_unknown(sequence, others);
+    link.map(|link| Run {
+        link,
+        first: 0,
+        count: ALL,
+    })
+    .into_iter()
+    .collect()
+}

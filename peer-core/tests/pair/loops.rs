@@ -1,0 +1,132 @@
+//! Bytes flow down, never in circles.
+
+use std::time::Duration;
+
+use runnel_peer_core::Event;
+use runnel_protocol::control::Source;
+use runnel_protocol::peer::Control;
+
+use crate::world::{At, World, media};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn bytes_sent(world: &World, at: At) -> u64 {
+    let sent = world.hosts[at.0].events.iter().map(|event| match event {
+        Event::Sent(_, _, bytes) => u64::from(*bytes),
+        _ => 0,
+    });
+    sent.sum()
+}
+
+fn subscriptions(world: &World, at: At) -> usize {
+    let said = world.hosts[at.0].said.iter();
+    said.filter(|message| matches!(message, Control::Subscribe(_)))
+        .count()
+}
+
+/// Waypoint → agent → viewer who uploads to the agent as a standby (P6).
+fn with_uploading_viewer() -> (World, At, At, At) {
+    let mut world = World::new();
+    let (waypoint, agent, viewer) = (world.waypoint(), world.agent(), world.viewer());
+    world.assign(waypoint, vec![]);
+    let feed = world.parent(waypoint, agent, Source::Waypoint, 0b1111);
+    let mut standby = world.parent(viewer, agent, Source::Peer, 0);
+    let contact = standby.contact.ticket.clone();
+    standby.contact = world.contact(viewer, contact, false);
+    world.assign(agent, vec![feed, standby]);
+    let parent = world.parent(agent, viewer, Source::Peer, 0b1111);
+    world.assign(viewer, vec![parent]);
+    world.run_for(SECOND);
+    world.want_as(viewer, 1, SECOND, true, true);
+    world.run_for(SECOND);
+    (world, waypoint, agent, viewer)
+}
+
+#[test]
+fn a_child_that_is_also_a_standby_is_not_subscribed_to_when_the_parent_dies() {
+    let (mut world, waypoint, agent, viewer) = with_uploading_viewer();
+    world.publish(waypoint, 2);
+    world.run_for(SECOND);
+    let before = subscriptions(&world, agent);
+    world.kill(waypoint);
+    world.run_for(SECOND * 5);
+    assert_eq!(subscriptions(&world, agent), before);
+    assert_eq!(bytes_sent(&world, viewer), 0, "nothing goes back up");
+}
+
+#[test]
+fn an_agent_does_not_ask_the_child_that_asks_it() {
+    let (mut world, waypoint, agent, viewer) = with_uploading_viewer();
+    world.kill(waypoint);
+    world.run_for(SECOND);
+    let want = world.want_as(viewer, 50, SECOND * 10, false, false);
+    world.run_for(SECOND * 6);
+    let asked = world.hosts[agent.0].said.iter();
+    let asked = asked.filter(|message| matches!(message, Control::Request(_)));
+    assert_eq!(asked.count(), 0);
+    assert_eq!(
+        world.hosts[viewer.0].got(want).unwrap(),
+        media(50),
+        "from the CDN"
+    );
+}
+
+/// Two agents, each the other's standby, each with a child.
+fn standbys_of_each_other() -> (World, At, [At; 2], [At; 2]) {
+    let mut world = World::new();
+    let waypoint = world.waypoint();
+    let agents = [world.agent(), world.agent()];
+    let viewers = [world.viewer(), world.viewer()];
+    world.assign(waypoint, vec![]);
+    for (own, other) in [(0, 1), (1, 0)] {
+        let feed = world.parent(waypoint, agents[own], Source::Waypoint, 0b1111);
+        let standby = world.parent(agents[other], agents[own], Source::Peer, 0);
+        world.assign(agents[own], vec![feed, standby]);
+        let parent = world.parent(agents[own], viewers[own], Source::Peer, 0b1111);
+        world.assign(viewers[own], vec![parent]);
+    }
+    world.run_for(SECOND * 2);
+    for viewer in viewers {
+        world.want_as(viewer, 1, SECOND, true, true);
+    }
+    world.run_for(SECOND);
+    (world, waypoint, agents, viewers)
+}
+
+#[test]
+fn two_standbys_of_each_other_that_lose_their_parent_settle() {
+    let (mut world, waypoint, agents, _) = standbys_of_each_other();
+    world.kill(waypoint);
+    world.run_for(SECOND);
+    let before: usize = agents.iter().map(|at| world.hosts[at.0].said.len()).sum();
+    world.run_for(SECOND * 10);
+    let after: usize = agents.iter().map(|at| world.hosts[at.0].said.len()).sum();
+    assert!(after - before <= 4, "{} messages", after - before);
+}
+
+#[test]
+fn one_of_two_standbys_that_loses_its_parent_is_fed_by_the_other_and_nothing_goes_back() {
+    let (mut world, waypoint, agents, viewers) = standbys_of_each_other();
+    let standby = world.parent(agents[1], agents[0], Source::Peer, 0);
+    world.assign(agents[0], vec![standby]);
+    world.run_for(SECOND * 12);
+    let before = agents.map(|at| bytes_sent(&world, at));
+    for sequence in 2..6 {
+        world.publish(waypoint, sequence);
+        for viewer in viewers {
+            world.want(viewer, sequence, SECOND * 4);
+        }
+        world.run_for(SECOND * 2);
+    }
+    let whole: u64 = (2..6).map(|sequence| media(sequence).len() as u64).sum();
+    let sent = [0, 1].map(|index| bytes_sent(&world, agents[index]) - before[index]);
+    assert_eq!(
+        sent,
+        [whole, 2 * whole],
+        "to one viewer; to agent and viewer"
+    );
+    for viewer in viewers {
+        let want = world.want(viewer, 5, SECOND * 4);
+        assert_eq!(world.hosts[viewer.0].got(want).unwrap(), media(5));
+    }
+}

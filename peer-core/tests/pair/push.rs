@@ -1,0 +1,224 @@
+//! Standing wishes: what is pushed follows what is played, through every change of parents.
+
+use std::time::Duration;
+
+use runnel_peer_core::{Event, Input};
+use runnel_protocol::control::Source;
+use runnel_protocol::peer::Control;
+
+use crate::world::{At, NEXT_GENERATION, OTHER_TRACK, World, media};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A waypoint, two agents that it feeds, and a viewer of the first.
+fn two_agents() -> (World, At, [At; 2], At) {
+    let mut world = World::new();
+    let waypoint = world.waypoint();
+    let agents = [world.agent(), world.agent()];
+    let viewer = world.viewer();
+    world.assign(waypoint, vec![]);
+    for agent in agents {
+        let feed = world.parent(waypoint, agent, Source::Waypoint, 0b1111);
+        world.assign(agent, vec![feed]);
+    }
+    let parent = world.parent(agents[0], viewer, Source::Peer, 0b1111);
+    world.assign(viewer, vec![parent]);
+    world.run_for(SECOND);
+    world.want_as(viewer, 1, SECOND, true, true);
+    world.run_for(SECOND);
+    (world, waypoint, agents, viewer)
+}
+
+fn wasted(world: &World, at: At) -> u64 {
+    let events = world.hosts[at.0].events.iter().map(|event| match event {
+        Event::Wasted(bytes) => u64::from(*bytes),
+        _ => 0,
+    });
+    events.sum()
+}
+
+fn received(world: &World, at: At) -> u64 {
+    let events = world.hosts[at.0].events.iter().map(|event| match event {
+        Event::Received(_, _, _, bytes) => u64::from(*bytes),
+        _ => 0,
+    });
+    events.sum()
+}
+
+/// Plays a segment that has just been published; whether peers brought all of it.
+fn play(world: &mut World, waypoint: At, viewer: At, place: u64) -> bool {
+    world.publish(waypoint, place);
+    let want = world.want(viewer, place, SECOND * 4);
+    world.run_for(SECOND * 2);
+    let delivered = &world.hosts[viewer.0].delivered[&want];
+    assert_eq!(delivered.parts.concat(), media(place));
+    delivered.from_cdn == 0
+}
+
+#[test]
+fn a_parent_goes_on_until_its_successors_link_stands() {
+    let (mut world, waypoint, agents, viewer) = two_agents();
+    assert!(play(&mut world, waypoint, viewer, 2));
+    world.freeze(agents[1], true);
+    let successor = world.parent(agents[1], viewer, Source::Peer, 0b1111);
+    world.assign(viewer, vec![successor]);
+    assert!(play(&mut world, waypoint, viewer, 3));
+    assert!(play(&mut world, waypoint, viewer, 4));
+}
+
+#[test]
+fn an_assignment_without_parents_means_that_it_is_over_at_once() {
+    let (mut world, waypoint, _, viewer) = two_agents();
+    assert!(play(&mut world, waypoint, viewer, 2));
+    world.assign(viewer, vec![]);
+    assert!(!play(&mut world, waypoint, viewer, 3));
+}
+
+#[test]
+fn a_change_of_parents_in_the_middle_of_a_segment_loses_nothing_and_wastes_little() {
+    let (mut world, waypoint, agents, viewer) = two_agents();
+    world.hosts[agents[0].0].line = Some(100_000);
+    let mut total = 0;
+    for sequence in 2..10 {
+        world.publish(waypoint, sequence);
+        world.run_for(SECOND);
+        let parent = agents[usize::from(sequence % 2 == 0)];
+        let parent = world.parent(parent, viewer, Source::Peer, 0b1111);
+        world.assign(viewer, vec![parent]);
+        let want = world.want(viewer, sequence, SECOND * 20);
+        world.run_for(SECOND * 6);
+        let delivered = &world.hosts[viewer.0].delivered[&want];
+        assert_eq!(delivered.parts.concat(), media(sequence));
+        assert_eq!(delivered.from_cdn, 0);
+        total += media(sequence).len() as u64;
+    }
+    let share = wasted(&world, viewer) * 100 / total;
+    assert!(share <= 10, "{share} % of the bytes came twice");
+}
+
+#[test]
+fn a_viewer_whose_uploads_are_no_longer_wanted_is_still_served() {
+    let (mut world, waypoint, agents, viewer) = two_agents();
+    let feed = world.parent(waypoint, agents[0], Source::Waypoint, 0b1111);
+    let mut standby = world.parent(viewer, agents[0], Source::Peer, 0);
+    standby.contact.endpoints.clear();
+    world.assign(agents[0], vec![feed.clone(), standby]);
+    assert!(play(&mut world, waypoint, viewer, 2));
+    world.assign(agents[0], vec![feed]);
+    world.run_for(SECOND * 12);
+    assert!(play(&mut world, waypoint, viewer, 3));
+}
+
+#[test]
+fn an_hour_later_a_new_parent_does_not_send_again_what_is_long_here() {
+    let (mut world, waypoint, agents, viewer) = two_agents();
+    for sequence in 2..40 {
+        world.publish(waypoint, sequence);
+        let want = world.want(viewer, sequence, SECOND * 4);
+        world.run_for(SECOND);
+        assert!(world.hosts[viewer.0].got(want).is_some());
+    }
+    // The agent's memory has forgotten where it began.
+    let before = (received(&world, agents[0]), wasted(&world, agents[0]));
+    let other = world.parent(agents[1], agents[0], Source::Peer, 0b1111);
+    world.assign(agents[0], vec![other]);
+    world.run_for(SECOND * 5);
+    assert_eq!(
+        (received(&world, agents[0]), wasted(&world, agents[0])),
+        before
+    );
+}
+
+#[test]
+fn a_restarted_stream_is_pushed_although_its_numbers_begin_anew() {
+    let (mut world, waypoint, _, viewer) = two_agents();
+    for sequence in 2..6 {
+        assert!(play(&mut world, waypoint, viewer, sequence));
+    }
+    world.publish(waypoint, NEXT_GENERATION);
+    world.run_for(SECOND);
+    for sequence in 1..4 {
+        assert!(play(
+            &mut world,
+            waypoint,
+            viewer,
+            NEXT_GENERATION + sequence
+        ));
+    }
+}
+
+#[test]
+fn another_rendition_is_pushed_from_where_the_player_changed_to_it() {
+    let (mut world, waypoint, agents, viewer) = two_agents();
+    assert!(play(&mut world, waypoint, viewer, 2));
+    play(&mut world, waypoint, viewer, OTHER_TRACK + 3);
+    assert!(play(&mut world, waypoint, viewer, OTHER_TRACK + 4));
+    assert!(play(&mut world, waypoint, viewer, 5), "and back");
+    let unsubscribed = |at: At| {
+        let said = world.hosts[at.0].said.iter();
+        said.filter(|message| matches!(message, Control::Unsubscribe { .. }))
+            .count()
+    };
+    assert_eq!(unsubscribed(viewer), 2);
+    assert_eq!(unsubscribed(agents[0]), 2, "and so on up the tree");
+}
+
+#[test]
+fn a_player_that_pauses_is_not_sent_what_it_does_not_play() {
+    let (mut world, waypoint, _, viewer) = two_agents();
+    assert!(play(&mut world, waypoint, viewer, 2));
+    world.run_for(SECOND * 30);
+    let before = received(&world, viewer);
+    world.publish(waypoint, 30);
+    world.run_for(SECOND * 2);
+    assert_eq!(received(&world, viewer), before);
+    play(&mut world, waypoint, viewer, 31);
+    assert!(play(&mut world, waypoint, viewer, 32));
+}
+
+#[test]
+fn a_child_that_comes_before_its_agent_has_a_parent_is_fed_when_it_has() {
+    let mut world = World::new();
+    let (waypoint, agent, viewer) = (world.waypoint(), world.agent(), world.viewer());
+    world.assign(waypoint, vec![]);
+    let parent = world.parent(agent, viewer, Source::Peer, 0b1111);
+    world.assign(viewer, vec![parent]);
+    world.run_for(SECOND);
+    world.want_as(viewer, 1, SECOND, true, true);
+    world.run_for(SECOND);
+    let feed = world.parent(waypoint, agent, Source::Waypoint, 0b1111);
+    world.assign(agent, vec![feed]);
+    world.run_for(SECOND);
+    assert!(play(&mut world, waypoint, viewer, 2));
+}
+
+#[test]
+fn a_second_copy_of_what_is_whole_is_stopped() {
+    let (mut world, waypoint, agents, viewer) = two_agents();
+    for sequence in 2..6 {
+        assert!(play(&mut world, waypoint, viewer, sequence));
+    }
+    let both = vec![
+        world.parent(agents[0], viewer, Source::Peer, 0b0101),
+        world.parent(agents[1], viewer, Source::Peer, 0b1010),
+    ];
+    world.assign(viewer, both);
+    world.run_for(SECOND * 2);
+    assert_eq!(wasted(&world, viewer), 0);
+}
+
+#[test]
+fn uploads_end_at_once_when_they_are_no_longer_allowed() {
+    let (mut world, waypoint, agents, viewer) = two_agents();
+    assert!(play(&mut world, waypoint, viewer, 2));
+    let uplink = runnel_protocol::units::BitsPerSecond(0);
+    let consent = Input::Consent {
+        peers: true,
+        uplink,
+    };
+    world.give(agents[0], consent);
+    let before = received(&world, viewer);
+    world.publish(waypoint, 3);
+    world.run_for(SECOND * 3);
+    assert_eq!(received(&world, viewer), before);
+}

@@ -1,0 +1,123 @@
+//! The conversation with the coordinator: refused, lost, found again, and ended for good.
+
+use std::time::Duration;
+
+use runnel_peer_core::Input;
+use runnel_protocol::control::{ContentLocator, FromCoordinator, Refused, ToCoordinator};
+use runnel_protocol::ids::Nonce;
+use runnel_protocol::units::BitsPerSecond;
+
+use crate::world::{At, World, content};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn refused(retry_after_ms: Option<u32>) -> Input {
+    Input::Coordinator(FromCoordinator::Refused(Refused {
+        content: None,
+        why: "full".into(),
+        retry_after_ms,
+    }))
+}
+
+fn challenge() -> Input {
+    Input::Coordinator(FromCoordinator::Challenge(Nonce([9; 32])))
+}
+
+fn connects(world: &World, at: At) -> usize {
+    world.hosts[at.0].connects
+}
+
+fn withdraw(world: &mut World, at: At) {
+    let consent = Input::Consent {
+        peers: false,
+        uplink: BitsPerSecond(0),
+    };
+    world.give(at, consent);
+}
+
+#[test]
+fn whoever_is_refused_for_good_does_not_come_back() {
+    let mut world = World::new();
+    let agent = world.agent();
+    world.give(agent, refused(None));
+    let before = (connects(&world, agent), world.hosts[agent.0].told.len());
+    world.run_for(SECOND * 120);
+    let after = (connects(&world, agent), world.hosts[agent.0].told.len());
+    assert_eq!(after, before, "no heartbeat either");
+}
+
+#[test]
+fn whoever_is_told_when_to_come_back_does_then() {
+    let mut world = World::new();
+    let agent = world.agent();
+    let before = connects(&world, agent);
+    world.give(agent, refused(Some(30_000)));
+    world.give(agent, Input::CoordinatorLost);
+    world.run_for(SECOND * 20);
+    assert_eq!(connects(&world, agent), before);
+    world.run_for(SECOND * 20);
+    assert_eq!(connects(&world, agent), before + 1);
+}
+
+#[test]
+fn two_losses_in_a_row_are_one() {
+    let mut world = World::new();
+    let agent = world.agent();
+    let before = connects(&world, agent);
+    world.give(agent, Input::CoordinatorLost);
+    world.give(agent, Input::CoordinatorLost);
+    world.run_for(SECOND);
+    assert_eq!(connects(&world, agent), before + 1);
+}
+
+#[test]
+fn a_coordinator_that_says_nothing_is_hung_up_on_and_tried_again() {
+    let mut world = World::new();
+    let agent = world.agent();
+    world.give(agent, Input::CoordinatorLost);
+    world.run_for(SECOND);
+    world.give(agent, Input::CoordinatorConnected);
+    let before = (connects(&world, agent), world.hosts[agent.0].disconnects);
+    world.run_for(SECOND * 15);
+    let after = (connects(&world, agent), world.hosts[agent.0].disconnects);
+    assert_eq!(after, (before.0 + 1, before.1 + 1));
+}
+
+#[test]
+fn what_was_opened_is_opened_again_after_a_restart() {
+    let mut world = World::new();
+    let viewer = world.viewer();
+    let content = ContentLocator::Id(content());
+    world.give(
+        viewer,
+        Input::Open {
+            content,
+            plays: true,
+        },
+    );
+    world.give(viewer, Input::CoordinatorLost);
+    world.run_for(SECOND);
+    world.give(viewer, Input::CoordinatorConnected);
+    world.give(viewer, challenge());
+    world.welcome(viewer);
+    let opened = world.hosts[viewer.0].told.iter();
+    let opened = opened.filter(|message| matches!(message, ToCoordinator::Open(_)));
+    assert_eq!(opened.count(), 2);
+}
+
+#[test]
+fn after_consent_is_withdrawn_nothing_is_said_whatever_was_under_way() {
+    let mut world = World::new();
+    let viewer = world.viewer();
+    world.give(viewer, Input::CoordinatorLost);
+    world.run_for(SECOND);
+    world.give(viewer, Input::CoordinatorConnected);
+    withdraw(&mut world, viewer);
+    let before = (connects(&world, viewer), world.hosts[viewer.0].told.len());
+    world.give(viewer, challenge());
+    world.welcome(viewer);
+    world.give(viewer, refused(Some(100)));
+    world.run_for(SECOND * 60);
+    let after = (connects(&world, viewer), world.hosts[viewer.0].told.len());
+    assert_eq!(after, before);
+}
