@@ -4,15 +4,30 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use axum::http::{HeaderValue, header};
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::map_response;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tower_http::services::ServeDir;
+
+/// Most of one script, bytes.
+const MAX_SCRIPT: usize = 16 << 20;
+
+/// What the visiting browser cannot do. Chromium has no switches for these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// It can do everything.
+    Nothing,
+    /// It may compile no WebAssembly: a content policy without `wasm-unsafe-eval`.
+    WebAssembly,
+    /// It is too old to have WebTransport.
+    WebTransport,
+}
 
 /// A folder that is served until this is dropped.
 #[derive(Debug)]
@@ -22,17 +37,12 @@ pub struct Page {
 }
 
 impl Page {
-    /// Serves a folder and `config.json` on a loopback port (0 takes any free one), each file with
-    /// this `Content-Security-Policy` if there is one.
+    /// Serves a folder and `config.json` on a loopback port (0 takes any free one) to browsers that
+    /// may lack something.
     ///
     /// # Errors
     /// When the folder is missing or the port is in use.
-    pub async fn serve(
-        folder: &Path,
-        port: u16,
-        config: &Value,
-        policy: Option<&'static str>,
-    ) -> Result<Self> {
+    pub async fn serve(folder: &Path, port: u16, config: &Value, lack: Lack) -> Result<Self> {
         anyhow::ensure!(folder.is_dir(), "{} is not built", folder.display());
         let listener = TcpListener::bind(("127.0.0.1", port))
             .await
@@ -42,7 +52,7 @@ impl Page {
         let router = Router::new()
             .route("/config.json", get(async move || config.clone()))
             .fallback_service(ServeDir::new(folder))
-            .layer(map_response(move |response| with_policy(response, policy)));
+            .layer(map_response(move |response| deprive(response, lack)));
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Self {
             address,
@@ -56,14 +66,35 @@ impl Page {
     }
 }
 
-async fn with_policy(mut response: Response, policy: Option<&'static str>) -> Response {
-    if let Some(policy) = policy {
-        let policy = HeaderValue::from_static(policy);
-        response
-            .headers_mut()
-            .insert(header::CONTENT_SECURITY_POLICY, policy);
+async fn deprive(mut response: Response, lack: Lack) -> Response {
+    match lack {
+        Lack::Nothing => response,
+        Lack::WebAssembly => {
+            let policy = HeaderValue::from_static("script-src 'self'");
+            response
+                .headers_mut()
+                .insert(header::CONTENT_SECURITY_POLICY, policy);
+            response
+        }
+        Lack::WebTransport if is_script(&response) => without_webtransport(response).await,
+        Lack::WebTransport => response,
     }
-    response
+}
+
+fn is_script(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/javascript"))
+}
+
+/// Page and Worker each lose it before their own first statement.
+async fn without_webtransport(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let Ok(script) = to_bytes(body, MAX_SCRIPT).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let script = [&b"delete globalThis.WebTransport;"[..], &script].concat();
+    Response::from_parts(parts, Body::from(script))
 }
 
 impl Drop for Page {

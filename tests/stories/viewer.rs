@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use runnel_tests::browser::Browser;
-use runnel_tests::page::Page;
+use runnel_tests::page::{Lack, Page};
 use runnel_tests::stack::Stack;
 use serde::Deserialize;
 use serde_json::Value;
@@ -59,18 +59,18 @@ impl Sub for Bytes {
 impl Viewer {
     /// Opens the page on a content and waits until the picture moves. `query` as the page reads it.
     pub(crate) async fn watch(stack: &Stack, content: &str, query: &str) -> Result<Self> {
-        Self::watch_under(stack, content, query, None).await
+        Self::watch_without(stack, content, query, Lack::Nothing).await
     }
 
-    /// The same under a `Content-Security-Policy`.
-    pub(crate) async fn watch_under(
+    /// The same in a browser that lacks something.
+    pub(crate) async fn watch_without(
         stack: &Stack,
         content: &str,
         query: &str,
-        policy: Option<&'static str>,
+        lack: Lack,
     ) -> Result<Self> {
         let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web-demo/dist");
-        let page = Page::serve(&dist, 0, &stack.page_config(), policy).await?;
+        let page = Page::serve(&dist, 0, &stack.page_config(), lack).await?;
         let browser = Browser::open(stack.folder()).await?;
         let url = format!("{}/?stream={content}&tap=1&{query}", page.url());
         browser.goto(&url).await?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Parser;
 use runnel_tests::media::Shape;
-use runnel_tests::page::Page;
+use runnel_tests::page::{Lack, Page};
 use runnel_tests::stack::{Plan, Source, Stack};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -49,7 +49,7 @@ async fn main() -> Result<()> {
         stopped = interrupted() => return stopped,
     };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web-demo/dist");
-    let page = Page::serve(&folder, cli.port, &stack.page_config(), None).await?;
+    let page = Page::serve(&folder, cli.port, &stack.page_config(), Lack::Nothing).await?;
     welcome(&stack, &page)?;
     interrupted().await?;
     println!("\nEnding everything …");
