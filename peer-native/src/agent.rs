@@ -61,7 +61,8 @@ pub enum StartError {
     Origin(#[from] OriginError),
 }
 
-/// What happens to an agent. A listener that falls behind misses some.
+/// What happens to an agent, but for what happens to each chunk, which is only logged (at trace). A
+/// listener that falls behind misses some.
 pub type Events = broadcast::Receiver<Event>;
 
 /// A running agent.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use runnel_peer_core::{Event, Input, LinkId, Output, Peer};
+use runnel_protocol::peer::CloseReason;
 use runnel_protocol::signing::{KeyPair, verify};
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::{Instant, sleep_until};
@@ -79,6 +80,9 @@ impl Driver {
                 break;
             }
         }
+        self.links
+            .values()
+            .for_each(|link| link.close(CloseReason::Draining));
         self.coordinator.close(GOODBYE).await;
         // Nobody reads arrivals any more: whoever waits for room in the inbox, the disk's thread
         // among them, is let go before that thread is waited for.
@@ -253,6 +257,10 @@ impl Driver {
             Event::Assigned(assign) => {
                 let (parents, children) = (assign.parents.len(), assign.children.len());
                 debug!(content = %assign.content, epoch = assign.epoch, parents, children, "assigned");
+            }
+            // Of each chunk: listeners would be woken thousands of times a second.
+            Event::Received(..) | Event::Sent(..) | Event::Proven(_) | Event::Wasted(_) => {
+                return trace!(?event);
             }
             _ => trace!(?event),
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use runnel_peer_core::{Input, LinkId, StreamId};
 use runnel_protocol::bulk::{BulkDecoder, BulkItem};
+use runnel_protocol::codec::DecodeError;
 use runnel_protocol::peer::CloseReason;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -76,20 +77,22 @@ async fn decode(name: Name, stream: &mut RecvStream, inbox: &Inbox) {
     let mut decoder = BulkDecoder::default();
     let mut packets = [const { Bytes::new() }; PACKETS];
     while let Ok(Some(filled)) = stream.read_chunks(&mut packets).await {
+        // One by one, so that the decoder never holds more than the end of a frame and a packet.
         for packet in packets.iter_mut().take(filled) {
             decoder.push(&std::mem::take(packet));
-        }
-        loop {
-            match decoder.poll() {
-                Ok(Some(item)) => inbox.input(input(name, item)).await,
-                Ok(None) => break,
-                Err(error) => {
-                    debug!(%error, "malformed bulk stream");
-                    return inbox.input(Input::Malformed(name.0)).await;
-                }
+            if let Err(error) = pass_on(name, &mut decoder, inbox).await {
+                debug!(%error, "malformed bulk stream");
+                return inbox.input(Input::Malformed(name.0)).await;
             }
         }
     }
+}
+
+async fn pass_on(name: Name, decoder: &mut BulkDecoder, inbox: &Inbox) -> Result<(), DecodeError> {
+    while let Some(item) = decoder.poll()? {
+        inbox.input(input(name, item)).await;
+    }
+    Ok(())
 }
 
 fn input(Name(link, stream): Name, item: BulkItem) -> Input {

@@ -10,9 +10,12 @@ use web_transport_quinn::{SendStream, Session, SessionError, WriteError};
 
 use crate::inbox::Inbox;
 
-/// Chunks that wait for one stream. The peer gives out 8 per link at a time and waits for
+/// Chunks that wait for one stream. The peer gives out 16 per link at a time and waits for
 /// [`Input::Written`].
 const CHUNKS: usize = 64;
+/// Chunks written at once, where that many wait: the connection is locked and its task woken once
+/// for 256 KiB.
+const AT_ONCE: usize = 4;
 
 /// A bulk stream being sent. Dropping it breaks the stream off.
 #[derive(Debug)]
@@ -38,7 +41,7 @@ impl Outgoing {
                 name,
                 queue,
                 inbox,
-                owes: false,
+                owed: 0,
             };
             tokio::select! {
                 () = writer.run(&session, header, priority, &reset) => {}
@@ -66,8 +69,8 @@ struct Writer {
     name: (LinkId, BulkId),
     queue: mpsc::Receiver<Verified>,
     inbox: Inbox,
-    /// Whether a chunk was taken that the peer has not been told of: it counts them (8 a link).
-    owes: bool,
+    /// Chunks taken that the peer has not been told of: it counts them.
+    owed: usize,
 }
 
 impl Writer {
@@ -91,18 +94,28 @@ impl Writer {
             }
         }
         // Whatever was given out is accounted for, sent or not.
-        while self.owes || self.queue.recv().await.is_some() {
+        self.written().await;
+        while self.queue.recv().await.is_some() {
+            self.owed += 1;
             self.written().await;
         }
     }
 
     /// Writes until there is no more, or the other end wants no more.
     async fn write(&mut self, stream: &mut SendStream) {
-        while let Some(chunk) = self.queue.recv().await {
-            self.owes = true;
-            let chunk = chunk.chunk();
-            let mut parts = [frame_header(chunk), chunk.data.clone()];
+        let mut chunks = Vec::with_capacity(AT_ONCE);
+        let mut parts = Vec::with_capacity(2 * AT_ONCE);
+        loop {
+            self.owed = self.queue.recv_many(&mut chunks, AT_ONCE).await;
+            if self.owed == 0 {
+                break;
+            }
+            for chunk in chunks.drain(..) {
+                let chunk = chunk.chunk();
+                parts.extend([frame_header(chunk), chunk.data.clone()]);
+            }
             let outcome = stream.write_all_chunks(&mut parts).await;
+            parts.clear();
             self.written().await;
             if outcome.is_err() {
                 return;
@@ -113,8 +126,10 @@ impl Writer {
 
     async fn written(&mut self) {
         let (link, bulk) = self.name;
-        self.inbox.input(Input::Written(link, bulk)).await;
-        self.owes = false;
+        while self.owed > 0 {
+            self.inbox.input(Input::Written(link, bulk)).await;
+            self.owed -= 1;
+        }
     }
 }
 

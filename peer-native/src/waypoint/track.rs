@@ -16,7 +16,7 @@ use url::Url;
 use super::Means;
 use super::attest::{Attestation, attest};
 use super::origin::{Fetched, Granted, OriginError, Validators};
-use super::playlist::{Media, Segment};
+use super::playlist::{Media, PlaylistError, Segment};
 use super::window::Window;
 
 /// Segments of one track fetched at a time: one to play, two to get ahead.
@@ -54,6 +54,8 @@ pub(super) struct Track {
     validators: Validators,
     next_poll: Instant,
     polling: bool,
+    /// Whether the last poll failed: said once, not twice a second.
+    failing: bool,
     fetching: usize,
     jobs: JoinSet<Done>,
 }
@@ -78,6 +80,7 @@ impl Track {
             validators: Validators::default(),
             next_poll: Instant::now(),
             polling: false,
+            failing: false,
             fetching: 0,
             jobs: JoinSet::new(),
         };
@@ -171,27 +174,29 @@ impl Track {
     }
 
     async fn on_polled(&mut self, outcome: Result<Option<Fetched>, OriginError>) {
-        match outcome {
-            Ok(Some(fetched)) => match Media::parse(&fetched.bytes, &fetched.url) {
-                Ok(media) => {
-                    self.validators = fetched.validators;
-                    self.window.update(media);
-                    self.next_poll = self.next_poll.min(Instant::now() + self.pace());
-                }
-                Err(why) => {
-                    warn!(%why, path = self.url.path(), "a playlist cannot be read");
-                    self.next_poll = Instant::now() + PAUSE;
-                }
-            },
-            Ok(None) => {}
-            Err(why) => {
-                warn!(%why, path = self.url.path(), "a playlist cannot be had");
-                self.next_poll = Instant::now() + PAUSE;
-            }
+        match outcome.map(|fetched| fetched.map(|fetched| self.on_playlist(&fetched))) {
+            Ok(Some(Err(why))) => self.on_poll_failed(&why),
+            Err(why) => self.on_poll_failed(&why),
+            Ok(Some(Ok(())) | None) => self.failing = false,
         }
         for key in self.window.unknown() {
             self.means.inbox.input(Input::Unattainable(key)).await;
         }
+    }
+
+    fn on_playlist(&mut self, fetched: &Fetched) -> Result<(), PlaylistError> {
+        self.window
+            .update(Media::parse(&fetched.bytes, &fetched.url)?);
+        self.validators = fetched.validators.clone();
+        self.next_poll = self.next_poll.min(Instant::now() + self.pace());
+        Ok(())
+    }
+
+    fn on_poll_failed(&mut self, why: &dyn std::error::Error) {
+        if !std::mem::replace(&mut self.failing, true) {
+            warn!(%why, path = self.url.path(), "a playlist cannot be had");
+        }
+        self.next_poll = Instant::now() + PAUSE;
     }
 }
 

@@ -1,6 +1,10 @@
 //! A segment's way from the origin over waypoint and agent to a viewer, and back from the disk.
 
-use runnel_peer_core::Event;
+use std::time::Duration;
+
+use runnel_peer_core::{Event, MediaKind, Want, WantId};
+use runnel_peer_native::player::{Answer, Player};
+use runnel_protocol::ids::PathHash;
 use runnel_protocol::peer::{Control, Request, RequestId, Subscribe};
 use runnel_protocol::segment::{SegmentKey, SubstreamSet, TrackAttributes};
 use runnel_protocol::signing::KeyPair;
@@ -8,7 +12,7 @@ use runnel_protocol::signing::KeyPair;
 use crate::coordinator::Coordinator;
 use crate::origin::{Origin, SEGMENTS, media};
 use crate::viewer::Viewer;
-use crate::{Running, content};
+use crate::{Running, config, content, joined, next, within};
 
 const SEED: u8 = 9;
 
@@ -87,6 +91,51 @@ async fn a_waypoint_serves_what_the_origin_serves_and_declines_what_it_does_not_
         matches!(answer, Some(Control::Decline { .. })),
         "{answer:?}"
     );
+}
+
+#[tokio::test]
+async fn a_program_that_plays_is_given_whole_segments() {
+    let coordinator = Coordinator::start(content()).await;
+    let origin = Origin::start().await;
+    let (at_waypoint, at_player) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let waypoint = Running::start(&coordinator, at_waypoint.path(), true).await;
+    coordinator.grant(waypoint.peer, &origin.film());
+    let config = config(&coordinator, at_player.path());
+    let (mut player, mut events) = Player::start(config).await.unwrap();
+    let peer = joined(&mut events).await;
+    coordinator.assign(waypoint.peer, peer);
+    let linked = next(&mut events, |event| {
+        matches!(event, Event::LinkUp(..)).then_some(())
+    });
+    within(linked).await;
+
+    for sequence in 5..8 {
+        player.want(want(sequence)).await;
+        let answer = within(player.answer()).await;
+        let Some(Answer::Delivered(WantId(named), delivered)) = answer else {
+            panic!("instead of segment {sequence}: {answer:?}");
+        };
+        assert_eq!(named, sequence);
+        assert_eq!(delivered.parts.concat(), media(sequence));
+        assert_eq!(delivered.from_cdn, 0);
+    }
+    player.stop().await;
+}
+
+fn want(sequence: u64) -> Want {
+    Want {
+        id: WantId(sequence),
+        content: content(),
+        track: TrackAttributes::ALONE.id(),
+        kind: MediaKind::Main,
+        sequence,
+        range: None,
+        path: PathHash::of_url(&format!("https://any.cdn/segment-{sequence}.ts")),
+        due_in: Duration::from_secs(10),
+        duration: Duration::from_secs(2),
+        live: false,
+        urgent: false,
+    }
 }
 
 #[tokio::test]

@@ -47,20 +47,12 @@ struct Running {
 impl Running {
     async fn start(coordinator: &Coordinator, data: &Path, waypoint: bool) -> Self {
         let config = Config {
-            coordinator: coordinator.url(),
-            listen: "127.0.0.1:0".parse().unwrap(),
-            data: data.to_owned(),
-            uplink_kbps: 1_000_000,
             waypoint: waypoint.then(|| "code".to_owned()),
             private_origins: vec!["127.0.0.1".to_owned()],
-            ..Config::default()
+            ..config(coordinator, data)
         };
         let (agent, mut events) = Agent::start(config).await.unwrap();
-        let peer = within(next(&mut events, |event| match event {
-            Event::Joined { peer, .. } => Some(*peer),
-            _ => None,
-        }))
-        .await;
+        let peer = joined(&mut events).await;
         let hello = coordinator.hello(peer);
         Self {
             agent,
@@ -74,6 +66,25 @@ impl Running {
     async fn event<T>(&mut self, pick: impl Fn(&Event) -> Option<T>) -> T {
         within(next(&mut self.events, pick)).await
     }
+}
+
+fn config(coordinator: &Coordinator, data: &Path) -> Config {
+    Config {
+        coordinator: coordinator.url(),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        data: data.to_owned(),
+        uplink_kbps: 1_000_000,
+        ..Config::default()
+    }
+}
+
+/// The name under which the coordinator lets a peer in.
+async fn joined(events: &mut Events) -> PeerId {
+    let joined = next(events, |event| match event {
+        Event::Joined { peer, .. } => Some(*peer),
+        _ => None,
+    });
+    within(joined).await
 }
 
 async fn next<T>(events: &mut Events, pick: impl Fn(&Event) -> Option<T>) -> T {
