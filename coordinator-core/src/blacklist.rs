@@ -51,7 +51,8 @@ impl Blacklist {
         (now < ban.until).then_some(*ban)
     }
 
-    /// Keeps a pair apart and says until when.
+    /// Keeps a pair apart and says until when. A failure of a pair that is kept apart already is
+    /// the same event seen from the other end, or seen again: it counts once.
     pub(crate) fn add(
         &mut self,
         one: PeerId,
@@ -60,6 +61,11 @@ impl Blacklist {
         now: Timestamp,
     ) -> Timestamp {
         let pair = key(one, other);
+        if let Some(ban) = self.ban(one, other, now)
+            && (cause != Cause::Misbehaved || ban.cause == Cause::Misbehaved)
+        {
+            return ban.until;
+        }
         let failures = self.pairs.get(&pair).map_or(0, |ban| ban.failures) + 1;
         let time = match cause {
             Cause::Misbehaved => LONGEST,
@@ -118,10 +124,16 @@ mod tests {
         let start = Timestamp::from_micros(0);
         let mut list = Blacklist::default();
         assert_eq!(list.add(a, b, Cause::Unreachable, start), start + FIRST);
-        assert_eq!(list.add(b, a, Cause::Lost, start), start + FIRST * 2);
-        assert!(list.ban(b, a, start + FIRST).is_some());
-        assert!(list.ban(a, b, start + FIRST * 2).is_none());
-        list.decay(start + FIRST * 2 + MEMORY);
+        assert_eq!(
+            list.add(b, a, Cause::Lost, start),
+            start + FIRST,
+            "one event, two reports"
+        );
+        let later = start + FIRST;
+        assert!(list.ban(b, a, later).is_none());
+        assert_eq!(list.add(b, a, Cause::Lost, later), later + FIRST * 2);
+        assert!(list.ban(a, b, later + FIRST * 2).is_none());
+        list.decay(later + FIRST * 2 + MEMORY);
         assert_eq!(list.add(a, b, Cause::Stalled, start), start + FIRST);
     }
 
