@@ -160,6 +160,7 @@ class PeerLoader implements Loader<FragmentLoaderContext>, WantHandler {
 
   /** The Worker is late: is it there at all? If it is, it has until the player runs dry. */
   async #lookAfter(task: Task): Promise<void> {
+    if (!task.link.isReady) return this.#waitNoLonger(task, 0);
     const alive = await task.link.isAlive();
     if (alive && this.#task === task) this.#waitNoLonger(task, task.dueIn - task.patience);
   }

@@ -14,6 +14,8 @@ import { WorkerLink, type WorkerListener } from "./worker-link.js";
 
 /** Milliseconds in which the Worker takes leave after consent is withdrawn; the promise is 1 s. */
 const LEAVE_WITHIN = 500;
+/** Milliseconds after its start in which a Worker may find the content while wants wait for it. */
+const FIND_WITHIN = 2000;
 /** Milliseconds that a Worker always has to answer before the page looks after it. */
 const LEAST_PATIENCE = 150;
 const TICK = 1000;
@@ -42,6 +44,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
   #reportedStalls = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
   #source = 0;
+  #findBy = 0;
 
   constructor(options: P2pOptions) {
     super();
@@ -112,12 +115,15 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
 
   taskFor(context: FragmentLoaderContext): Task | null {
     const hls = this.#hls;
-    const link = this.#link;
-    if (!hls || !link?.isOpen || !this.#content) return null;
-    const track = trackOf(hls, context);
+    const track = hls && trackOf(hls, context);
     // Nothing is faster than the player's own first request.
     if (!track || !this.#begun.has(context.frag.type)) return null;
+    this.#pictureIsThere();
+    const link = this.#link;
+    if (!link?.isOpen) return null;
     const want = wantOf(link.nextId(), context, track, playheadOf(hls));
+    const isFinding = !want.urgent && performance.now() < this.#findBy;
+    if (!this.#content && !isFinding) return null;
     const { bps, ttfb } = this.bandwidth();
     const fromCdn = cdnTime((want.duration * track.bitrate) / 1000, bps, ttfb);
     const patience = Math.max(LEAST_PATIENCE, want.dueIn - fromCdn);
@@ -214,6 +220,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
     if (missing) return this.lost(missing);
     try {
       this.#why = "";
+      this.#findBy = performance.now() + FIND_WITHIN;
       this.#link = new WorkerLink(this.#options.workerUrl, message, this);
     } catch (error) {
       this.lost(`its Worker cannot be made (${String(error)})`);

@@ -34,6 +34,7 @@ export class WorkerLink {
   readonly #wants = new Map<number, WantHandler>();
   #count = 0;
   #open = true;
+  #ready = false;
   #ping: Promise<boolean> | null = null;
   #pong: (() => void) | null = null;
 
@@ -50,6 +51,11 @@ export class WorkerLink {
   /** Whether the Worker is worth talking to. */
   get isOpen(): boolean {
     return this.#open;
+  }
+
+  /** Whether the Worker has begun to answer; before that it may be busy compiling. */
+  get isReady(): boolean {
+    return this.#ready;
   }
 
   /** A name for the next want. */
@@ -100,6 +106,9 @@ export class WorkerLink {
         break;
       case "asking-cdn":
         this.#wants.get(message.id)?.askingCdn(message.whole);
+        break;
+      case "ready":
+        this.#ready = true;
         break;
       case "pong":
         this.#pong?.();

@@ -19,15 +19,26 @@ type Bytes = Uint8Array<ArrayBuffer>;
 export type Enter = <T>(turn: (engine: Engine) => T) => T | undefined;
 export type Post = (message: ToPage, transfer?: Transferable[]) => void;
 
+/** The Worker around the host. */
+export interface Surroundings {
+  enter: Enter;
+  post: Post;
+  /** It is known now who the parents are, or that there are none for a while. */
+  settled(): void;
+}
+
 /** Longest time that `setTimeout` can wait, in milliseconds; beyond that is as good as never. */
 const LONGEST_SLEEP = 2 ** 31 - 1;
 const CERTIFICATE = 32;
+/** Milliseconds that wants wait for parents at most once the content is open: a tick and a half. */
+const ASSIGNED_WITHIN = 1000;
 
 export class Host {
   readonly #start: StartMessage;
   readonly #keys: Keys;
   readonly #enter: Enter;
   readonly #post: Post;
+  readonly #settled: () => void;
   readonly #coordinator: Coordinator;
   readonly #links = new Map<number, PeerLink>();
   readonly #wants = new Map<number, Place>();
@@ -38,11 +49,12 @@ export class Host {
   #segment: Bytes = new Uint8Array(0);
   #alarm: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(start: StartMessage, keys: Keys, enter: Enter, post: Post) {
+  constructor(start: StartMessage, keys: Keys, { enter, post, settled }: Surroundings) {
     this.#start = start;
     this.#keys = keys;
     this.#enter = enter;
     this.#post = post;
+    this.#settled = settled;
     this.#coordinator = new Coordinator({
       connected: () => this.#coordinatorIs("connected", (engine) => engine.coordinatorConnected()),
       lost: () => this.#coordinatorIs("lost", (engine) => engine.coordinatorLost()),
@@ -219,15 +231,18 @@ export class Host {
 
   opened(id: string, name: string): void {
     this.#post({ kind: "opened", id, name });
+    setTimeout(this.#settled, ASSIGNED_WITHIN);
   }
 
   refused(why: string, forGood: boolean): void {
     this.#ledger.why = why;
     this.#post({ kind: "refused", why, forGood });
+    this.#settled();
   }
 
   assigned(epoch: number, why: string): void {
     this.#ledger.assigned(epoch, why);
+    this.#settled();
     this.#post({ kind: "event", name: "assigned", detail: { epoch, why } });
   }
 
@@ -268,6 +283,7 @@ export class Host {
 
   #coordinatorIs(state: "connected" | "lost", turn: (engine: Engine) => void): void {
     this.#ledger.coordinator = state;
+    if (state === "lost") this.#settled();
     this.#enter(turn);
   }
 

@@ -1,7 +1,8 @@
 /** The Worker's entry: starts the engine and passes the page's messages on to it. */
 
 import init, { Engine } from "../../pkg/runnel.js";
-import type { StartMessage, ToPage, ToWorker } from "../messages.js";
+import type { StartMessage, ToPage, ToWorker, WantMessage } from "../messages.js";
+import { EarlyWants } from "./early.js";
 import { Host } from "./host.js";
 import { Keys } from "./keys.js";
 
@@ -12,6 +13,7 @@ const SEED = 32;
 const post = (message: ToPage, transfer: Transferable[] = []) =>
   self.postMessage(message, { transfer });
 
+const early = new EarlyWants();
 let engine: Engine | null = null;
 let host: Host | null = null;
 let ticking: ReturnType<typeof setInterval> | undefined;
@@ -27,7 +29,7 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
 async function start(message: StartMessage): Promise<void> {
   const wasmUrl = message.wasmUrl ?? new URL("./runnel.wasm", import.meta.url);
   const [wasm, keys] = await Promise.all([init({ module_or_path: wasmUrl }), Keys.generate()]);
-  host = new Host(message, keys, enter, post);
+  host = new Host(message, keys, { enter, post, settled });
   const seed = crypto.getRandomValues(new Uint8Array(SEED));
   const { rootKey, joinToken, content, masterUrl, uplink } = message;
   engine = new Engine(host, keys.publicKey, seed, rootKey, joinToken);
@@ -41,13 +43,10 @@ async function start(message: StartMessage): Promise<void> {
 function hear(message: Exclude<ToWorker, StartMessage>): void {
   switch (message.kind) {
     case "want":
-      host?.remember(message);
-      if (!enter((engine) => engine.want(message))) {
-        host?.forget(message.id);
-        post({ kind: "declined", id: message.id });
-      }
+      if (!early.keep(message, performance.now())) want(message);
       break;
     case "abandon":
+      early.forget(message.id);
       enter((engine) => engine.abandon(message.id));
       host?.forget(message.id);
       break;
@@ -69,6 +68,18 @@ function hear(message: Exclude<ToWorker, StartMessage>): void {
     case "stop":
       stop();
   }
+}
+
+function want(message: WantMessage): void {
+  host?.remember(message);
+  if (enter((engine) => engine.want(message))) return;
+  host?.forget(message.id);
+  post({ kind: "declined", id: message.id });
+}
+
+/** Parents are known, or will not be soon: early wants are the engine's, or the page's again. */
+function settled(): void {
+  queueMicrotask(() => early.release(performance.now()).forEach(want));
 }
 
 /** One turn of the engine. One that traps is not entered again. */
