@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RANGE};
+use reqwest::header::{
+    DATE, ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RANGE,
+};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
 use runnel_protocol::segment::{ByteRange, MAX_SEGMENT};
 use url::{Host, Url};
@@ -90,9 +92,12 @@ pub struct Validators {
 impl Validators {
     fn of(headers: &HeaderMap) -> Self {
         let text = |name| headers.get(name)?.to_str().ok().map(str::to_owned);
+        // Dates have whole seconds: what changed in the second of the answer may change again in
+        // it, and would never be seen (RFC 9110 §8.8.2.2).
+        let modified = text(LAST_MODIFIED).filter(|date| text(DATE).as_ref() != Some(date));
         Self {
             etag: text(ETAG),
-            modified: text(LAST_MODIFIED),
+            modified,
         }
     }
 

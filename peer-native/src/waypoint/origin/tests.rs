@@ -14,7 +14,8 @@ async fn answering(answer: String) -> Url {
                 let mut request = [0; 4096];
                 let read = stream.read(&mut request).await.unwrap_or(0);
                 let text = String::from_utf8_lossy(&request[..read]);
-                let answer = if text.contains("if-none-match: \"one\"") {
+                let conditional = ["if-none-match: \"one\"", "if-modified-since: Sun"];
+                let answer = if conditional.iter().any(|one| text.contains(one)) {
                     "HTTP/1.1 304 Not Modified\r\n\r\n".to_owned()
                 } else {
                     answer
@@ -51,6 +52,23 @@ async fn a_playlist_that_did_not_change_is_not_sent_again() {
     assert_eq!(first.bytes, "#EXTM3U");
     let again = origin.playlist(&url, &granted, &first.validators).await;
     assert!(again.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_playlist_of_this_very_second_is_asked_for_again() {
+    const CHANGED: &str = "last-modified: Sun, 22 Nov 2026 12:00:00 GMT\r\n";
+    let origin = origin(PrivateOrigins::Allowed);
+    let same = "date: Sun, 22 Nov 2026 12:00:00 GMT\r\n";
+    let later = "date: Sun, 22 Nov 2026 12:00:01 GMT\r\n";
+    for (date, is_sent_again) in [(same, true), (later, false)] {
+        let url = answering(ok(&format!("{CHANGED}{date}"), "#EXTM3U")).await;
+        let granted = Granted::new(&url, &[]);
+        let fresh = Validators::default();
+        let first = origin.playlist(&url, &granted, &fresh).await.unwrap();
+        let known = first.unwrap().validators;
+        let again = origin.playlist(&url, &granted, &known).await.unwrap();
+        assert_eq!(again.is_some(), is_sent_again);
+    }
 }
 
 #[tokio::test]
