@@ -1,5 +1,7 @@
 //! Asking parents: whom for what, and what follows when they do not answer.
 
+use core::time::Duration;
+
 use runnel_protocol::control::LinkResult;
 use runnel_protocol::peer::{Control, Request, RequestId};
 use runnel_protocol::segment::{SegmentKey, chunk_count};
@@ -13,6 +15,10 @@ use crate::source::Candidate;
 
 /// Chunks had elsewhere, one after another, that make a parent count as stalled.
 const MAX_MISSES: u32 = 3;
+/// Silence after which a parent that owes something counts as stalled at once. A healthy path
+/// needs up to 3.3 s for its first segment: 2 s until the next is published, 0.25 s until the
+/// waypoint sees it, 1 s through an uplink of twice the rate (measured).
+const SILENCE: Duration = Duration::from_millis(3500);
 /// Asks for a segment of unknown length: all of it.
 const ALL: u32 = u32::MAX;
 
@@ -32,6 +38,7 @@ impl Peer {
                 count,
                 answered: 0,
             };
+            self.engage(link, now);
             let id = self.fetches.ask(link, asked);
             self.send(
                 link,
@@ -53,10 +60,9 @@ impl Peer {
         };
         let is_new = |one: &&Candidate| {
             let link = one.link();
-            ![&need.asked, &need.declined]
-                .iter()
-                .any(|known| known.contains(&link))
-                && !(need.pushed && self.is_pushed_by(link, segment))
+            let known = need.asked.contains(&link) || need.declined.contains(&link);
+            let pushes = need.pushed && self.is_pushed_by(link, segment);
+            !known && !pushes
         };
         let others: Vec<_> = candidates.iter().filter(is_new).copied().collect();
         let Some(entry) = self.verifier.entry(segment) else {
@@ -91,25 +97,35 @@ impl Peer {
         if !need.had_time(now) {
             return;
         }
-        let since = need.since;
         let pushers = self.pushers(&segment).filter(|_| need.pushed);
         let responsible: Vec<_> = need.asked.iter().copied().chain(pushers).collect();
         let mut stalled = false;
         for id in responsible {
-            stalled |= self.miss(id, &segment, since, now);
+            stalled |= self.miss(id, &segment, now);
         }
         if stalled {
             self.resubscribe(segment.content, now);
         }
     }
 
+    /// Something is about to be asked of a parent: if it owed nothing, its silence begins here.
+    pub(crate) fn engage(&mut self, id: LinkId, now: Timestamp) {
+        let pushes = self.subscribed.keys().any(|(link, _, _)| *link == id);
+        if !pushes
+            && self.fetches.outstanding(id) == 0
+            && let Some(link) = self.links.get_mut(id)
+        {
+            link.heard = now;
+        }
+    }
+
     /// Puts a segment down as missed by a parent; `true` if that makes it stalled.
-    fn miss(&mut self, id: LinkId, segment: &SegmentKey, since: Timestamp, now: Timestamp) -> bool {
+    fn miss(&mut self, id: LinkId, segment: &SegmentKey, now: Timestamp) -> bool {
         let Some(link) = self.links.get_mut(id) else {
             return false;
         };
         link.misses += 1;
-        let stalled = link.heard <= since || link.misses >= MAX_MISSES;
+        let stalled = now.since(link.heard) >= SILENCE || link.misses >= MAX_MISSES;
         if stalled {
             link.stall(now);
         }

@@ -54,7 +54,8 @@ pub(crate) struct Link {
     pub(crate) key: Option<PublicKey>,
     /// When it began, then when it became ready.
     pub(crate) since: Timestamp,
-    /// When useful bytes last came over it.
+    /// When useful bytes last came over it, or it was first asked for any: silence counts from
+    /// there.
     pub(crate) heard: Timestamp,
     /// Permissions, ours to serve and the other's.
     pub(crate) tickets: Vec<Ticket>,

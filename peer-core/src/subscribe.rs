@@ -105,6 +105,7 @@ impl Peer {
             if self.subscribed.get(&key) == Some(&substreams) {
                 continue;
             }
+            self.engage(link, now);
             self.subscribed.insert(key, substreams);
             let subscribe = Subscribe {
                 content,

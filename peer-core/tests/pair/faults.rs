@@ -88,6 +88,25 @@ fn a_frozen_parent_costs_at_most_one_segment_from_the_cdn_and_is_reported() {
 }
 
 #[test]
+fn a_parent_whose_first_segment_is_still_on_its_way_is_not_blamed() {
+    let (mut world, waypoint, _, _, viewer) = with_standby();
+    // The player is at the live edge with little in hand; the next segment is not out yet.
+    let want = world.want(viewer, 2, SECOND * 3);
+    world.run_for(SECOND * 3);
+    assert_eq!(
+        world.hosts[viewer.0].got(want).unwrap(),
+        media(2),
+        "the CDN stepped in"
+    );
+    play(&mut world, waypoint, viewer, 3..8);
+    let stalled = world.hosts[viewer.0].told.iter().any(|message| {
+        matches!(message, ToCoordinator::Outcome(outcome) if outcome.result == LinkResult::Stalled)
+    });
+    assert!(!stalled, "nobody did anything wrong");
+    assert_eq!(from_cdn(&world, viewer), 1);
+}
+
+#[test]
 fn a_parent_that_drips_is_outrun_by_the_cdn() {
     let (mut world, waypoint, one, _, viewer) = with_standby();
     let seen = std::cell::Cell::new(0u32);
