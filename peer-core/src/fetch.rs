@@ -188,15 +188,11 @@ impl Fetches {
         segment: &SegmentKey,
         length: Option<u64>,
     ) -> Vec<(LinkId, RequestId)> {
-        let of_segment: Vec<_> = self
-            .requests
-            .extract_if(.., |_, asked| asked.segment == *segment)
-            .collect();
-        of_segment
-            .into_iter()
-            .filter(|(_, asked)| !asked.is_complete(length))
-            .map(|(id, _)| id)
-            .collect()
+        let open = |asked: &Asked| asked.segment == *segment && !asked.is_complete(length);
+        let those = self.requests.iter().filter(|(_, asked)| open(asked));
+        let those = those.map(|(id, _)| *id).collect();
+        self.requests.retain(|_, asked| asked.segment != *segment);
+        those
     }
 
     /// Chunks asked of a link and not yet answered.
@@ -247,10 +243,13 @@ impl Fetches {
         }
         let sizes = released.chunks.iter().map(|(_, _, chunk)| chunk.data.len());
         self.unproven -= sizes.sum::<usize>();
-        let over = self
-            .streams
-            .extract_if(.., |_, one| one.ended && one.waiting.is_none());
-        released.ended = over.map(|((link, _), one)| (link, one)).collect();
+        let over = |one: &Arriving| one.ended && one.waiting.is_none();
+        let those = self.streams.iter().filter(|(_, one)| over(one));
+        let those: Vec<_> = those.map(|(id, _)| *id).collect();
+        for id in those {
+            let ended = self.streams.remove(&id);
+            released.ended.extend(ended.map(|ended| (id.0, ended)));
+        }
         released
     }
 

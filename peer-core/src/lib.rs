@@ -23,6 +23,7 @@ mod bucket;
 mod buffer;
 mod census;
 mod config;
+mod conversation;
 mod entropy;
 mod fetch;
 mod handshake;

@@ -433,6 +433,7 @@ impl World {
         }
     }
 
+    #[allow(dead_code, reason = "the seeded worlds, which share this file, use it")]
     pub fn is_frozen(&self, at: At) -> bool {
         self.hosts[at.0].frozen
     }

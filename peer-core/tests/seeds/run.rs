@@ -205,10 +205,10 @@ impl Run {
     }
 
     fn tamper(&mut self, at: At, every: u32, act: fn(ProvenChunk) -> Option<ProvenChunk>) {
-        let seen = Cell::new(0);
+        let seen = Cell::new(0_u32);
         self.world.hosts[at.0].tamper = Some(Box::new(move |chunk| {
             seen.set(seen.get() + 1);
-            if seen.get() % every == 0 {
+            if seen.get().is_multiple_of(every) {
                 act(chunk)
             } else {
                 Some(chunk)
