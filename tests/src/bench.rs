@@ -12,6 +12,7 @@
 //! busy it was and how many frames were dropped stand in the report; above 90 % the times (not the
 //! bytes) say more about the machine than about Runnel.
 
+pub mod agent;
 mod audience;
 mod figures;
 mod machine;
