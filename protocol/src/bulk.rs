@@ -24,6 +24,9 @@ pub const MAX_BULK_HEADER: usize = 1024;
 const FRAME_HEADER: usize = 9;
 /// Bytes of one step of a proof.
 const STEP: usize = 32;
+/// Room kept after a frame for the packet that holds its end and the next one's beginning: with
+/// it the frame is not moved to a larger place just before it is complete.
+const SLACK: usize = 2048;
 
 /// Opens a bulk stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,7 +114,7 @@ impl BulkDecoder {
         }
         let whole = FRAME_HEADER + steps * STEP + length;
         if self.pending.len() < whole {
-            self.pending.reserve(whole - self.pending.len());
+            self.pending.reserve(whole + SLACK - self.pending.len());
             return Ok(None);
         }
         let mut frame = self.pending.split_to(whole);
