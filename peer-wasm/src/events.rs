@@ -12,15 +12,15 @@ pub(crate) fn tell(engine: &mut Engine, event: Event) {
     let links = &engine.links;
     match event {
         Event::Joined { peer, kind, why } => {
-            host.joined(&peer.to_string(), kind == PeerType::Regular, &why);
+            host.joined(&hex(&peer.0), kind == PeerType::Regular, &why);
         }
         Event::Opened(content, name) => {
-            host.opened(&content.to_string(), &name);
+            host.opened(&hex(&content.0), &name);
             engine.content = Some(content);
         }
         Event::Refused(refused) => host.refused(&refused.why, refused.retry_after_ms.is_none()),
         Event::Assigned(assign) => assigned(engine, &assign),
-        Event::LinkUp(link, peer, _) => host.link_up(links.number(link), &peer.to_string()),
+        Event::LinkUp(link, peer, _) => host.link_up(links.number(link), &hex(&peer.0)),
         Event::LinkDown(link, _, reason) => {
             host.link_down(links.number(link), code(reason));
         }
@@ -41,7 +41,7 @@ fn assigned(engine: &Engine, assign: &Assign) {
     engine.host.assigned(number(assign.epoch), &assign.why);
     for parent in &assign.parents {
         engine.host.parent(
-            &parent.contact.peer.to_string(),
+            &hex(&parent.contact.peer.0),
             parent.source == Source::Waypoint,
             u32::from(parent.substreams.0),
             &parent.why,
@@ -56,9 +56,16 @@ fn struck(engine: &Engine, strike: &Strike) {
         Offence::Fork => "sent a second root for a segment",
         Offence::Malformed => "sent what is no message",
     };
-    engine.host.struck(&strike.peer.to_string(), offence);
+    engine.host.struck(&hex(&strike.peer.0), offence);
 }
 
 fn code(reason: Option<CloseReason>) -> i32 {
     reason.map_or(-1, |reason| i32::try_from(reason.code()).unwrap_or(-1))
+}
+
+/// An id as people and pages see it.
+pub(crate) fn hex(id: &[u8]) -> String {
+    let digit = |value: u8| char::from(if value < 10 { b'0' } else { b'a' - 10 } + value);
+    let digits = id.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(digit).collect()
 }

@@ -32,10 +32,10 @@ extern "C" {
     #[wasm_bindgen(method, js_name = toCoordinator)]
     pub fn to_coordinator(this: &Host, message: &[u8]);
 
-    /// Connect to `peer`: `hosts` are `address:port`, separated by spaces, to be tried in order;
-    /// `certificates` are SHA-256 hashes, 32 bytes each.
+    /// Connect to `peer`: `endpoints` are to be tried in order, 18 bytes each (IPv6 address, IPv4
+    /// mapped into it, then port); `certificates` are SHA-256 hashes, 32 bytes each.
     #[wasm_bindgen(method)]
-    pub fn dial(this: &Host, link: f64, peer: &str, hosts: &str, certificates: &[u8]);
+    pub fn dial(this: &Host, link: f64, peer: &str, endpoints: &[u8], certificates: &[u8]);
     /// Write to the link's control stream.
     #[wasm_bindgen(method)]
     pub fn send(this: &Host, link: f64, bytes: &[u8]);

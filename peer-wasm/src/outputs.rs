@@ -1,5 +1,7 @@
 //! What the peer asks for, as calls of the host.
 
+use core::net::{IpAddr, SocketAddr};
+
 use bytes::Bytes;
 use runnel_peer_core::{BulkId, Delivered, LinkId, Output, Verified, WantId};
 use runnel_protocol::bulk::frame_header;
@@ -8,6 +10,7 @@ use runnel_protocol::control::Contact;
 
 use crate::engine::{Engine, number};
 use crate::events;
+use crate::events::hex;
 
 /// Carries out one side effect, or hands it to the Worker.
 pub(crate) fn carry_out(engine: &mut Engine, output: Output) {
@@ -73,19 +76,30 @@ pub(crate) fn carry_out(engine: &mut Engine, output: Output) {
 }
 
 fn dial(engine: &mut Engine, link: LinkId, contact: &Contact) {
-    let hosts: Vec<String> = contact.endpoints.iter().map(ToString::to_string).collect();
+    let endpoints: Vec<u8> = contact.endpoints.iter().flat_map(endpoint).collect();
     let certificates: Vec<u8> = contact
         .certificates
         .iter()
         .flat_map(|hash| hash.0)
         .collect();
     let link = engine.links.add(link);
-    engine.host.dial(
-        link,
-        &contact.peer.to_string(),
-        &hosts.join(" "),
-        &certificates,
-    );
+    engine
+        .host
+        .dial(link, &hex(&contact.peer.0), &endpoints, &certificates);
+}
+
+/// An address as the Worker reads it: IPv6 (or IPv4 mapped into it) and port, most significant
+/// byte first. Rust's own way of writing addresses is 2 KB of code.
+fn endpoint(address: &SocketAddr) -> [u8; 18] {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    };
+    let port = address.port().to_be_bytes();
+    core::array::from_fn(|index| match ip.get(index) {
+        Some(byte) => *byte,
+        None => port[index - ip.len()],
+    })
 }
 
 fn send_chunk(engine: &Engine, link: LinkId, bulk: BulkId, chunk: &Verified) {

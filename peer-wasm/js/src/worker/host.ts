@@ -10,6 +10,7 @@ import { Coordinator } from "./coordinator.js";
 import type { Keys } from "./keys.js";
 import { Ledger } from "./ledger.js";
 import { LinkSpeed } from "./link-speed.js";
+import { ENDPOINT, hostOf } from "./endpoint.js";
 import { PeerLink, type LinkListener } from "./peer-link.js";
 
 /** Bytes in the engine's memory: lent for the call, so copied where they are kept. */
@@ -29,6 +30,7 @@ export interface Surroundings {
 
 /** Longest time that `setTimeout` can wait, in milliseconds; beyond that is as good as never. */
 const LONGEST_SLEEP = 2 ** 31 - 1;
+/** Bytes of a certificate's hash. */
 const CERTIFICATE = 32;
 /** Milliseconds that wants wait for parents at most once the content is open: a tick and a half. */
 const ASSIGNED_WITHIN = 1000;
@@ -126,13 +128,10 @@ export class Host {
     this.#coordinator.send(message.slice());
   }
 
-  dial(link: number, peer: string, hosts: string, certificates: Bytes): void {
-    const hashes: Bytes[] = [];
-    for (let at = 0; at < certificates.length; at += CERTIFICATE) {
-      hashes.push(certificates.slice(at, at + CERTIFICATE));
-    }
+  dial(link: number, peer: string, endpoints: Bytes, certificates: Bytes): void {
+    const hosts = records(endpoints, ENDPOINT).map(hostOf);
     this.#ledger.dialled(link, peer);
-    this.#links.set(link, new PeerLink(hosts.split(" ").filter(Boolean), hashes, this.#on(link)));
+    this.#links.set(link, new PeerLink(hosts, records(certificates, CERTIFICATE), this.#on(link)));
   }
 
   send(link: number, bytes: Bytes): void {
@@ -347,4 +346,10 @@ export class Host {
     this.#ledger.bytes.cdn += bytes;
     this.#speed.note(bytes, performance.now());
   }
+}
+
+/** Copies of the records of `size` bytes that follow one another. */
+function records(bytes: Bytes, size: number): Bytes[] {
+  const count = Math.floor(bytes.length / size);
+  return Array.from({ length: count }, (_, at) => bytes.slice(at * size, (at + 1) * size));
 }
