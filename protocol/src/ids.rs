@@ -48,9 +48,8 @@ macro_rules! id {
 fn hashed<const LENGTH: usize>(domain: &str, bytes: &[u8]) -> [u8; LENGTH] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(domain.as_bytes()).update(&[0]).update(bytes);
-    let mut id = [0; LENGTH];
-    hasher.finalize_xof().fill(&mut id);
-    id
+    let hash = hasher.finalize();
+    core::array::from_fn(|index| hash.as_bytes()[index])
 }
 
 fn hex(digit: u8) -> Result<u8, ParseIdError> {
