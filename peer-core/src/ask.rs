@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use runnel_protocol::control::LinkResult;
 use runnel_protocol::peer::{Control, Request, RequestId};
-use runnel_protocol::segment::{SegmentKey, chunk_count};
+use runnel_protocol::segment::{SegmentKey, Substream, chunk_count};
 use runnel_protocol::time::Timestamp;
 
 use crate::fetch::Asked;
@@ -23,12 +23,18 @@ const SILENCE: Duration = Duration::from_millis(3500);
 const ALL: u32 = u32::MAX;
 
 impl Peer {
-    /// Asks parents that were not asked yet for what is missing.
-    pub(crate) fn ask(&mut self, segment: SegmentKey, candidates: &[Candidate], now: Timestamp) {
+    /// Asks parents that were not asked yet for what is missing; `false` if there are none.
+    pub(crate) fn ask(
+        &mut self,
+        segment: SegmentKey,
+        candidates: &[Candidate],
+        now: Timestamp,
+    ) -> bool {
         let runs = self.plan(&segment, candidates);
         let Some(need) = self.fetches.needs.get_mut(&segment) else {
-            return;
+            return false;
         };
+        let some = !runs.is_empty();
         let within_ms = u32::try_from(need.due.since(now).as_millis()).unwrap_or(u32::MAX);
         need.asked.extend(runs.iter().map(|run| run.link));
         for Run { link, first, count } in runs {
@@ -51,6 +57,7 @@ impl Peer {
                 }),
             );
         }
+        some
     }
 
     /// Whom to ask for which chunks, besides those that were asked or push already.
@@ -61,8 +68,8 @@ impl Peer {
         let is_new = |one: &&Candidate| {
             let link = one.link();
             let known = need.asked.contains(&link) || need.declined.contains(&link);
-            let pushes = need.pushed && self.is_pushed_by(link, segment);
-            !known && !pushes
+            let owing = need.pushed && self.owes(link, segment);
+            !known && !owing
         };
         let others: Vec<_> = candidates.iter().filter(is_new).copied().collect();
         let Some(entry) = self.verifier.entry(segment) else {
@@ -74,6 +81,24 @@ impl Peer {
         }
         let stripes = self.stripes(segment.content);
         schedule::pull(&missing, segment.sequence, stripes, &others)
+    }
+
+    /// Whether a link pushes stripes of a segment of which chunks are missing; any stripes, while
+    /// nothing is known of the segment.
+    fn owes(&self, link: LinkId, segment: &SegmentKey) -> bool {
+        let track = (link, segment.content, segment.track);
+        let Some(pushed) = self.subscribed.get(&track) else {
+            return false;
+        };
+        let Some(entry) = self.verifier.entry(segment) else {
+            return true;
+        };
+        let stripes = self.stripes(segment.content);
+        let missing = self.buffer.missing(segment, entry.body.length);
+        let stripe = |index: u32| Substream::of(segment.sequence, index, stripes);
+        missing
+            .into_iter()
+            .any(|index| pushed.contains(stripe(index)))
     }
 
     /// A parent will not answer: the next one is asked, or the CDN.
@@ -101,6 +126,23 @@ impl Peer {
         let responsible: Vec<_> = need.asked.iter().copied().chain(pushers).collect();
         let mut stalled = false;
         for id in responsible {
+            stalled |= self.miss(id, &segment, now);
+        }
+        if stalled {
+            self.resubscribe(segment.content, now);
+        }
+    }
+
+    /// Parents whose stripes of a pushed segment are missing while others have to be asked for
+    /// them: one that sends something else instead is found out although nothing is late.
+    pub(crate) fn blame_pushers(&mut self, segment: SegmentKey, now: Timestamp) {
+        if self.verifier.entry(&segment).is_none() {
+            return;
+        }
+        let pushers = self.pushers(&segment);
+        let owing: Vec<_> = pushers.filter(|link| self.owes(*link, &segment)).collect();
+        let mut stalled = false;
+        for id in owing {
             stalled |= self.miss(id, &segment, now);
         }
         if stalled {

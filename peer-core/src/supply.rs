@@ -162,7 +162,14 @@ impl Peer {
         let hopeless = foreign || (!reaching && candidates.iter().all(declined));
         match need.next_step(self.config.origin, below, hopeless, &self.pace, now) {
             Step::Wait => {}
-            Step::Ask => self.ask(segment, &candidates, now),
+            Step::Ask => {
+                self.ask(segment, &candidates, now);
+            }
+            Step::Hedge => {
+                if self.ask(segment, &candidates, now) {
+                    self.blame_pushers(segment, now);
+                }
+            }
             Step::Rescue => {
                 self.blame(segment, now);
                 self.start_origin(segment, foreign, now);
@@ -263,6 +270,8 @@ enum Step {
     Wait,
     /// Ask parents that were not asked yet.
     Ask,
+    /// The same, because those that were to bring it let it wait.
+    Hedge,
     /// Have the CDN fill the holes.
     Rescue,
     GiveUp,
@@ -293,7 +302,9 @@ impl Need {
         }
         let hedging = !self.hedged && hedge <= now;
         self.hedged |= hedging;
-        if hedging || (!self.pushed && self.asked.is_empty()) {
+        if hedging {
+            Step::Hedge
+        } else if !self.pushed && self.asked.is_empty() {
             Step::Ask
         } else {
             Step::Wait

@@ -107,6 +107,24 @@ fn a_parent_whose_first_segment_is_still_on_its_way_is_not_blamed() {
 }
 
 #[test]
+fn a_parent_that_never_sends_its_share_is_found_out_although_another_covers_for_it() {
+    let (mut world, waypoint, one, two, viewer) = with_standby();
+    let parents = vec![
+        world.parent(one, viewer, Source::Peer, 0b0101),
+        world.parent(two, viewer, Source::Peer, 0b1010),
+    ];
+    world.assign(viewer, parents);
+    world.hosts[two.0].tamper = Some(Box::new(|_| None));
+    assert_eq!(play(&mut world, waypoint, viewer, 2..10), [0; 0]);
+    let stalled = world.hosts[viewer.0].told.iter().any(|message| {
+        matches!(message, ToCoordinator::Outcome(outcome)
+            if outcome.result == LinkResult::Stalled && outcome.peer == world.id(two))
+    });
+    assert!(stalled, "the coordinator hears of it");
+    assert_eq!(from_cdn(&world, viewer), 0);
+}
+
+#[test]
 fn a_parent_that_drips_is_outrun_by_the_cdn() {
     let (mut world, waypoint, one, _, viewer) = with_standby();
     let seen = std::cell::Cell::new(0u32);
