@@ -3,8 +3,8 @@
 //! The account is the ticket's, not the link's: whoever connects again, or presents a ticket
 //! twice, finds what he left.
 
+use crate::sorted::SortedMap;
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use runnel_protocol::ids::TicketId;
 use runnel_protocol::ticket::{MAX_TICKET_LIFE, Ticket};
@@ -31,7 +31,7 @@ pub(crate) enum Permission {
 /// Accounts of tickets, and tickets that were revoked.
 #[derive(Debug, Default)]
 pub(crate) struct Allowances {
-    accounts: BTreeMap<TicketId, Account>,
+    accounts: SortedMap<TicketId, Account>,
 }
 
 #[derive(Debug)]

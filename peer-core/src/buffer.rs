@@ -24,6 +24,7 @@ pub(crate) enum Slot {
 /// Chunks of segments.
 #[derive(Debug)]
 pub(crate) struct Buffer {
+    /// A tree, since a disk holds tens of thousands.
     segments: BTreeMap<SegmentKey, Held>,
     /// Segments with chunks in memory, oldest first.
     order: VecDeque<SegmentKey>,

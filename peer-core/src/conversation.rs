@@ -1,8 +1,8 @@
 //! What this peer and the coordinator tell each other, and what ends: consent, contents, the
 //! session. `session` knows whether it may be said.
 
+use crate::sorted::SortedMap;
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use runnel_protocol::control::{
     FromCoordinator, LinkResult, Offence, Outcome, Strike, ToCoordinator, Welcome,
@@ -239,7 +239,7 @@ impl crate::heartbeat::Details for Details<'_> {
             .links
             .ready_to(peer)
             .and_then(|link| self.links.get(link));
-        let of = |counts: &BTreeMap<(ContentId, Substream), u64>| {
+        let of = |counts: &SortedMap<(ContentId, Substream), u64>| {
             let those = counts
                 .iter()
                 .filter(|((in_content, _), _)| *in_content == content);

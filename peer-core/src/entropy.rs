@@ -2,20 +2,22 @@
 
 use core::time::Duration;
 
-/// A BLAKE3 output stream over a seed. Nonces of a seed that nobody knows cannot be guessed.
-pub(crate) struct Entropy(blake3::OutputReader);
+/// BLAKE3 of a seed and a count. Nonces of a seed that nobody knows cannot be guessed.
+pub(crate) struct Entropy {
+    seed: [u8; 32],
+    count: u64,
+}
 
 impl Entropy {
     pub(crate) fn new(seed: [u8; 32]) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key("runnel peer-core entropy");
-        hasher.update(&seed);
-        Self(hasher.finalize_xof())
+        Self { seed, count: 0 }
     }
 
+    /// The next `LENGTH` bytes, at most 32.
     pub(crate) fn bytes<const LENGTH: usize>(&mut self) -> [u8; LENGTH] {
-        let mut bytes = [0; LENGTH];
-        self.0.fill(&mut bytes);
-        bytes
+        self.count += 1;
+        let hash = blake3::keyed_hash(&self.seed, &self.count.to_le_bytes());
+        core::array::from_fn(|index| hash.as_bytes()[index])
     }
 
     /// `time`, up to a quarter shorter or longer, so that many peers do not act in step.

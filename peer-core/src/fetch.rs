@@ -1,6 +1,6 @@
 //! What is being fetched, from whom: needs, requests to peers, arriving streams, CDN fetches.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sorted::{SortedMap, SortedSet};
 
 use bytes::BytesMut;
 use runnel_protocol::peer::RequestId;
@@ -29,9 +29,9 @@ pub(crate) struct Need {
     /// When a chunk of it last came.
     pub(crate) progress: Timestamp,
     /// Parents that were asked and have not declined.
-    pub(crate) asked: BTreeSet<LinkId>,
+    pub(crate) asked: SortedSet<LinkId>,
     /// Parents that declined.
-    pub(crate) declined: BTreeSet<LinkId>,
+    pub(crate) declined: SortedSet<LinkId>,
     /// Whether it comes by subscription, without asking.
     pub(crate) pushed: bool,
     pub(crate) hedged: bool,
@@ -48,8 +48,8 @@ impl Need {
             due,
             since: now,
             progress: now,
-            asked: BTreeSet::new(),
-            declined: BTreeSet::new(),
+            asked: SortedSet::new(),
+            declined: SortedSet::new(),
             pushed: false,
             hedged: false,
             origin: None,
@@ -121,10 +121,10 @@ pub(crate) struct OriginFetch {
 /// The in-flight table.
 #[derive(Debug, Default)]
 pub(crate) struct Fetches {
-    pub(crate) needs: BTreeMap<SegmentKey, Need>,
-    requests: BTreeMap<(LinkId, RequestId), Asked>,
-    streams: BTreeMap<(LinkId, StreamId), Arriving>,
-    pub(crate) origin: BTreeMap<FetchId, OriginFetch>,
+    pub(crate) needs: SortedMap<SegmentKey, Need>,
+    requests: SortedMap<(LinkId, RequestId), Asked>,
+    streams: SortedMap<(LinkId, StreamId), Arriving>,
+    pub(crate) origin: SortedMap<FetchId, OriginFetch>,
     unproven: usize,
     next_request: u32,
     next_fetch: u64,

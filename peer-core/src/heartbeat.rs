@@ -1,7 +1,7 @@
 //! What the coordinator is told each second: counters since the last time.
 
+use crate::sorted::SortedMap;
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use runnel_protocol::control::{
     ChildReport, ContentReport, Heartbeat, MAX_LIST, ParentReport, Source,
@@ -41,8 +41,8 @@ pub(crate) struct Ledger {
     sequence: u32,
     since: Timestamp,
     next: Option<Timestamp>,
-    flows: BTreeMap<(PeerId, ContentId), Flow>,
-    contents: BTreeMap<ContentId, Playing>,
+    flows: SortedMap<(PeerId, ContentId), Flow>,
+    contents: SortedMap<ContentId, Playing>,
     uplink_told: Option<BitsPerSecond>,
 }
 
@@ -52,8 +52,8 @@ impl Ledger {
             sequence: 0,
             since: now,
             next: None,
-            flows: BTreeMap::new(),
-            contents: BTreeMap::new(),
+            flows: SortedMap::new(),
+            contents: SortedMap::new(),
             uplink_told: None,
         }
     }
@@ -193,7 +193,7 @@ pub(crate) trait Details {
 pub(crate) type Numbers = Vec<(runnel_protocol::segment::Substream, u64)>;
 
 fn parents(
-    flows: &BTreeMap<(PeerId, ContentId), Flow>,
+    flows: &SortedMap<(PeerId, ContentId), Flow>,
     details: &impl Details,
 ) -> Vec<ParentReport> {
     let useful = flows
@@ -211,7 +211,7 @@ fn parents(
 }
 
 fn children(
-    flows: &BTreeMap<(PeerId, ContentId), Flow>,
+    flows: &SortedMap<(PeerId, ContentId), Flow>,
     details: &impl Details,
 ) -> Vec<ChildReport> {
     let served = flows.iter().filter(|(_, flow)| flow.sent > 0);

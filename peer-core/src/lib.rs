@@ -40,6 +40,7 @@ mod schedule;
 mod send;
 mod serve;
 mod session;
+mod sorted;
 mod source;
 mod subscribe;
 mod supply;

@@ -5,8 +5,8 @@
 //! accepted:  AwaitingHello → Judging → Ready
 //! ```
 
+use crate::sorted::SortedMap;
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use runnel_protocol::control::Contact;
 use runnel_protocol::ids::{ContentId, Nonce, PeerId, PublicKey, TrackId};
@@ -68,8 +68,8 @@ pub(crate) struct Link {
     /// How often that happened since something useful came.
     pub(crate) stalls: u32,
     /// Chunks per substream since it stands.
-    pub(crate) received: BTreeMap<(ContentId, Substream), u64>,
-    pub(crate) sent: BTreeMap<(ContentId, Substream), u64>,
+    pub(crate) received: SortedMap<(ContentId, Substream), u64>,
+    pub(crate) sent: SortedMap<(ContentId, Substream), u64>,
     /// No longer assigned: to be closed then, unless the other end is served over it.
     pub(crate) retire_at: Option<Timestamp>,
     /// The other end leaves: to be closed then.
@@ -89,8 +89,8 @@ impl Link {
             misses: 0,
             stalled_until: None,
             stalls: 0,
-            received: BTreeMap::new(),
-            sent: BTreeMap::new(),
+            received: SortedMap::new(),
+            sent: SortedMap::new(),
             retire_at: None,
             drains_at: None,
         }
@@ -166,7 +166,7 @@ impl Link {
 /// All links of a peer.
 #[derive(Debug, Default)]
 pub(crate) struct Links {
-    links: BTreeMap<LinkId, Link>,
+    links: SortedMap<LinkId, Link>,
     dialled: u64,
 }
 

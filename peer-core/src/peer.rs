@@ -1,7 +1,8 @@
 //! The owner: routes what happens to the room that knows what to do, and decides nothing itself.
 
+use crate::sorted::{SortedMap, SortedSet};
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use runnel_protocol::control::{Assign, Offence, OriginGrant, Parent, ToCoordinator};
 use runnel_protocol::ids::{ContentId, PeerId, PublicKey, TrackId};
@@ -60,7 +61,7 @@ pub(crate) struct Content {
     /// Parents of the assignment before: they go on until a successor's link stands.
     pub(crate) former: Vec<Parent>,
     /// What the player plays, per parallel stream.
-    pub(crate) playing: BTreeMap<MediaKind, Playing>,
+    pub(crate) playing: SortedMap<MediaKind, Playing>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -97,12 +98,12 @@ pub struct Peer {
     pub(crate) config: Config,
     pub(crate) entropy: Entropy,
     pub(crate) session: Session,
-    pub(crate) contents: BTreeMap<ContentId, Content>,
+    pub(crate) contents: SortedMap<ContentId, Content>,
     pub(crate) links: Links,
     /// Peers that misbehaved, until when nothing is had to do with them.
-    pub(crate) banned: BTreeMap<PeerId, Timestamp>,
+    pub(crate) banned: SortedMap<PeerId, Timestamp>,
     /// Dials per assigned peer: how many, and when the last one began.
-    pub(crate) attempts: BTreeMap<PeerId, (u32, Timestamp)>,
+    pub(crate) attempts: SortedMap<PeerId, (u32, Timestamp)>,
     pub(crate) verifier: Verifier,
     pub(crate) timeline: Timeline,
     pub(crate) buffer: Buffer,
@@ -115,18 +116,18 @@ pub struct Peer {
     pub(crate) uplink_due: Option<Timestamp>,
     pub(crate) ledger: Ledger,
     /// What children subscribed to.
-    pub(crate) children: BTreeMap<(LinkId, ContentId, TrackId), Subscription>,
+    pub(crate) children: SortedMap<(LinkId, ContentId, TrackId), Subscription>,
     /// What this peer subscribed to.
-    pub(crate) subscribed: BTreeMap<(LinkId, ContentId, TrackId), SubstreamSet>,
+    pub(crate) subscribed: SortedMap<(LinkId, ContentId, TrackId), SubstreamSet>,
     /// Waypoints: what the shell was told to poll.
-    pub(crate) demanded: BTreeSet<(ContentId, TrackId)>,
+    pub(crate) demanded: SortedSet<(ContentId, TrackId)>,
     /// Children's requests for segments whose entry is not known yet.
     pub(crate) asking: Vec<Asking>,
     pub(crate) restored: Restored,
     /// Reads under way; as many at most as chunks are in flight.
-    pub(crate) loads: BTreeMap<LoadId, (SegmentKey, u32)>,
-    pub(crate) checks: BTreeMap<CheckId, Checking>,
-    signs: BTreeMap<SignId, Signing>,
+    pub(crate) loads: SortedMap<LoadId, (SegmentKey, u32)>,
+    pub(crate) checks: SortedMap<CheckId, Checking>,
+    signs: SortedMap<SignId, Signing>,
     pub(crate) consent: bool,
     pub(crate) draining: bool,
     pub(crate) outputs: VecDeque<Output>,
@@ -141,10 +142,10 @@ impl Peer {
         Self {
             entropy: Entropy::new(seed),
             session: Session::new(),
-            contents: BTreeMap::new(),
+            contents: SortedMap::new(),
             links: Links::default(),
-            banned: BTreeMap::new(),
-            attempts: BTreeMap::new(),
+            banned: SortedMap::new(),
+            attempts: SortedMap::new(),
             verifier: Verifier::new(config.most_segments()),
             timeline: Timeline::default(),
             buffer: Buffer::new(config.memory, config.disk),
@@ -154,14 +155,14 @@ impl Peer {
             allowances: Allowances::default(),
             uplink_due: None,
             ledger: Ledger::new(now),
-            children: BTreeMap::new(),
-            subscribed: BTreeMap::new(),
-            demanded: BTreeSet::new(),
+            children: SortedMap::new(),
+            subscribed: SortedMap::new(),
+            demanded: SortedSet::new(),
             asking: Vec::new(),
             restored: Restored::new(),
-            loads: BTreeMap::new(),
-            checks: BTreeMap::new(),
-            signs: BTreeMap::new(),
+            loads: SortedMap::new(),
+            checks: SortedMap::new(),
+            signs: SortedMap::new(),
             consent: false,
             draining: false,
             outputs: VecDeque::new(),

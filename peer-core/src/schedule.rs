@@ -1,6 +1,6 @@
 //! Which chunks from whom: pure functions of who is there.
 
-use std::collections::BTreeMap;
+use crate::sorted::{SortedMap, SortedSet};
 
 use runnel_protocol::segment::{Substream, SubstreamSet};
 
@@ -22,8 +22,8 @@ pub(crate) fn cover(
     stripes: u8,
     candidates: &[Candidate],
     barred: impl Fn(LinkId) -> SubstreamSet,
-) -> BTreeMap<LinkId, SubstreamSet> {
-    let mut plan: BTreeMap<LinkId, SubstreamSet> = BTreeMap::new();
+) -> SortedMap<LinkId, SubstreamSet> {
+    let mut plan: SortedMap<LinkId, SubstreamSet> = SortedMap::new();
     for stripe in SubstreamSet::all(stripes).iter() {
         let free: Vec<_> = candidates
             .iter()
@@ -60,13 +60,15 @@ pub(crate) fn pull(
     candidates: &[Candidate],
 ) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
-    let mut indices = missing.to_vec();
     let owner = |index: u32| {
         best_for(Substream::of(sequence, index, stripes), candidates).map(Candidate::link)
     };
-    indices.sort_by_key(|index| (owner(*index), *index));
-    for index in indices {
-        let Some(link) = owner(index) else { continue };
+    let owned: SortedSet<_> = missing
+        .iter()
+        .map(|index| (owner(*index), *index))
+        .collect();
+    for (owner, index) in owned {
+        let Some(link) = owner else { continue };
         match runs.last_mut() {
             Some(run) if run.link == link && run.first + run.count == index => run.count += 1,
             Some(_) | None => runs.push(Run {
@@ -83,15 +85,15 @@ pub(crate) fn pull(
 /// so that all of them are used.
 pub(crate) fn pull_unknown(sequence: u64, candidates: &[Candidate]) -> Option<LinkId> {
     let cheapest = best(candidates)?.rank;
-    let mut equals: Vec<_> = candidates
+    let equals: SortedSet<_> = candidates
         .iter()
         .filter(|candidate| {
             candidate.rank.cost == cheapest.cost && candidate.rank.misses <= cheapest.misses
         })
+        .map(Candidate::link)
         .collect();
-    equals.sort_by_key(|candidate| candidate.link());
     let turn = usize::try_from(sequence % equals.len().max(1) as u64).unwrap_or_default();
-    equals.get(turn).map(|candidate| candidate.link())
+    equals.iter().nth(turn).copied()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Serving children: who gets what, by standing wish or by request.
 
+use crate::sorted::SortedSet;
 use core::time::Duration;
-use std::collections::BTreeSet;
 
 use runnel_protocol::ids::{ContentId, TrackId};
 use runnel_protocol::manifest::SignedEntry;
@@ -158,7 +158,7 @@ impl Peer {
             .first
             .saturating_add(asking.count)
             .min(chunk_count(entry.body.length));
-        let wanted: BTreeSet<u32> = (asking.first..end).collect();
+        let wanted: SortedSet<u32> = (asking.first..end).collect();
         if wanted.is_empty() {
             return self.decline(asking.link, asking.request, Decline::NotHere);
         }
@@ -205,7 +205,11 @@ impl Peer {
     }
 
     /// Which chunks are here and which are not.
-    fn sort(&self, segment: &SegmentKey, wanted: BTreeSet<u32>) -> (BTreeSet<u32>, BTreeSet<u32>) {
+    fn sort(
+        &self,
+        segment: &SegmentKey,
+        wanted: SortedSet<u32>,
+    ) -> (SortedSet<u32>, SortedSet<u32>) {
         wanted
             .into_iter()
             .partition(|index| !matches!(self.buffer.get(segment, *index), Slot::Missing))
@@ -253,7 +257,7 @@ impl Peer {
 
     pub(crate) fn on_cancel(&mut self, link: LinkId, request: RequestId, now: Timestamp) {
         let asking = self.take_asking(|asking| asking.link == link && asking.request == request);
-        let mut segments: BTreeSet<_> = asking.iter().map(|asking| asking.segment).collect();
+        let mut segments: SortedSet<_> = asking.iter().map(|asking| asking.segment).collect();
         let cancelled = self.uploads.take_request(link, request);
         segments.extend(cancelled.iter().map(|(_, job)| job.segment()));
         self.reset(cancelled);

@@ -1,6 +1,6 @@
 //! Standing wishes: what this peer has pushed to it follows what its player and its children use.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sorted::{SortedMap, SortedSet};
 
 use runnel_protocol::control::Parent;
 use runnel_protocol::ids::{ContentId, PeerId, TrackId};
@@ -74,7 +74,7 @@ impl Peer {
         if self.config.waypoint {
             return self.demand(content, &tracks);
         }
-        let mut plan = BTreeMap::new();
+        let mut plan = SortedMap::new();
         let mut candidates = self.candidates(content, now);
         if candidates.is_empty() {
             // A stalled parent may wake up: better a subscription to it than none.
@@ -176,7 +176,7 @@ impl Peer {
     }
 
     /// Tracks that the player plays live or that children subscribed to, and from where on.
-    fn tracks_in_use(&self, content: ContentId) -> BTreeMap<TrackId, u64> {
+    fn tracks_in_use(&self, content: ContentId) -> SortedMap<TrackId, u64> {
         let own = self
             .contents
             .get(&content)
@@ -187,7 +187,7 @@ impl Peer {
             .map(|playing| (playing.track, playing.from));
         let children = self.children.iter().filter(|(key, _)| key.1 == content);
         let children = children.map(|(key, subscription)| (key.2, subscription.wish.from));
-        let mut tracks = BTreeMap::new();
+        let mut tracks = SortedMap::new();
         for (track, from) in own.chain(children) {
             let first = tracks.entry(track).or_insert(from);
             *first = from.min(*first);
@@ -236,9 +236,9 @@ impl Peer {
     }
 
     /// A waypoint polls what somebody below it uses, and nothing else.
-    fn demand(&mut self, content: ContentId, tracks: &BTreeMap<TrackId, u64>) {
-        let wanted: BTreeSet<_> = tracks.keys().map(|track| (content, *track)).collect();
-        let known: BTreeSet<_> = self
+    fn demand(&mut self, content: ContentId, tracks: &SortedMap<TrackId, u64>) {
+        let wanted: SortedSet<_> = tracks.keys().map(|track| (content, *track)).collect();
+        let known: SortedSet<_> = self
             .demanded
             .iter()
             .filter(|(of, _)| *of == content)

@@ -1,6 +1,6 @@
 //! What is known of each track's progress, from attested entries alone.
 
-use std::collections::BTreeMap;
+use crate::sorted::SortedMap;
 
 use runnel_protocol::ids::{ContentId, TrackId};
 use runnel_protocol::segment::SegmentKey;
@@ -11,7 +11,7 @@ const MAX_TRACKS: usize = 256;
 /// The newest generation and sequence of each track.
 #[derive(Debug, Default)]
 pub(crate) struct Timeline {
-    tracks: BTreeMap<(ContentId, TrackId), Newest>,
+    tracks: SortedMap<(ContentId, TrackId), Newest>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,7 +1,7 @@
 //! Passing on what is proven: most urgent first, never faster than the viewer or owner allows.
 
+use crate::sorted::{SortedMap, SortedSet};
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
 
 use runnel_protocol::ids::ContentId;
 use runnel_protocol::manifest::SignedEntry;
@@ -31,8 +31,8 @@ pub(crate) struct Order {
     pub(crate) entry: SignedEntry,
     /// What it answers; `None` for a push.
     pub(crate) request: Option<RequestId>,
-    pub(crate) ready: BTreeSet<u32>,
-    pub(crate) awaiting: BTreeSet<u32>,
+    pub(crate) ready: SortedSet<u32>,
+    pub(crate) awaiting: SortedSet<u32>,
     /// When the receiver needs it.
     pub(crate) due: Timestamp,
 }
@@ -43,7 +43,7 @@ pub(crate) struct Job {
     pub(crate) order: Order,
     pub(crate) opened: bool,
     /// Chunks that are being read from disk.
-    loading: BTreeSet<u32>,
+    loading: SortedSet<u32>,
     /// Chunks given to the shell and not yet written.
     writing: u32,
 }
@@ -90,28 +90,28 @@ pub(crate) enum Turn {
 /// All uploads, and the account of the uplink.
 #[derive(Debug)]
 pub(crate) struct Uploads {
-    jobs: BTreeMap<BulkId, Job>,
+    jobs: SortedMap<BulkId, Job>,
     /// Jobs with something ready, most urgent first.
-    queue: BTreeSet<(Timestamp, BulkId)>,
-    by_segment: BTreeMap<SegmentKey, BTreeSet<BulkId>>,
-    by_link: BTreeMap<LinkId, Traffic>,
+    queue: SortedSet<(Timestamp, BulkId)>,
+    by_segment: SortedMap<SegmentKey, SortedSet<BulkId>>,
+    by_link: SortedMap<LinkId, Traffic>,
     opened: u64,
     uplink: Bucket,
 }
 
 #[derive(Debug, Default)]
 struct Traffic {
-    jobs: BTreeSet<BulkId>,
+    jobs: SortedSet<BulkId>,
     in_flight: u32,
 }
 
 impl Uploads {
     pub(crate) fn new(rate: BitsPerSecond, now: Timestamp) -> Self {
         Self {
-            jobs: BTreeMap::new(),
-            queue: BTreeSet::new(),
-            by_segment: BTreeMap::new(),
-            by_link: BTreeMap::new(),
+            jobs: SortedMap::new(),
+            queue: SortedSet::new(),
+            by_segment: SortedMap::new(),
+            by_link: SortedMap::new(),
             opened: 0,
             uplink: Bucket::empty(rate, BURST, LEAST_BURST, now),
         }
@@ -142,7 +142,7 @@ impl Uploads {
         let job = Job {
             order,
             opened: false,
-            loading: BTreeSet::new(),
+            loading: SortedSet::new(),
             writing: 0,
         };
         self.jobs.insert(bulk, job);
@@ -422,7 +422,7 @@ mod tests {
             entry: entry(sequence),
             request: None,
             ready: ready.iter().copied().collect(),
-            awaiting: BTreeSet::new(),
+            awaiting: SortedSet::new(),
             due: at(due),
         }
     }

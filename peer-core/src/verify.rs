@@ -2,7 +2,8 @@
 //! entries against stream keys, chunks against entries; only what passed all three leaves as
 //! [`Verified`].
 
-use std::collections::{BTreeMap, VecDeque};
+use crate::sorted::SortedMap;
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use runnel_protocol::ids::{KeyId, PublicKey};
@@ -66,8 +67,8 @@ pub(crate) enum Trusting {
 #[derive(Debug)]
 pub(crate) struct Verifier {
     limit: usize,
-    stream_keys: BTreeMap<KeyId, StreamKeyCertificate>,
-    entries: BTreeMap<SegmentKey, Trust>,
+    stream_keys: SortedMap<KeyId, StreamKeyCertificate>,
+    entries: SortedMap<SegmentKey, Trust>,
     order: VecDeque<SegmentKey>,
 }
 
@@ -83,8 +84,8 @@ impl Verifier {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
-            stream_keys: BTreeMap::new(),
-            entries: BTreeMap::new(),
+            stream_keys: SortedMap::new(),
+            entries: SortedMap::new(),
             order: VecDeque::new(),
         }
     }
