@@ -9,7 +9,7 @@ use crate::{run, workspace};
 /// What a viewer should download of ours, compressed: module and glue together.
 const BUDGET: usize = 100 * 1024;
 /// What it is while the module is over its budget: nothing may add to it, and it only falls.
-const CEILING: usize = 202 * 1024;
+const CEILING: usize = 123 * 1024;
 
 /// Builds everything that the page consists of.
 pub(crate) fn build() -> Result<()> {
