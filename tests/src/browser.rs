@@ -14,6 +14,8 @@ use tokio::process::Command;
 use crate::process::Process;
 use crate::wait;
 
+/// How often chromedriver may fail to get a port.
+const DRIVER_ATTEMPTS: u32 = 5;
 const BOUND: Duration = Duration::from_secs(30);
 
 /// Nothing that phones home, nothing that throttles a page because no human looks at it.
@@ -55,11 +57,8 @@ impl Browser {
     /// # Errors
     /// As there.
     pub async fn open_with(logs: &Path, flags: &[&str]) -> Result<Self> {
-        let mut command = Command::new("chromedriver");
-        command.arg("--port=0");
-        let mut driver = Process::spawn("chromedriver", command, logs)?;
-        let port = driver.line("started successfully on port ", BOUND).await?;
-        let url = format!("http://127.0.0.1:{}", port.trim_end_matches('.'));
+        let (driver, port) = start_driver(logs).await?;
+        let url = format!("http://127.0.0.1:{port}");
         let profile = tempfile::tempdir()?;
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities(profile.path(), flags))
@@ -170,6 +169,26 @@ impl Browser {
 fn written(entry: &Value) -> String {
     let text = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
     format!("{} {}", text("level"), text("message"))
+}
+
+/// Starts chromedriver on a free port. It takes one of IPv4 and then wants the same of IPv6, which
+/// somebody else may have: then it ends, and the next attempt gets another.
+async fn start_driver(logs: &Path) -> Result<(Process, u16)> {
+    for _ in 1..DRIVER_ATTEMPTS {
+        if let Ok(started) = try_driver(logs).await {
+            return Ok(started);
+        }
+    }
+    try_driver(logs).await
+}
+
+async fn try_driver(logs: &Path) -> Result<(Process, u16)> {
+    let mut command = Command::new("chromedriver");
+    command.arg("--port=0");
+    let mut driver = Process::spawn("chromedriver", command, logs)?;
+    let port = driver.line("started successfully on port ", BOUND).await?;
+    let port = port.trim_end_matches('.').parse();
+    Ok((driver, port.context("chromedriver names no port")?))
 }
 
 fn capabilities(profile: &Path, flags: &[&str]) -> Capabilities {
