@@ -13,8 +13,10 @@ use super::playlist::{Media, Segment};
 /// Segments before the live edge that a viewer who joins is about to ask for: players start
 /// three target durations behind (RFC 8216 §6.3.3).
 const HEAD_START: usize = 3;
-/// How far ahead of a demand VOD is attested: enough to hide the origin's latency, not a title.
-const AHEAD: Duration = Duration::from_secs(30);
+/// How far ahead of a demand VOD is attested: enough to hide the origin's latency behind the
+/// player's own 30 s of buffer. With 30 s here a quarter of what was fetched was never played
+/// (60 s watched: 17.4 MB from the origin for 13.9 MB played).
+const AHEAD: Duration = Duration::from_secs(8);
 /// Demands that wait; more are from somebody who does not mean them.
 const MAX_WAITING: usize = 256;
 /// A segment that was attested is not fetched again within this, since its demand may have
