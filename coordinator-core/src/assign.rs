@@ -103,8 +103,8 @@ impl fmt::Display for Chosen {
 /// Derived order is the rule: see the module.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
-    class: Class,
     stands_by_only: bool,
+    class: Class,
     is_new: bool,
     near: Nearness,
     trouble: u8,
@@ -115,8 +115,8 @@ struct Rank {
 impl Candidate {
     fn rank(&self) -> Rank {
         Rank {
-            class: self.class,
             stands_by_only: self.room == 0,
+            class: self.class,
             is_new: self.pushes.is_none_or(SubstreamSet::is_empty),
             near: self.near,
             trouble: self.trouble,
@@ -290,6 +290,22 @@ mod tests {
         assert_eq!(counts(&choices), [(1, 1), (2, 1), (200, 2)]);
         let alone = choose(4, vec![waypoint(2)]);
         assert_eq!(counts(&alone), [(200, 2)]);
+    }
+
+    #[test]
+    fn a_viewer_who_uploads_feeds_the_agent_that_nobody_else_has_room_for() {
+        let viewer = Candidate {
+            class: Class::LastResort,
+            ..agent(1, 7)
+        };
+        let full = Candidate {
+            class: Class::Preferred,
+            ..waypoint(0)
+        };
+        let choices = choose(4, vec![full, viewer.clone()]);
+        assert_eq!(counts(&choices), [(1, 4), (200, 0)]);
+        let choices = choose(4, vec![waypoint(4), viewer]);
+        assert_eq!(counts(&choices), [(200, 4)]);
     }
 
     #[test]
