@@ -13,6 +13,7 @@ use runnel_protocol::ids::CertificateHash;
 use runnel_protocol::signature::Statement;
 use runnel_protocol::signing::KeyPair;
 use runnel_protocol::units::BitsPerSecond;
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -52,8 +53,15 @@ pub(crate) fn settings(folder: &TempDir) -> Settings {
 }
 
 pub(crate) async fn house() -> House {
+    house_with(|_| {}).await
+}
+
+/// A server whose settings differ from [`settings`].
+pub(crate) async fn house_with(change: impl FnOnce(&mut Settings)) -> House {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(settings(&folder)).await.unwrap();
+    let mut changed = settings(&folder);
+    change(&mut changed);
+    let server = Server::start(changed).await.unwrap();
     House { server, folder }
 }
 
@@ -62,16 +70,25 @@ impl House {
         format!("http://{}{path}", self.server.address())
     }
 
+    /// What a path answers to GET.
+    pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
+        http().get(self.url(path)).send().await.unwrap()
+    }
+
+    /// The JSON that a path answers with.
+    pub(crate) async fn json(&self, path: &str) -> Value {
+        self.get(path).await.json().await.unwrap()
+    }
+
+    /// Asks for a content to be registered.
+    pub(crate) async fn register(&self, content: Value) -> reqwest::Response {
+        let request = http().post(self.url("/v1/contents")).json(&content);
+        request.send().await.unwrap()
+    }
+
     /// The value of a metric, zero where it was never counted.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
-        let text = http()
-            .get(self.url("/metrics"))
-            .send()
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap();
+        let text = self.get("/metrics").await.text().await.unwrap();
         let line = text.lines().find(|line| line.starts_with(name));
         line.map_or(0.0, |line| {
             line.rsplit(' ').next().unwrap().parse().unwrap()

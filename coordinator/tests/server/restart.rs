@@ -5,9 +5,9 @@ use runnel_protocol::control::{Enrol, FromCoordinator, ToCoordinator};
 use runnel_protocol::ids::{ContentId, PublicKey};
 use runnel_protocol::manifest::StreamKeyCertificate;
 use runnel_protocol::signature::Signed;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::client::{Client, House, house, http, settings};
+use crate::client::{Client, House, house, settings};
 
 async fn enrol(
     client: &mut Client,
@@ -80,13 +80,7 @@ async fn keys_contents_and_waypoints_survive_a_restart() {
     let (mut waypoint, before) = Client::agent(&house).await;
     let certificate = enrol(&mut waypoint, Some(&code)).await.unwrap();
     let film = json!({ "id": "film", "url": "https://cdn.example/film.m3u8" });
-    let made = http()
-        .post(house.url("/v1/contents"))
-        .json(&film)
-        .send()
-        .await
-        .unwrap();
-    assert!(made.status().is_success());
+    assert!(house.register(film).await.status().is_success());
 
     let House { server, folder } = house;
     server.stop().await;
@@ -95,14 +89,7 @@ async fn keys_contents_and_waypoints_survive_a_restart() {
     let server = Server::start(settings(&folder)).await.unwrap();
     let house = House { server, folder };
 
-    let list: Value = http()
-        .get(house.url("/v1/contents"))
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let list = house.json("/v1/contents").await;
     assert_eq!(list.as_array().unwrap().len(), 2);
     let (mut viewer, after) = Client::viewer(&house).await;
     assert_eq!(after.root_key, before.root_key);
