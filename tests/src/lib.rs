@@ -10,4 +10,5 @@ pub mod origin;
 pub mod page;
 pub mod process;
 pub mod stack;
+pub mod stream;
 pub mod wait;

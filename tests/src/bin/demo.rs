@@ -10,6 +10,7 @@ use clap::Parser;
 use runnel_tests::media::Shape;
 use runnel_tests::page::{Lack, Page};
 use runnel_tests::stack::{Plan, Source, Stack};
+use runnel_tests::stream;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Starts origin, coordinator, one waypoint and two agents on loopback, serves the viewer page,
@@ -33,6 +34,11 @@ struct Cli {
 #[tokio::main]
 async fn main() -> Result<()> {
     let cli = Cli::parse();
+    if let Some(url) = &cli.source {
+        for note in stream::look(url).await? {
+            println!("Note: {note}");
+        }
+    }
     let plan = Plan {
         source: source(&cli),
         agents: cli.agents,

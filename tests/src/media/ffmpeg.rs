@@ -117,7 +117,7 @@ pub fn package(movie: &Path, folder: &Path) -> Result<()> {
     } else {
         "v:0,name:low v:1,name:high"
     };
-    write(command, folder, map, "ts")
+    write(command, folder, map, "ts").with_context(|| format!("cannot package {}", movie.display()))
 }
 
 /// Makes media that nobody has seen: a moving pattern under noise, a tone, 2 s segments.
