@@ -161,6 +161,8 @@ pub enum Input {
     },
     /// The player asks for a segment.
     Want(Want),
+    /// The player's own fetch of a segment from the CDN took this long.
+    CdnTook(Duration),
     /// The player no longer needs it.
     Abandon(WantId),
     /// Bytes that the player got from the CDN without asking the peer (they count, C5).

@@ -209,6 +209,7 @@ impl Peer {
                 playing.stalled(stalls);
             }
             Input::Want(want) => self.on_want(want, now),
+            Input::CdnTook(took) => self.pace.tell(took),
             Input::Abandon(want) => self.on_abandon(want, now),
             Input::PlayedFromCdn { content, bytes } => {
                 self.ledger

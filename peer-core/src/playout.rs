@@ -9,16 +9,29 @@ use runnel_protocol::time::Timestamp;
 const FIRST_GUESS: Duration = Duration::from_millis(800);
 /// Measured fetches remembered: the slowest of 16 stands for the 95th percentile.
 const REMEMBERED: usize = 16;
-/// Kept in hand beyond the CDN's own time: the player needs it to parse and append.
+/// Kept in hand beyond the CDN's own time, where there is that much: the player needs it to parse
+/// and append.
 const MARGIN: Duration = Duration::from_millis(500);
+/// At most this part of the time that was left when the segment was wanted is kept in hand: the
+/// second segment of a live stream may be due half a second after the first picture, and parents
+/// bring it in less.
+const MARGIN_PART: u32 = 4;
 
 /// How long the CDN takes, from experience.
 #[derive(Debug, Default)]
 pub(crate) struct CdnPace {
     recent: VecDeque<Duration>,
+    /// What the player's own fetch took.
+    told: Option<Duration>,
 }
 
 impl CdnPace {
+    /// The player itself fetched something of a segment's size: good enough until the first fetch
+    /// from here was measured. One measurement says little of slow ones, so it counts double.
+    pub(crate) fn tell(&mut self, took: Duration) {
+        self.told = Some(took * 2);
+    }
+
     pub(crate) fn note(&mut self, took: Duration) {
         self.recent.push_back(took);
         if self.recent.len() > REMEMBERED {
@@ -27,12 +40,15 @@ impl CdnPace {
     }
 
     fn slow_case(&self) -> Duration {
-        self.recent.iter().max().copied().unwrap_or(FIRST_GUESS)
+        let slowest = self.recent.iter().max().copied();
+        slowest.or(self.told).unwrap_or(FIRST_GUESS)
     }
 
-    /// The last moment at which the CDN still makes a segment that is due at `due`.
-    pub(crate) fn rescue_at(&self, due: Timestamp) -> Timestamp {
-        due - self.slow_case() - MARGIN
+    /// The last moment at which the CDN still makes a segment that is wanted since `since` and due
+    /// at `due`.
+    pub(crate) fn rescue_at(&self, since: Timestamp, due: Timestamp) -> Timestamp {
+        let margin = (due.since(since) / MARGIN_PART).min(MARGIN);
+        due - self.slow_case() - margin
     }
 }
 
@@ -63,16 +79,31 @@ mod tests {
 
     #[test]
     fn the_cdn_is_asked_while_its_slowest_answer_would_still_be_in_time() {
-        let due = Timestamp::from_micros(10_000_000);
+        let (since, due) = (
+            Timestamp::from_micros(5_000_000),
+            Timestamp::from_micros(10_000_000),
+        );
         let mut pace = CdnPace::default();
-        assert_eq!(pace.rescue_at(due), due - FIRST_GUESS - MARGIN);
+        let before = |pace: &CdnPace| due.since(pace.rescue_at(since, due)) - MARGIN;
+        assert_eq!(before(&pace), FIRST_GUESS);
         pace.note(Duration::from_secs(2));
         pace.note(Duration::from_millis(10));
-        assert_eq!(pace.rescue_at(due), due - Duration::from_secs(2) - MARGIN);
+        assert_eq!(before(&pace), Duration::from_secs(2));
         (0..REMEMBERED).for_each(|_| pace.note(Duration::from_millis(10)));
-        assert_eq!(
-            pace.rescue_at(due),
-            due - Duration::from_millis(10) - MARGIN
-        );
+        assert_eq!(before(&pace), Duration::from_millis(10));
+    }
+
+    #[test]
+    fn a_segment_due_soon_leaves_parents_most_of_its_time() {
+        let since = Timestamp::from_micros(1_000_000);
+        let due = since + Duration::from_millis(480);
+        let mut pace = CdnPace::default();
+        assert!(pace.rescue_at(since, due) < since);
+        pace.tell(Duration::from_millis(50));
+        let left = pace.rescue_at(since, due).since(since);
+        assert_eq!(left, Duration::from_millis(480 - 100 - 120));
+        pace.note(Duration::from_millis(300));
+        let left = pace.rescue_at(since, due).since(since);
+        assert_eq!(left, Duration::from_millis(480 - 300 - 120));
     }
 }

@@ -151,14 +151,16 @@ impl Peer {
             .contains_key(&(link, segment.content, segment.track))
     }
 
-    /// Whether a link to one of a content's parents is being made.
+    /// Whether a link to one of a content's parents is being made, or nobody has said yet whether
+    /// there are any.
     pub(crate) fn is_reaching_parents(&self, content: ContentId) -> bool {
-        let assign = self
-            .contents
-            .get(&content)
-            .and_then(|content| content.assign.as_ref());
-        let mut parents = assign.into_iter().flat_map(|assign| &assign.parents);
-        parents.any(|parent| self.links.is_dialling(parent.contact.peer))
+        let Some(known) = self.contents.get(&content) else {
+            return false;
+        };
+        known.assign.as_ref().is_none_or(|assign| {
+            let mut parents = assign.parents.iter();
+            parents.any(|parent| self.links.is_dialling(parent.contact.peer))
+        })
     }
 
     /// Whether a segment will be pushed without asking.

@@ -338,7 +338,7 @@ impl Need {
 
     fn rescue_at(&self, pace: &CdnPace) -> Timestamp {
         let patient = self.progress + self.patience().rescue;
-        pace.rescue_at(self.due).min(patient)
+        pace.rescue_at(self.since, self.due).min(patient)
     }
 
     fn given_up_at(&self) -> Timestamp {

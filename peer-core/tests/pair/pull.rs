@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use runnel_peer_core::{Census, Event, Input};
-use runnel_protocol::control::{LinkResult, Source, ToCoordinator};
+use runnel_protocol::control::{FromCoordinator, LinkResult, Opened, Source, ToCoordinator};
 use runnel_protocol::peer::{Control, Request, RequestId};
 
 use crate::world::{At, World, key, media};
@@ -252,6 +252,32 @@ fn a_segment_wanted_while_the_link_is_being_made_comes_over_it() {
     let want = world.want_as(late, 50, SECOND * 10, false, false);
     world.run_for(SECOND);
     assert_eq!(world.hosts[late.0].delivered[&want].from_cdn, 0);
+}
+
+#[test]
+fn a_segment_wanted_before_anybody_is_named_waits_for_parents_while_the_cdn_can_still_make_it() {
+    for (named, from_cdn) in [(true, 0), (false, media(50).len() as u64)] {
+        let (mut world, waypoint, agent, _) = crowd(1);
+        world.publish(waypoint, 50);
+        let late = world.viewer();
+        let opened = FromCoordinator::Opened(Opened {
+            content: key(50).content,
+            name: String::new(),
+            stripes: 4,
+        });
+        world.give(late, Input::Coordinator(opened));
+        let took = world.origin_delay;
+        world.give(late, Input::CdnTook(took));
+        let want = world.want(late, 50, took * 8);
+        world.run_for(took);
+        if named {
+            let parent = world.parent(agent, late, Source::Peer, 0b1111);
+            world.assign(late, vec![parent]);
+        }
+        world.run_for(took * 7);
+        let delivered = &world.hosts[late.0].delivered[&want];
+        assert_eq!(delivered.from_cdn, from_cdn);
+    }
 }
 
 #[test]
