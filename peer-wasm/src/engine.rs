@@ -203,6 +203,10 @@ impl Engine {
         let Some(content) = self.content else {
             return false;
         };
+        let took = init.cdn_took();
+        if took > 0.0 {
+            self.handle(Input::CdnTook(millis(took)));
+        }
         self.handle(Input::Want(want::read(init, content)));
         true
     }

@@ -37,6 +37,9 @@ extern "C" {
     fn urgent(this: &WantInit) -> bool;
     #[wasm_bindgen(method, getter)]
     fn track(this: &WantInit) -> TrackInit;
+    /// Milliseconds; 0 where unknown.
+    #[wasm_bindgen(method, getter, js_name = cdnTook)]
+    pub(crate) fn cdn_took(this: &WantInit) -> f64;
 
     /// The attributes of a rendition, as they stand in the playlist.
     pub type TrackInit;

@@ -27,5 +27,6 @@ export function anyWant() {
     live: true,
     urgent: false,
     track: { media: "", first: "800000", second: "640x360", third: "" },
+    cdnTook: 40,
   };
 }

@@ -34,6 +34,8 @@ export interface WantMessage {
   /** First after a start or a seek. */
   urgent: boolean;
   track: TrackText;
+  /** Milliseconds that the player's own loader needed for its latest segment; 0 if for none. */
+  cdnTook: number;
 }
 
 /** What the Worker needs to begin; sent once, first. */
@@ -81,7 +83,6 @@ export interface DeliverMessage {
 
 export type ToPage =
   | DeliverMessage
-  | { kind: "ready" }
   | { kind: "unavailable"; why: string }
   | { kind: "opened"; id: string; name: string }
   | { kind: "refused"; why: string; forGood: boolean }

@@ -76,7 +76,7 @@ export interface LinkStats {
   received: number;
   /** Bytes of media sent. */
   sent: number;
-  /** Round trip in milliseconds, where the browser tells. */
+  /** Round trip in milliseconds, as the handshake measured it; `null` before. */
   rttMs: number | null;
   /** Why the coordinator chose it, in words. */
   why: string;

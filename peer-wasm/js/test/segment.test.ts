@@ -74,8 +74,9 @@ test("a want names the fragment's own URL and an exclusive byte range", () => {
   const segment = context(frag);
   const track = trackOf(hls, segment);
   assert.ok(track);
-  const want = wantOf(3, segment, track, playhead);
+  const want = wantOf(3, segment, track, playhead, 40);
   assert.equal(want.url, "https://cdn/7.ts");
   assert.deepEqual([want.rangeStart, want.rangeEnd], [100, 350]);
   assert.deepEqual([want.dueIn, want.duration, want.live, want.urgent], [4000, 2000, true, false]);
+  assert.equal(want.cdnTook, 40);
 });

@@ -31,8 +31,8 @@ export interface Task {
 export interface Broker {
   /** `null`: load it plainly. */
   taskFor(context: FragmentLoaderContext): Task | null;
-  /** The player got it from the CDN by the plain loader. */
-  loadedPlainly(context: FragmentLoaderContext, bytes: number): void;
+  /** The player got it from the CDN by the plain loader, in this many milliseconds. */
+  loadedPlainly(context: FragmentLoaderContext, bytes: number, took: number): void;
   /** The plain loader was stopped after this many bytes. */
   abortedPlainly(bytes: number): void;
   /** The player got it from the Worker. */
@@ -148,7 +148,8 @@ class PeerLoader implements Loader<FragmentLoaderContext>, WantHandler {
     this.#plain.load(context, this.#config, {
       ...callbacks,
       onSuccess: (response, stats, answered, details) => {
-        this.#broker.loadedPlainly(answered, stats.loaded);
+        const { start, end } = stats.loading;
+        this.#broker.loadedPlainly(answered, stats.loaded, end - start);
         callbacks.onSuccess(response, stats, answered, details);
       },
       onAbort: (stats, answered, details) => {
@@ -160,7 +161,7 @@ class PeerLoader implements Loader<FragmentLoaderContext>, WantHandler {
 
   /** The Worker is late: is it there at all? If it is, it has until the player runs dry. */
   async #lookAfter(task: Task): Promise<void> {
-    if (!task.link.isReady) return this.#waitNoLonger(task, 0);
+    if (!task.link.isOpened) return this.#waitNoLonger(task, 0);
     const alive = await task.link.isAlive();
     if (alive && this.#task === task) this.#waitNoLonger(task, task.dueIn - task.patience);
   }

@@ -107,6 +107,7 @@ export function wantOf(
   context: FragmentLoaderContext,
   track: Track,
   playhead: Playhead,
+  cdnTook: number,
 ): WantMessage {
   const { frag } = context;
   return {
@@ -123,5 +124,6 @@ export function wantOf(
     live: track.live,
     urgent: isUrgent(playhead),
     track: track.text,
+    cdnTook,
   };
 }

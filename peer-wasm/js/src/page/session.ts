@@ -43,6 +43,8 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
   readonly #before: ByteCounts = noBytes();
   #reportedStalls = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
+  /** Milliseconds that the player's own loader needed for its latest segment; 0 if for none. */
+  #cdnTook = 0;
   #source = 0;
   #findBy = 0;
 
@@ -121,7 +123,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
     this.#pictureIsThere();
     const link = this.#link;
     if (!link?.isOpen) return null;
-    const want = wantOf(link.nextId(), context, track, playheadOf(hls));
+    const want = wantOf(link.nextId(), context, track, playheadOf(hls), this.#cdnTook);
     const isFinding = !want.urgent && performance.now() < this.#findBy;
     if (!this.#content && !isFinding) return null;
     const { bps, ttfb } = this.bandwidth();
@@ -132,10 +134,11 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
     return { link, want, patience, dueIn, shadow: this.mode === "shadow" };
   }
 
-  loadedPlainly(context: FragmentLoaderContext, bytes: number): void {
+  loadedPlainly(context: FragmentLoaderContext, bytes: number, took: number): void {
     this.#before.cdn += bytes;
     if (!this.#hls || typeof context.frag.sn !== "number") return;
     this.#begun.add(context.frag.type);
+    this.#cdnTook = took;
     this.#link?.tell({ kind: "played", bytes });
     this.#segment(context, { cdn: bytes, waypoint: 0, peer: 0, rescued: false });
   }
@@ -188,6 +191,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
   async #newSource(): Promise<void> {
     this.#end(0, "");
     this.#begun = new Set();
+    this.#cdnTook = 0;
     this.#shown = false;
     this.#source += 1;
     const source = this.#source;

@@ -34,7 +34,7 @@ export class WorkerLink {
   readonly #wants = new Map<number, WantHandler>();
   #count = 0;
   #open = true;
-  #ready = false;
+  #opened = false;
   #ping: Promise<boolean> | null = null;
   #pong: (() => void) | null = null;
 
@@ -53,9 +53,9 @@ export class WorkerLink {
     return this.#open;
   }
 
-  /** Whether the Worker has begun to answer; before that it may be busy compiling. */
-  get isReady(): boolean {
-    return this.#ready;
+  /** Whether the Worker knows the content; before that it can only let wants wait. */
+  get isOpened(): boolean {
+    return this.#opened;
   }
 
   /** A name for the next want. */
@@ -107,14 +107,15 @@ export class WorkerLink {
       case "asking-cdn":
         this.#wants.get(message.id)?.askingCdn(message.whole);
         break;
-      case "ready":
-        this.#ready = true;
-        break;
       case "pong":
         this.#pong?.();
         break;
       case "unavailable":
         this.#lose(message.why);
+        break;
+      case "opened":
+        this.#opened = true;
+        this.#listener.heard(message);
         break;
       default:
         this.#listener.heard(message);

@@ -1,4 +1,4 @@
-/** Wants that come while the Worker is still on its way to the first parents: kept, not refused. */
+/** Wants that come while the Worker is still on its way to the content: kept, not refused. */
 
 import type { WantMessage } from "../messages.js";
 

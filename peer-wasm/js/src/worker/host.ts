@@ -24,7 +24,7 @@ export type Post = (message: ToPage, transfer?: Transferable[]) => void;
 export interface Surroundings {
   enter: Enter;
   post: Post;
-  /** It is known now who the parents are, or that there are none for a while. */
+  /** The content is known now, or there is none for a while. */
   settled(): void;
 }
 
@@ -32,8 +32,6 @@ export interface Surroundings {
 const LONGEST_SLEEP = 2 ** 31 - 1;
 /** Bytes of a certificate's hash. */
 const CERTIFICATE = 32;
-/** Milliseconds that wants wait for parents at most once the content is open: a tick and a half. */
-const ASSIGNED_WITHIN = 1000;
 
 export class Host {
   readonly #start: StartMessage;
@@ -90,7 +88,7 @@ export class Host {
   /** The Worker's share of a snapshot. */
   stats(memoryBytes: number): WorkerStats {
     for (const [number, link] of this.#links) {
-      void link.roundTrip().then((ms) => this.#ledger.roundTrip(number, ms));
+      this.#ledger.roundTrip(number, link.roundTrip);
     }
     return this.#ledger.snapshot(memoryBytes);
   }
@@ -230,7 +228,7 @@ export class Host {
 
   opened(id: string, name: string): void {
     this.#post({ kind: "opened", id, name });
-    setTimeout(this.#settled, ASSIGNED_WITHIN);
+    this.#settled();
   }
 
   refused(why: string, forGood: boolean): void {
@@ -241,7 +239,6 @@ export class Host {
 
   assigned(epoch: number, why: string): void {
     this.#ledger.assigned(epoch, why);
-    this.#settled();
     this.#post({ kind: "event", name: "assigned", detail: { epoch, why } });
   }
 

@@ -33,7 +33,6 @@ async function start(message: StartMessage): Promise<void> {
   const seed = crypto.getRandomValues(new Uint8Array(SEED));
   const { rootKey, joinToken, content, masterUrl, uplink } = message;
   engine = new Engine(host, keys.publicKey, seed, rootKey, joinToken);
-  post({ kind: "ready" });
   enter((engine) => engine.consent(true, uplink));
   enter((engine) => engine.open(content, masterUrl));
   const memory = () => wasm.memory.buffer.byteLength;
@@ -77,7 +76,7 @@ function want(message: WantMessage): void {
   post({ kind: "declined", id: message.id });
 }
 
-/** Parents are known, or will not be soon: early wants are the engine's, or the page's again. */
+/** The content is known, or will not be soon: early wants are the engine's, or the page's again. */
 function settled(): void {
   queueMicrotask(() => early.release(performance.now()).forEach(want));
 }

@@ -28,6 +28,9 @@ export class PeerLink {
   readonly #gotControl: (writer: Writer) => void;
   #transport: WebTransport | null = null;
   #over = false;
+  /** When the first word of ours was said, and how long the answer took; milliseconds. */
+  #said: number | null = null;
+  #answered: number | null = null;
   #streams = 0;
   /** Writes on the control stream, one after another. */
   #control: Promise<Writer>;
@@ -42,6 +45,7 @@ export class PeerLink {
 
   send(bytes: Bytes): void {
     this.#control = this.#control.then(async (writer) => {
+      this.#said ??= performance.now();
       await writer.write(bytes).catch(ignore);
       return writer;
     });
@@ -77,13 +81,12 @@ export class PeerLink {
     this.#readers.get(stream)?.cancel().catch(ignore);
   }
 
-  /** Smoothed round trip in milliseconds, where the browser tells. */
-  async roundTrip(): Promise<number | null> {
-    const transport = this.#transport as WebTransport & {
-      getStats?(): Promise<{ smoothedRtt?: number }>;
-    };
-    const stats = await transport?.getStats?.().catch(ignore);
-    return stats?.smoothedRtt ?? null;
+  /**
+   * Round trip in milliseconds, with what the other end took to check who we are; `null` before.
+   * Chromium's WebTransport has no `getStats`, so the handshake is measured.
+   */
+  get roundTrip(): number | null {
+    return this.#answered;
   }
 
   async #openBulk(header: Bytes, order: number): Promise<Writer | undefined> {
@@ -143,7 +146,10 @@ export class PeerLink {
     const { value: stream } = await streams.read().catch(nothing);
     if (!stream) return;
     this.#gotControl(stream.writable.getWriter());
-    await this.#pump(stream.readable, null, (bytes) => this.#listener.control(bytes));
+    await this.#pump(stream.readable, null, (bytes) => {
+      if (this.#said !== null) this.#answered ??= performance.now() - this.#said;
+      this.#listener.control(bytes);
+    });
   }
 
   async #acceptBulks(transport: WebTransport): Promise<void> {
