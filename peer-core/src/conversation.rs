@@ -194,6 +194,8 @@ impl Peer {
             if let Some(content) = content {
                 self.accuse(peer, offence, content, segment);
             }
+        } else {
+            self.event(Event::TurnedAway(link, reason));
         }
         self.hang_up(link, reason, now);
     }

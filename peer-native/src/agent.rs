@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use runnel_peer_core::{Config as PeerConfig, Event, Input, Peer};
@@ -25,6 +26,7 @@ use crate::endpoint::{Endpoint, EndpointError};
 use crate::inbox::Inbox;
 use crate::limits;
 use crate::player::Answer;
+use crate::refusals::Refusals;
 use crate::secrets::{fresh_seed, load_or_create_seed};
 use crate::waypoint::origin::{Origin, OriginError};
 use crate::waypoint::{StreamKey, Waypoint};
@@ -116,6 +118,7 @@ impl Agent {
             peer.handle_input(input, clock.now());
         }
         let (events, listener) = broadcast::channel(EVENTS);
+        let refusals = Arc::new(Refusals::default());
         let driver = Driver {
             peer,
             clock,
@@ -129,8 +132,10 @@ impl Agent {
             waypoint,
             player,
             events,
+            refusals: Arc::clone(&refusals),
         };
-        tokio::spawn(endpoint.clone().greet(inbox.clone()));
+        let greeting = endpoint.clone().greet(inbox.clone(), Arc::clone(&refusals));
+        tokio::spawn(greeting);
         tokio::spawn(rotate(
             certificates,
             endpoint.clone(),
@@ -139,6 +144,7 @@ impl Agent {
             inbox.clone(),
         ));
         let stop = CancellationToken::new();
+        tokio::spawn(stop.clone().run_until_cancelled_owned(refusals.tell()));
         let agent = Self {
             address: endpoint.address(),
             driver: tokio::spawn(driver.run(arrivals, stop.clone())),

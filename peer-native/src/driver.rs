@@ -4,6 +4,7 @@
 //! once (a slow link, a slow disk) is treated as failed, which the peer knows how to live with.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use runnel_peer_core::{Event, Input, LinkId, Output, Peer};
@@ -22,6 +23,7 @@ use crate::endpoint::{Endpoint, Visitor};
 use crate::inbox::{Arrival, Inbox};
 use crate::link::{Link, Role};
 use crate::player::Answer;
+use crate::refusals::Refusals;
 use crate::waypoint::Task;
 
 /// Arrivals handled before the clock is looked at again.
@@ -46,6 +48,7 @@ pub(crate) struct Driver {
     pub(crate) waypoint: Option<mpsc::Sender<Task>>,
     pub(crate) player: Option<mpsc::Sender<Answer>>,
     pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) refusals: Arc<Refusals>,
 }
 
 impl Driver {
@@ -246,6 +249,7 @@ impl Driver {
         reason = "what is not worth a line of its own is traced"
     )]
     fn on_event(&self, event: Event) {
+        self.refusals.note(&event);
         match &event {
             Event::Refused(refused) => warn!(why = refused.why, "the coordinator refused"),
             Event::Struck(strike) => {

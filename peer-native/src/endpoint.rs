@@ -19,6 +19,7 @@ use crate::addresses::Truncated;
 use crate::certificates::{CertificateError, Certificates};
 use crate::inbox::{Arrival, Inbox};
 use crate::limits;
+use crate::refusals::{Refusal, Refusals};
 
 /// Why the port cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -82,13 +83,14 @@ impl Endpoint {
     }
 
     /// Greets everybody who comes, until the port is closed.
-    pub(crate) async fn greet(self, inbox: Inbox) {
+    pub(crate) async fn greet(self, inbox: Inbox, refusals: Arc<Refusals>) {
         let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
         let handshakes = Arc::new(Semaphore::new(limits::HANDSHAKES));
         while let Some(incoming) = self.socket.accept().await {
             let greeters = handshakes.clone().try_acquire_owned();
             let (Ok(greeter), Ok(place)) = (greeters, places.clone().try_acquire_owned()) else {
                 debug!(from = %Truncated(incoming.remote_address()), "no room, refused");
+                refusals.count(Refusal::Full);
                 incoming.refuse();
                 continue;
             };
@@ -99,14 +101,16 @@ impl Endpoint {
                 incoming.retry().ok();
                 continue;
             }
-            let inbox = inbox.clone();
+            let (inbox, refusals) = (inbox.clone(), Arc::clone(&refusals));
             tokio::spawn(async move {
                 let session = shake_hands(incoming).await;
                 drop(greeter);
-                if let Some(session) = session {
-                    inbox
-                        .put(Arrival::Visitor(Visitor { session, place }))
-                        .await;
+                match session {
+                    Some(session) => {
+                        let visitor = Visitor { session, place };
+                        inbox.put(Arrival::Visitor(visitor)).await;
+                    }
+                    None => refusals.count(Refusal::Handshake),
                 }
             });
         }

@@ -11,6 +11,7 @@
 //! - [`cache`] keeps chunks on disk.
 //! - [`waypoint`] fetches from the origin and attests, where an operator wants that.
 //! - [`player`] is for programs that play what the peer brings.
+//! - `refusals` counts who and what was refused, and tells the log.
 //! - [`config`] is what a person can settle.
 //!
 //! Every queue between these has a stated bound, and the driver waits for none of them.
@@ -29,5 +30,6 @@ mod inbox;
 pub mod limits;
 mod link;
 pub mod player;
+mod refusals;
 mod secrets;
 pub mod waypoint;
