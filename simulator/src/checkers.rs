@@ -1,0 +1,139 @@
+//! What must hold whatever happens: one invariant a file, checked all the time.
+
+pub(crate) mod bounded;
+pub(crate) mod bytes;
+pub(crate) mod caps;
+pub(crate) mod ends;
+pub(crate) mod epochs;
+pub(crate) mod liveness;
+pub(crate) mod pairs;
+pub(crate) mod punctual;
+pub(crate) mod reservations;
+pub(crate) mod same;
+pub(crate) mod verified;
+
+use runnel_protocol::control::FromCoordinator;
+use runnel_protocol::time::Timestamp;
+use runnel_protocol::units::BitsPerSecond;
+
+use crate::node::{At, Node};
+use crate::population::Role;
+use crate::world::World;
+
+/// Violations told in words; more are counted.
+const TOLD: usize = 5;
+
+/// What a checker found.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// Which invariant.
+    pub name: &'static str,
+    /// How often it was evaluated.
+    pub evaluations: u64,
+    /// How often it did not hold.
+    pub violations: u64,
+    /// The first of these, in words.
+    pub words: Vec<String>,
+}
+
+impl Verdict {
+    pub(crate) const fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            evaluations: 0,
+            violations: 0,
+            words: Vec::new(),
+        }
+    }
+
+    /// Evaluates once.
+    pub(crate) fn expect(&mut self, holds: bool, words: impl FnOnce() -> String) {
+        self.evaluations += 1;
+        if !holds {
+            self.violations += 1;
+            if self.words.len() < TOLD {
+                self.words.push(words());
+            }
+        }
+    }
+
+    /// Adds what the same checker found elsewhere.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.evaluations += other.evaluations;
+        self.violations += other.violations;
+        let room = TOLD.saturating_sub(self.words.len());
+        self.words.extend(other.words.iter().take(room).cloned());
+    }
+}
+
+/// All checkers that look on while a run goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Checkers {
+    pub(crate) bytes: bytes::Bytes,
+    pub(crate) verified: verified::Verified,
+    pub(crate) pairs: pairs::Pairs,
+    pub(crate) caps: caps::Caps,
+    pub(crate) ends: ends::Ends,
+    pub(crate) reservations: reservations::Reservations,
+    pub(crate) epochs: epochs::Epochs,
+    pub(crate) bounded: bounded::Bounded,
+    pub(crate) liveness: liveness::Liveness,
+}
+
+impl Checkers {
+    pub(crate) fn new(_guests: usize) -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn on_arrive(&mut self, at: At, uplink: BitsPerSecond, now: Timestamp) {
+        self.caps.offers(at, uplink, now);
+        self.epochs.arrived(at);
+    }
+
+    pub(crate) fn on_offer(&mut self, at: At, uplink: BitsPerSecond, now: Timestamp) {
+        self.caps.offers(at, uplink, now);
+    }
+
+    pub(crate) fn on_sent(&mut self, at: At, bytes: u64, now: Timestamp) {
+        self.caps.sent(at, bytes, now);
+    }
+
+    pub(crate) fn on_dialled(&mut self, from: Role, to: Role) {
+        self.pairs.dialled(from, to);
+    }
+
+    pub(crate) fn on_told(
+        &mut self,
+        nodes: &[Option<Box<Node>>],
+        at: At,
+        message: &FromCoordinator,
+    ) {
+        let _ = nodes;
+        if let FromCoordinator::Assign(assign) = message {
+            self.pairs.assigned(at, assign);
+        }
+    }
+
+    /// Looks at everybody.
+    pub(crate) fn look(&mut self, world: &World) {
+        self.pairs.look(world);
+        self.reservations.look(world);
+        self.bounded.look(world);
+        self.ends.look(world);
+        self.liveness.look(world);
+    }
+
+    pub(crate) fn verdicts(self) -> Vec<Verdict> {
+        vec![
+            self.bytes.verdict,
+            self.verified.verdict,
+            self.pairs.verdict,
+            self.caps.verdict,
+            self.ends.verdict,
+            self.reservations.verdict,
+            self.epochs.verdict,
+            self.bounded.verdict,
+            self.liveness.verdict,
+        ]
+    }
+}

@@ -1,0 +1,14 @@
+//! I3: with peers nothing stands still for longer than without them.
+
+use super::Verdict;
+use crate::run::Outcome;
+
+/// Compares a run with its twin, whose peers are off.
+pub(crate) fn compare(run: &Outcome, twin: &Outcome) -> Verdict {
+    let mut verdict = Verdict::new("I3 no more stall time than without peers");
+    let (with, without) = (run.stalled, twin.stalled);
+    verdict.expect(with <= without, || {
+        format!("{with:?} of stalls with peers, {without:?} without")
+    });
+    verdict
+}

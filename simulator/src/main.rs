@@ -1,0 +1,128 @@
+//! `runnel-simulate`: what would come of this evening.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use runnel_simulator::report::{Totals, json, line, missed, table};
+use runnel_simulator::{Outcome, Scenario, play};
+
+#[derive(Parser)]
+#[command(
+    name = "runnel-simulate",
+    about = "Plays an evening in virtual time, with real peers."
+)]
+struct Cli {
+    /// Scenario files.
+    #[arg(required = true, value_name = "SCENARIO")]
+    scenarios: Vec<PathBuf>,
+    /// The seed, instead of the file's.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// So many seeds, from the first on.
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// Without the twin whose peers are off.
+    #[arg(long)]
+    no_twin: bool,
+    /// Play each run twice: the digests must be equal.
+    #[arg(long)]
+    twice: bool,
+    /// Figures of all runs, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+fn main() -> Result<ExitCode> {
+    let cli = Cli::parse();
+    let mut fine = true;
+    let mut lines = String::new();
+    for path in &cli.scenarios {
+        let scenario = Scenario::read(path).with_context(|| path.display().to_string())?;
+        let scenario = Arc::new(scenario);
+        let mut totals = Totals::default();
+        let first = cli.seed.unwrap_or(scenario.seed);
+        for seed in first..first + cli.seeds {
+            let mut outcome = watch(&scenario, seed, !cli.no_twin);
+            if cli.twice {
+                outcome.repeat(&scenario);
+            }
+            lines.push_str(&json(&outcome).to_string());
+            lines.push('\n');
+            show(&outcome, cli.seeds == 1);
+            fine &= is_fine(&scenario, &outcome, path);
+            totals.add(&outcome);
+        }
+        if cli.seeds > 1 {
+            say(&totals.table());
+        }
+    }
+    if let Some(file) = &cli.json {
+        std::fs::write(file, lines).with_context(|| file.display().to_string())?;
+    }
+    Ok(if fine {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn watch(scenario: &Arc<Scenario>, seed: u64, twin: bool) -> Outcome {
+    let bar = ProgressBar::new(1000);
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {percent} % {elapsed}");
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar.set_message(format!("{} #{seed}", scenario.name));
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0 to 1000"
+    )]
+    let outcome = play(scenario, seed, twin, |done| {
+        bar.set_position((done * 1000.0) as u64)
+    });
+    bar.finish_and_clear();
+    outcome
+}
+
+fn show(outcome: &Outcome, alone: bool) {
+    say(&if alone { table(outcome) } else { line(outcome) });
+}
+
+/// Says what is wrong, if anything, and how to see it again.
+fn is_fine(scenario: &Scenario, outcome: &Outcome, path: &Path) -> bool {
+    let missed = missed(outcome, &scenario.target);
+    for words in &missed {
+        say(&format!("{:>22}  {words}", "MISSED"));
+    }
+    let fine = missed.is_empty() && outcome.violations() == 0;
+    if outcome.violations() > 0 {
+        for verdict in outcome
+            .verdicts
+            .iter()
+            .filter(|verdict| verdict.violations > 0)
+        {
+            say(&format!(
+                "{:>22}  {}: {:?}",
+                "VIOLATED",
+                verdict.name,
+                verdict.words.first()
+            ));
+        }
+        say(&format!(
+            "again: runnel-simulate {} --seed {}",
+            path.display(),
+            outcome.seed
+        ));
+    }
+    fine
+}
+
+#[expect(clippy::print_stdout, reason = "what came of it is the product")]
+fn say(text: &str) {
+    println!("{}", text.trim_end());
+}

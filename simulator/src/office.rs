@@ -1,0 +1,184 @@
+//! The control center's house: the real core, its sessions, keys and what its store keeps.
+
+use std::collections::BTreeMap;
+
+use core::time::Duration;
+use runnel_coordinator_core::{
+    Config, Content, ControlCenter, Input, Output, SessionId, SignedStatement, Unsigned,
+};
+use runnel_protocol::ids::{ContentId, PeerId};
+use runnel_protocol::signing::KeyPair;
+use runnel_protocol::time::Timestamp;
+
+use crate::dice::Dice;
+use crate::node::At;
+use crate::scenario::{self, Scenario};
+use crate::title::Title;
+
+/// Peers that come back after a restart are waited for so long.
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// The control center, which may be gone for a while.
+pub(crate) struct Office {
+    center: Option<ControlCenter>,
+    settings: scenario::Coordinator,
+    peers: usize,
+    root: KeyPair,
+    tickets: KeyPair,
+    seed: u64,
+    lives: u64,
+    /// Who is behind each session, in order of sessions; with the life they are in.
+    sessions: Vec<Option<(At, u32)>>,
+    /// What its store keeps over a restart.
+    contents: Vec<Content>,
+    enrolled: BTreeMap<PeerId, Vec<ContentId>>,
+    certificates: BTreeMap<PeerId, SignedStatement>,
+    pub(crate) wake: Option<Timestamp>,
+}
+
+impl Office {
+    pub(crate) fn new(scenario: &Scenario, titles: &[Title], peers: usize, seed: u64) -> Self {
+        let content = |title: &Title| Content {
+            name: title.name.clone(),
+            provider: "simulated".into(),
+            master_url: title.master_url(),
+        };
+        Self {
+            center: None,
+            settings: scenario.coordinator.clone(),
+            peers,
+            root: KeyPair::from_seed(&[101; 32]),
+            tickets: KeyPair::from_seed(&[102; 32]),
+            seed,
+            lives: 0,
+            sessions: Vec::new(),
+            contents: titles.iter().map(content).collect(),
+            enrolled: BTreeMap::new(),
+            certificates: BTreeMap::new(),
+            wake: None,
+        }
+    }
+
+    pub(crate) const fn is_open(&self) -> bool {
+        self.center.is_some()
+    }
+
+    pub(crate) const fn center(&self) -> Option<&ControlCenter> {
+        self.center.as_ref()
+    }
+
+    /// Starts a control center that knows what the store knows.
+    pub(crate) fn start(&mut self, now: Timestamp) {
+        let mut config = Config::new(self.root.public(), self.tickets.public());
+        let settings = &self.settings;
+        config.max_sessions = config.max_sessions.max(2 * self.peers);
+        config.max_contents = config.max_contents.max(self.contents.len());
+        if let Some(heartbeat) = settings.heartbeat_ms {
+            config.heartbeat = Duration::from_millis(heartbeat);
+        }
+        if let Some(stripes) = settings.stripes {
+            config.stripes = stripes;
+        }
+        if let Some(admissions) = settings.admissions_per_second {
+            config.admissions_per_second = admissions;
+        }
+        if self.lives > 0 {
+            config.settle = SETTLE;
+        }
+        let mut dice = Dice::of(self.seed, "control center", self.lives);
+        let seed = core::array::from_fn(|_| dice.roll().to_le_bytes()[0]);
+        self.lives += 1;
+        let mut center = ControlCenter::new(config, seed, now);
+        for content in &self.contents {
+            center.handle_input(Input::ContentRegistered(content.clone()), now);
+        }
+        for (peer, contents) in &self.enrolled {
+            let (peer, contents) = (*peer, contents.clone());
+            center.handle_input(Input::WaypointEnrolled { peer, contents }, now);
+        }
+        for certificate in self.certificates.values() {
+            center.handle_input(Input::Signed(certificate.clone()), now);
+        }
+        self.center = Some(center);
+        self.wake = None;
+    }
+
+    /// It is gone, with everything it had in memory; who was connected.
+    pub(crate) fn stop(&mut self) -> Vec<(At, u32)> {
+        self.center = None;
+        let sessions = self.sessions.iter_mut();
+        sessions.filter_map(Option::take).collect()
+    }
+
+    /// A name for a connection that is being made.
+    pub(crate) fn open(&mut self, at: At, life: u32) -> SessionId {
+        self.sessions.push(Some((at, life)));
+        SessionId(self.sessions.len() as u64 - 1)
+    }
+
+    /// Who is behind a session that stands.
+    pub(crate) fn behind(&self, session: SessionId) -> Option<(At, u32)> {
+        let index = usize::try_from(session.0).ok()?;
+        self.sessions.get(index).copied().flatten()
+    }
+
+    pub(crate) fn close(&mut self, session: SessionId) -> Option<(At, u32)> {
+        let index = usize::try_from(session.0).ok()?;
+        self.sessions.get_mut(index)?.take()
+    }
+
+    pub(crate) fn handle_input(&mut self, input: Input, now: Timestamp) {
+        if let Some(center) = &mut self.center {
+            center.handle_input(input, now);
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Timestamp) {
+        if let Some(center) = &mut self.center {
+            center.handle_timeout(now);
+        }
+    }
+
+    /// The next thing that concerns somebody else; its own errands it does itself.
+    pub(crate) fn poll_output(&mut self, now: Timestamp) -> Option<Output> {
+        loop {
+            match self.center.as_mut()?.poll_output()? {
+                Output::Sign(statement) => {
+                    let signed = self.sign(statement);
+                    self.handle_input(Input::Signed(signed), now);
+                }
+                // Every code is good here: whoever has one is the operator's.
+                Output::RedeemCode { peer, .. } => {
+                    let contents: Vec<_> = self
+                        .contents
+                        .iter()
+                        .map(|one| ContentId::of(&one.name))
+                        .collect();
+                    self.enrolled.insert(peer, contents.clone());
+                    self.handle_input(Input::WaypointEnrolled { peer, contents }, now);
+                }
+                shown @ (Output::Send { .. }
+                | Output::Close { .. }
+                | Output::CheckSignature { .. }) => return Some(shown),
+            }
+        }
+    }
+
+    pub(crate) fn timeout(&self) -> Option<Timestamp> {
+        let (at, _) = self.center.as_ref()?.poll_timeout()?;
+        Some(at)
+    }
+
+    fn sign(&mut self, statement: Unsigned) -> SignedStatement {
+        match statement {
+            Unsigned::Ticket(ticket) => SignedStatement::Ticket(self.tickets.sign(ticket)),
+            Unsigned::Grant(grant) => SignedStatement::Grant(self.tickets.sign(grant)),
+            Unsigned::Certificate(certificate) => {
+                let waypoint = certificate.waypoint;
+                let signed = SignedStatement::Certificate(self.root.sign(certificate));
+                self.certificates.insert(waypoint, signed.clone());
+                signed
+            }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! A player: asks for one segment after the other as hls.js does, plays, and stalls.
+
+use core::time::Duration;
+
+use runnel_peer_core::WantId;
+use runnel_protocol::time::Timestamp;
+
+use crate::title::Title;
+
+/// How far ahead an on-demand player loads.
+const AHEAD: Duration = Duration::from_secs(30);
+/// How long a start may take.
+const START: Duration = Duration::from_secs(1);
+/// A failed segment is asked for again after this.
+const RETRY: Duration = Duration::from_secs(1);
+/// A live player that is so many segments behind the newest jumps: they left the playlist.
+const WINDOW: u64 = 12;
+/// Segments that came in good time before a better rendition is tried.
+const CONFIDENT: u32 = 10;
+
+/// A segment that was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) want: WantId,
+    pub(crate) rendition: usize,
+    pub(crate) sequence: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) due_in: Duration,
+    pub(crate) urgent: bool,
+}
+
+/// What a player does next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step {
+    Ask(Asked),
+    /// Nothing before then.
+    Wait(Timestamp),
+    /// Nothing until what it asked for is there.
+    Busy,
+}
+
+/// One viewer's player.
+#[derive(Debug)]
+pub(crate) struct Player {
+    pub(crate) title: u32,
+    pub(crate) rendition: usize,
+    pub(crate) joined: Timestamp,
+    /// When the first picture came.
+    pub(crate) started: Option<Timestamp>,
+    /// Stalls that ended, or are under way.
+    pub(crate) stalls: u64,
+    /// Time stood still, in stalls that ended.
+    pub(crate) stalled: Duration,
+    /// Stalls told to the peer already.
+    pub(crate) told: u64,
+    pub(crate) waiting: Option<Asked>,
+    next: u64,
+    /// When it runs dry with what it has.
+    dry: Timestamp,
+    /// Whether the stall under way is counted.
+    dry_counted: bool,
+    urgent: bool,
+    not_before: Timestamp,
+    /// How long after a segment is published its playlist is read.
+    poll: Duration,
+    lead: u64,
+    good: u32,
+    wants: u64,
+}
+
+impl Player {
+    pub(crate) fn new(
+        title: &Title,
+        place: u32,
+        buffer: Duration,
+        poll: f64,
+        now: Timestamp,
+    ) -> Self {
+        let lead = buffer.as_micros() / title.segment.as_micros().max(1);
+        let lead = u64::try_from(lead).unwrap_or(1).max(1);
+        let first = if title.live {
+            title.newest(now).saturating_sub(lead - 1)
+        } else {
+            1
+        };
+        Self {
+            title: place,
+            rendition: 0,
+            joined: now,
+            started: None,
+            stalls: 0,
+            stalled: Duration::ZERO,
+            told: 0,
+            waiting: None,
+            next: first,
+            dry: now,
+            dry_counted: false,
+            urgent: true,
+            not_before: now,
+            poll: title.segment.mul_f64(poll / 2.0),
+            lead,
+            good: 0,
+            wants: 0,
+        }
+    }
+
+    /// What to do now.
+    pub(crate) fn step(&mut self, title: &Title, now: Timestamp) -> Step {
+        if self.waiting.is_some() {
+            return Step::Busy;
+        }
+        if title.live && self.next + WINDOW < title.newest(now) {
+            self.next = title.newest(now) - (self.lead - 1);
+            self.urgent = true;
+        }
+        if self.next > title.end() {
+            self.next = 1;
+        }
+        let playlist = title.published(self.next)
+            + if title.live {
+                self.poll
+            } else {
+                Duration::ZERO
+            };
+        let room = if title.live {
+            now
+        } else {
+            Timestamp::from_micros(self.dry.as_micros().saturating_sub(micros(AHEAD)))
+        };
+        let ready = playlist.max(room).max(self.not_before);
+        if self.started.is_some() && ready > now {
+            return Step::Wait(ready);
+        }
+        if ready > now && title.published(self.next) > now {
+            return Step::Wait(title.published(self.next));
+        }
+        Step::Ask(self.ask(now))
+    }
+
+    fn ask(&mut self, now: Timestamp) -> Asked {
+        self.wants += 1;
+        let due_in = if self.urgent { START } else { self.buffer(now) };
+        let asked = Asked {
+            want: WantId(self.wants),
+            rendition: self.rendition,
+            sequence: self.next,
+            at: now,
+            due_in,
+            urgent: self.urgent,
+        };
+        self.urgent = false;
+        self.waiting = Some(asked);
+        asked
+    }
+
+    /// Media ahead of the playhead.
+    pub(crate) fn buffer(&self, now: Timestamp) -> Duration {
+        self.dry.since(now)
+    }
+
+    /// Whether the picture stands still.
+    pub(crate) fn is_stalled(&self, now: Timestamp) -> bool {
+        self.started.is_some() && self.dry < now
+    }
+
+    /// Whether the viewer sees what was asked for.
+    pub(crate) fn is_playing(&self, now: Timestamp) -> bool {
+        self.started.is_some() && self.dry >= now
+    }
+
+    /// Counts a stall as soon as it begins.
+    pub(crate) fn notice(&mut self, now: Timestamp) {
+        if self.is_stalled(now) && !self.dry_counted {
+            self.dry_counted = true;
+            self.stalls += 1;
+        }
+    }
+
+    /// Time stood still until now.
+    pub(crate) fn stalled_until(&self, now: Timestamp) -> Duration {
+        let present = if self.is_stalled(now) {
+            now.since(self.dry)
+        } else {
+            Duration::ZERO
+        };
+        self.stalled + present
+    }
+
+    /// The segment is there.
+    pub(crate) fn on_delivered(&mut self, title: &Title, now: Timestamp) -> Option<Asked> {
+        let asked = self.waiting.take()?;
+        self.notice(now);
+        self.stalled = self.stalled_until(now);
+        self.dry_counted = false;
+        self.started.get_or_insert(now);
+        self.dry = self.dry.max(now) + title.segment;
+        self.next += 1;
+        let slow = now.since(asked.at) > title.segment;
+        self.adapt(title, slow && !asked.urgent);
+        Some(asked)
+    }
+
+    /// Nobody could bring it.
+    pub(crate) fn on_failed(&mut self, title: &Title, now: Timestamp) -> Option<Asked> {
+        let asked = self.waiting.take()?;
+        self.adapt(title, true);
+        self.urgent = asked.urgent;
+        self.not_before = now + RETRY;
+        Some(asked)
+    }
+
+    /// Bit rate: down when a segment took longer than it plays, up after a while without that.
+    fn adapt(&mut self, title: &Title, slow: bool) {
+        if slow {
+            self.good = 0;
+            self.rendition = (self.rendition + 1).min(title.renditions.len() - 1);
+            return;
+        }
+        self.good += 1;
+        if self.good > CONFIDENT {
+            self.good = 0;
+            self.rendition = self.rendition.saturating_sub(1);
+        }
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

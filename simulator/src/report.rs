@@ -1,0 +1,11 @@
+//! What came of a run, for people and for programs.
+
+mod json;
+mod summary;
+mod table;
+mod targets;
+
+pub use json::json;
+pub use summary::{Totals, line};
+pub use table::table;
+pub use targets::missed;

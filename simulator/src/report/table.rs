@@ -1,0 +1,134 @@
+//! A table for a terminal.
+
+use core::fmt::Write as _;
+use core::time::Duration;
+
+use crate::run::Outcome;
+
+/// The outcome in lines.
+pub fn table(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let (waypoints, agents, viewers) = outcome.guests;
+    let rows = [
+        (
+            "scenario",
+            format!(
+                "{}, seed {}, digest {:016x}",
+                outcome.name, outcome.seed, outcome.digest
+            ),
+        ),
+        (
+            "who came",
+            format!("{viewers} viewers, {agents} agents, {waypoints} waypoints"),
+        ),
+        (
+            "offload",
+            format!(
+                "{:.1} % of {:.1} % possible; in the transient {:.1} %",
+                outcome.offload() * 100.0,
+                outcome.bounds.offload * 100.0,
+                outcome.transient_offload() * 100.0
+            ),
+        ),
+        ("rate for everybody", rate(outcome.bounds.r_max_kbps)),
+        (
+            "copies from the CDN",
+            format!(
+                "{:.2} of what was played, at least {:.0}",
+                outcome.copies(),
+                outcome.bounds.copies
+            ),
+        ),
+        ("stalls", stalls(outcome)),
+        ("first picture", startup(outcome)),
+        ("data after a failure", repair(outcome)),
+        (
+            "other parents",
+            format!(
+                "{} times; in calm times {:.2} per peer-hour",
+                outcome.reassigned.0,
+                outcome.reassignments_per_peer_hour()
+            ),
+        ),
+        ("latency by depth", depths(outcome)),
+        ("cost", format!("{:.4}", outcome.cost)),
+    ];
+    for (name, value) in rows {
+        let _ = writeln!(text, "{name:>22}  {value}");
+    }
+    for (name, count) in &outcome.counts {
+        let _ = writeln!(text, "{:>22}  {count} × {name}", "");
+    }
+    for verdict in &outcome.verdicts {
+        let mark = if verdict.violations == 0 {
+            "ok"
+        } else {
+            "VIOLATED"
+        };
+        let (name, evaluations, violations) =
+            (verdict.name, verdict.evaluations, verdict.violations);
+        let _ = writeln!(
+            text,
+            "{mark:>22}  {name}: {evaluations} evaluations, {violations} violations"
+        );
+        for words in &verdict.words {
+            let _ = writeln!(text, "{:>22}    {words}", "");
+        }
+    }
+    text
+}
+
+fn rate(r_max: f64) -> String {
+    if r_max.is_finite() {
+        format!("at most {r_max:.0} kbit/s by uplinks")
+    } else {
+        "not bounded: the CDN has no cap".into()
+    }
+}
+
+fn stalls(outcome: &Outcome) -> String {
+    let twin = match (outcome.twin_stalls, outcome.twin_stalled) {
+        (Some(stalls), Some(stalled)) => {
+            format!("; without peers {stalls} ({:.1} s)", stalled.as_secs_f64())
+        }
+        _ => String::new(),
+    };
+    format!(
+        "{} ({:.1} s){twin}",
+        outcome.stalls,
+        outcome.stalled.as_secs_f64()
+    )
+}
+
+fn startup(outcome: &Outcome) -> String {
+    format!(
+        "p50 {}, p99 {}; {:.1} % within 2 s",
+        shown(outcome.startup(50)),
+        shown(outcome.startup(99)),
+        outcome.playing_within_2_s() * 100.0
+    )
+}
+
+fn repair(outcome: &Outcome) -> String {
+    format!(
+        "p50 {}, p95 {} of {} children; {} more carried by the CDN",
+        shown(outcome.repair(50)),
+        shown(outcome.repair(95)),
+        outcome.repairs.len(),
+        outcome.unrepaired
+    )
+}
+
+fn shown(time: Option<Duration>) -> String {
+    time.map_or_else(|| "-".into(), |time| format!("{:.2} s", time.as_secs_f64()))
+}
+
+fn depths(outcome: &Outcome) -> String {
+    let rows = outcome
+        .depths
+        .iter()
+        .enumerate()
+        .filter(|(_, row)| row.chunks > 0);
+    let shown = rows.map(|(depth, row)| format!("{depth}: {} ms", row.micros / row.chunks / 1000));
+    shown.collect::<Vec<_>>().join(", ")
+}

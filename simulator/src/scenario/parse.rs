@@ -1,0 +1,133 @@
+//! Reading a scenario file, refusing nonsense in words.
+
+use std::path::{Path, PathBuf};
+
+use super::Scenario;
+
+/// Why a scenario cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The file cannot be read.
+    #[error("{}: {error}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// It is no TOML, or has a field of the wrong name or kind; says where.
+    #[error(transparent)]
+    Syntax(#[from] toml::de::Error),
+    /// It is well-formed and makes no sense.
+    #[error("{0}")]
+    Nonsense(&'static str),
+}
+
+impl Scenario {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// In words for an operator; a syntax error names line and column.
+    pub fn read(path: &Path) -> Result<Self, ScenarioError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ScenarioError::Unreadable {
+            path: path.to_owned(),
+            error,
+        })?;
+        Self::parse(&text)
+    }
+
+    /// Takes the text of a file.
+    ///
+    /// # Errors
+    /// See [`Self::read`].
+    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        let scenario: Self = toml::from_str(text)?;
+        match scenario.complaint() {
+            Some(complaint) => Err(ScenarioError::Nonsense(complaint)),
+            None => Ok(scenario),
+        }
+    }
+
+    fn complaint(&self) -> Option<&'static str> {
+        let rules = [
+            (self.region.is_empty(), "at least one [[region]] is needed"),
+            (
+                self.content.is_empty(),
+                "at least one [[content]] is needed",
+            ),
+            (self.region.len() > 64, "at most 64 regions"),
+            (self.duration_s == 0, "duration_s must be positive"),
+            (
+                self.warmup_s >= self.duration_s,
+                "warmup_s must be shorter than duration_s",
+            ),
+            (
+                self.content
+                    .iter()
+                    .any(|content| content.rates_kbps.is_empty()),
+                "each [[content]] needs at least one of rates_kbps",
+            ),
+            (
+                self.content
+                    .iter()
+                    .any(|content| content.segment_s == 0 || content.rates_kbps.contains(&0)),
+                "segment_s and rates_kbps must be positive",
+            ),
+            (
+                self.fault
+                    .iter()
+                    .any(|fault| fault.at_s.is_nan() || fault.at_s < 0.0),
+                "at_s of a [[fault]] must not be negative",
+            ),
+            (
+                self.fault
+                    .iter()
+                    .any(|fault| fault.for_s.is_some_and(|time| time.is_nan() || time < 0.0)),
+                "for_s of a [[fault]] must not be negative",
+            ),
+        ];
+        rules
+            .into_iter()
+            .find_map(|(broken, words)| broken.then_some(words))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = r#"
+        name = "small"
+        about = "nothing happens"
+        duration_s = 60
+        [audience]
+        viewers = 20
+        [[region]]
+        name = "here"
+        [[content]]
+        name = "live"
+        rates_kbps = [1000]
+    "#;
+
+    #[test]
+    fn a_short_file_is_enough() {
+        let scenario = Scenario::parse(SMALL).unwrap();
+        assert_eq!(scenario.audience.viewers, 20);
+        assert_eq!(scenario.content[0].segment_s, 2);
+    }
+
+    #[test]
+    fn a_misspelt_field_is_refused_with_its_place() {
+        let wrong = SMALL.replace("viewers", "veiwers");
+        let words = Scenario::parse(&wrong).unwrap_err().to_string();
+        assert!(words.contains("line 6, column 9"), "{words}");
+        assert!(words.contains("veiwers"), "{words}");
+    }
+
+    #[test]
+    fn nonsense_is_refused_in_words() {
+        let wrong = SMALL.replace("[1000]", "[]");
+        let words = Scenario::parse(&wrong).unwrap_err().to_string();
+        assert_eq!(words, "each [[content]] needs at least one of rates_kbps");
+    }
+}

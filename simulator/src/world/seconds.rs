@@ -1,0 +1,103 @@
+//! What is looked at once a second: playback is reported, everybody is counted, the checkers look.
+
+use std::collections::BTreeMap;
+
+use runnel_peer_core::Input;
+use runnel_protocol::control::Assign;
+use runnel_protocol::units::BitsPerSecond;
+
+use super::{Event, World};
+use crate::node::{At, Fed};
+use crate::population::Role;
+use crate::tally::SECOND;
+
+/// A change of parents so long after trouble anywhere has no trouble behind it.
+const CALM: core::time::Duration = core::time::Duration::from_secs(30);
+
+impl World {
+    pub(super) fn on_second(&mut self) {
+        let now = self.now;
+        self.later(now + SECOND, Event::Second);
+        let mut moment = crate::tally::Moment::default();
+        for index in 0..self.nodes.len() {
+            let at = At(u32::try_from(index).unwrap_or(u32::MAX));
+            self.report(at, &mut moment);
+        }
+        self.tally.on_second(now, moment, self.origin.sent);
+        self.sample();
+    }
+
+    /// A player tells its peer how it is doing.
+    fn report(&mut self, at: At, moment: &mut crate::tally::Moment) {
+        let now = self.now;
+        let titles = &self.library.titles;
+        let Some(node) = self.nodes[at.0 as usize].as_deref_mut() else {
+            return;
+        };
+        moment.peers += 1;
+        if node.role != Role::Waypoint {
+            moment.offered += node.offers.0;
+        }
+        let Some(player) = &mut node.player else {
+            return;
+        };
+        player.notice(now);
+        moment.note(player, now);
+        let title = &titles[player.title as usize];
+        moment.demand += title.renditions[player.rendition].rate;
+        let stalls = player.stalls - player.told;
+        player.told = player.stalls;
+        let playback = Input::Playback {
+            content: title.id,
+            buffer: player.buffer(now),
+            stalls: u16::try_from(stalls).unwrap_or(u16::MAX),
+            rate: BitsPerSecond(title.renditions[player.rendition].rate),
+        };
+        if self.peers {
+            self.give(at, playback);
+        }
+    }
+
+    pub(super) fn on_assigned(&mut self, at: At, assign: &Assign) {
+        let now = self.now;
+        let parents: BTreeMap<_, _> = assign
+            .parents
+            .iter()
+            .filter(|parent| !parent.substreams.is_empty())
+            .map(|parent| (parent.contact.peer, parent.substreams))
+            .collect();
+        let fed = Fed {
+            epoch: assign.epoch,
+            parents,
+        };
+        let calm = now.since(self.last_trouble) > CALM;
+        let Some(node) = self.node_mut(at) else {
+            return;
+        };
+        let before = node.fed.insert(assign.content, fed);
+        let now_fed = &node.fed[&assign.content];
+        let moved = before.as_ref().is_some_and(|before| {
+            before
+                .parents
+                .keys()
+                .any(|parent| !now_fed.parents.contains_key(parent))
+        });
+        let epochs = (before.map(|before| before.epoch), assign.epoch);
+        self.checkers.epochs.assigned(at, epochs);
+        if moved {
+            self.tally.on_reassigned(calm);
+        }
+    }
+
+    /// The checkers that look at everybody do so every few seconds, less often where many are.
+    fn sample(&mut self) {
+        let passed = self.now.since(crate::title::START).as_secs();
+        let every = 5 + self.nodes.len() as u64 / 500;
+        if !passed.is_multiple_of(every) {
+            return;
+        }
+        let mut checkers = core::mem::take(&mut self.checkers);
+        checkers.look(self);
+        self.checkers = checkers;
+    }
+}
