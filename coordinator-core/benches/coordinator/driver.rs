@@ -1,0 +1,299 @@
+//! Drives the control center: time passes as fast as the center works, or as messages arrive.
+
+use core::time::Duration;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use runnel_coordinator_core::{
+    Config, Content, ControlCenter, Input, Output, SignedStatement, Unsigned,
+};
+use runnel_protocol::control::{ContentLocator, FromCoordinator, Open, ToCoordinator};
+use runnel_protocol::ids::{KeyId, PeerId, PublicKey};
+use runnel_protocol::signature::{Signature, Signed};
+use runnel_protocol::time::Timestamp;
+
+use crate::crowd::{self, Crowd, RATE, WAYPOINT};
+use crate::figures::Figures;
+
+/// Everybody arrives within this time.
+const RUSH: Duration = Duration::from_secs(60);
+/// Heartbeats per second that the center is left with: a larger audience speaks less often (H3).
+const BEATS_PER_S: u32 = 250_000;
+/// Rounds of heartbeats that are measured.
+const ROUNDS: usize = 3;
+/// Decisions that are timed.
+const PROBES: usize = 1000;
+/// Heartbeats in a row without a chunk that end a pair.
+const DRY: usize = 4;
+
+struct Driver {
+    center: ControlCenter,
+    crowd: Crowd,
+    /// The center's own clock.
+    now: Duration,
+    /// Time that the center took in all.
+    busy: Duration,
+    /// Whose assignment is waited for.
+    awaited: Option<usize>,
+    told_at: Option<Duration>,
+    /// Time between two heartbeats of one peer.
+    interval: Duration,
+    /// Who speaks next, and when.
+    speaker: usize,
+    next_beat: Duration,
+}
+
+/// Measures one size of audience.
+pub(crate) fn measure(peers: usize) -> Result<Figures> {
+    let content = Content {
+        name: "live".to_owned(),
+        provider: "bench".to_owned(),
+        master_url: "https://cdn.example/live/master.m3u8".to_owned(),
+    };
+    let people = u32::try_from(peers)?;
+    let crowd = Crowd::new(peers, content.id());
+    let mut config = Config::new(PublicKey([250; 32]), PublicKey([251; 32]));
+    config.max_sessions = peers;
+    config.admissions_per_second = 10_000_000;
+    config.default_rate = RATE;
+    let interval = Duration::from_secs(u64::from(people.div_ceil(BEATS_PER_S)));
+    config.heartbeat = interval;
+    let before = resident()?;
+    let mut driver = Driver {
+        center: ControlCenter::new(config, [1; 32], moment(Duration::ZERO)),
+        crowd,
+        now: Duration::ZERO,
+        busy: Duration::ZERO,
+        awaited: None,
+        told_at: None,
+        interval,
+        speaker: 0,
+        next_beat: Duration::ZERO,
+    };
+    driver.input(Input::ContentRegistered(content));
+    let joins = driver.everybody_joins(peers);
+    let beats = driver.everybody_speaks(peers);
+    let bytes = (resident()? - before) / peers as f64;
+    let fed = driver.fed(peers);
+    let p99 = driver.decisions(peers, beats);
+    Ok(Figures {
+        peers: peers as f64,
+        heartbeats_per_s_core: 1.0 / beats.as_secs_f64(),
+        joins_per_s_core: 1.0 / joins.as_secs_f64(),
+        p99_decision_ms: p99.as_secs_f64() * 1000.0,
+        bytes_per_peer: bytes,
+        fed,
+    })
+}
+
+fn moment(since_start: Duration) -> Timestamp {
+    Timestamp::from_micros(1_800_000_000_000_000) + since_start
+}
+
+/// The resident set, in bytes.
+fn resident() -> Result<f64> {
+    let text = std::fs::read_to_string("/proc/self/statm")?;
+    let pages = text.split_whitespace().nth(1).context("no resident set")?;
+    Ok(pages.parse::<f64>()? * 4096.0)
+}
+
+impl Driver {
+    /// Hands in one input; the clock goes on by the time that it takes.
+    fn input(&mut self, input: Input) {
+        let start = Instant::now();
+        self.center.handle_input(input, moment(self.now));
+        self.passed(start);
+        self.drain();
+    }
+
+    fn passed(&mut self, start: Instant) {
+        let time = start.elapsed();
+        self.busy += time;
+        self.now += time;
+    }
+
+    /// Takes what comes out; answers count as the center's time, composing them does not.
+    fn drain(&mut self) {
+        loop {
+            let start = Instant::now();
+            let output = self.center.poll_output();
+            self.passed(start);
+            let Some(output) = output else { return };
+            if let Some(answer) = self.answer(output) {
+                let start = Instant::now();
+                self.center.handle_input(answer, moment(self.now));
+                self.passed(start);
+            }
+        }
+    }
+
+    fn answer(&mut self, output: Output) -> Option<Input> {
+        match output {
+            Output::CheckSignature { session, .. } => Some(Input::SignatureChecked {
+                session,
+                valid: true,
+            }),
+            Output::Sign(statement) => Some(Input::Signed(sign(statement))),
+            Output::Send { session, message } => {
+                if let FromCoordinator::Assign(assign) = message {
+                    let place = crowd::place(session);
+                    self.crowd.on_assign(place, &assign);
+                    if self.awaited == Some(place) {
+                        self.told_at.get_or_insert(self.now);
+                    }
+                }
+                None
+            }
+            Output::Close { .. } | Output::RedeemCode { .. } => None,
+        }
+    }
+
+    /// Lets the time until `end` pass; what is due then and before is done.
+    fn until(&mut self, end: Duration) {
+        while let Some((at, _)) = self.center.poll_timeout() {
+            let due = at.since(moment(Duration::ZERO));
+            if due > end.max(self.now) {
+                break;
+            }
+            self.now = self.now.max(due);
+            let start = Instant::now();
+            self.center.handle_timeout(moment(self.now));
+            self.passed(start);
+            self.drain();
+        }
+        self.now = self.now.max(end);
+    }
+
+    /// The cost of one peer that comes, opens the content and is told who feeds it.
+    fn everybody_joins(&mut self, peers: usize) -> Duration {
+        let waypoint = PeerId::of(&self.crowd.hello(WAYPOINT).key);
+        let contents = vec![self.crowd.content];
+        self.input(Input::WaypointEnrolled {
+            peer: waypoint,
+            contents,
+        });
+        self.busy = Duration::ZERO;
+        let every = RUSH / u32::try_from(peers).unwrap_or(u32::MAX);
+        for place in 0..peers {
+            self.until(self.now + every);
+            self.join(place);
+            self.others_speak(place + 1);
+        }
+        self.until(self.now + Duration::from_secs(2));
+        self.busy / u32::try_from(peers).unwrap_or(u32::MAX)
+    }
+
+    /// Those who are in send their heartbeats, which are not counted here.
+    fn others_speak(&mut self, joined: usize) {
+        let busy = self.busy;
+        let gap = self.interval / u32::try_from(joined).unwrap_or(u32::MAX);
+        while self.next_beat <= self.now {
+            self.speaker = (self.speaker + 1) % joined;
+            self.beat(self.speaker, false);
+            self.next_beat += gap;
+        }
+        self.busy = busy;
+    }
+
+    fn join(&mut self, place: usize) {
+        let session = crowd::session(place);
+        let address = self.crowd.address(place);
+        self.input(Input::SessionOpened { session, address });
+        let hello = ToCoordinator::Hello(Box::new(self.crowd.hello(place)));
+        self.say(place, hello);
+        if place != WAYPOINT {
+            let content = ContentLocator::Name("live".to_owned());
+            let plays = true;
+            self.say(place, ToCoordinator::Open(Open { content, plays }));
+        }
+    }
+
+    fn say(&mut self, place: usize, message: ToCoordinator) {
+        let session = crowd::session(place);
+        self.input(Input::Received { session, message });
+    }
+
+    /// The cost of one heartbeat, with the ticks and looks that fall into that time.
+    fn everybody_speaks(&mut self, peers: usize) -> Duration {
+        self.round(peers);
+        self.busy = Duration::ZERO;
+        (0..ROUNDS).for_each(|_| self.round(peers));
+        let beats = u32::try_from(peers * ROUNDS).unwrap_or(u32::MAX);
+        self.busy / beats
+    }
+
+    /// One heartbeat of each.
+    fn round(&mut self, peers: usize) {
+        let end = self.now + self.interval;
+        let every = self.interval / u32::try_from(peers).unwrap_or(u32::MAX);
+        for step in 0..peers {
+            self.beat(scattered(step, peers), false);
+            self.until((self.now + every / 2).min(end));
+        }
+        self.until(end);
+    }
+
+    fn beat(&mut self, place: usize, dry: bool) {
+        let beat = self.crowd.heartbeat(place, dry);
+        self.say(place, ToCoordinator::Heartbeat(Box::new(beat)));
+    }
+
+    /// Share of the players that somebody pushes to.
+    fn fed(&self, peers: usize) -> f64 {
+        let players = &self.crowd.people[WAYPOINT + 1..peers];
+        let fed = players.iter().filter(|person| person.pushed).count();
+        fed as f64 / players.len() as f64
+    }
+
+    /// The 99th percentile of the time from a heartbeat to the decision that it leads to, while
+    /// others speak half as fast as one core can listen.
+    fn decisions(&mut self, peers: usize, beat: Duration) -> Duration {
+        let gap = (beat * 2).max(Duration::from_nanos(1));
+        let mut times = Vec::new();
+        let mut next = 0;
+        let probes = (1..peers).filter(|place| !self.crowd.is_agent(*place));
+        let probes: Vec<usize> = probes
+            .filter(|place| self.crowd.people[*place].pushed)
+            .collect();
+        let apart = (probes.len() / PROBES).max(1);
+        for place in probes.into_iter().step_by(apart) {
+            (0..DRY).for_each(|_| self.beat(place, true));
+            self.awaited = Some(place);
+            let asked = self.now;
+            self.told_at = None;
+            while self.told_at.is_none() && self.now < asked + Duration::from_secs(5) {
+                let due = self.now + gap;
+                self.beat(scattered(next, peers), false);
+                next += 1;
+                self.until(due);
+            }
+            times.extend(self.told_at.map(|told| told - asked));
+        }
+        times.sort();
+        eprintln!("{peers} peers: {} decisions timed", times.len());
+        let place = (times.len() * 99).div_ceil(100).saturating_sub(1);
+        times.get(place).copied().unwrap_or(Duration::MAX)
+    }
+}
+
+/// Each place once, in an order that no cache foresees.
+fn scattered(step: usize, peers: usize) -> usize {
+    const PRIME: usize = 2_147_483_647;
+    (step % peers).wrapping_mul(PRIME) % peers
+}
+
+fn sign(statement: Unsigned) -> SignedStatement {
+    match statement {
+        Unsigned::Ticket(body) => SignedStatement::Ticket(signed(body)),
+        Unsigned::Grant(body) => SignedStatement::Grant(signed(body)),
+        Unsigned::Certificate(body) => SignedStatement::Certificate(signed(body)),
+    }
+}
+
+fn signed<T>(body: T) -> Signed<T> {
+    Signed {
+        body,
+        key: KeyId([0; 8]),
+        signature: Signature([0; 64]),
+    }
+}
