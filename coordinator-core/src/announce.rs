@@ -26,14 +26,21 @@ pub(crate) fn tell(
     now: Timestamp,
 ) -> bool {
     while !delivery.untold.is_empty() {
-        if !budget.spend() {
+        if budget.is_spent() {
             return false;
         }
         if let Some(peer) = delivery.untold.pop_first() {
+            budget.spend(links(delivery, peer));
             tell_one(delivery, world, peer, now);
         }
     }
     true
+}
+
+/// How many links an assignment names, and one for itself.
+fn links(delivery: &Delivery, peer: PeerId) -> usize {
+    let links = |member: &Member| 1 + member.feeds.len() + member.regular_children.len();
+    delivery.members.get(&peer).map_or(1, links)
 }
 
 /// Tells one member, unless it was told the same before or a ticket is not signed yet.
@@ -92,7 +99,7 @@ fn compose(delivery: &Delivery, world: &mut World, peer: PeerId, now: Timestamp)
         .collect();
     let children: Vec<Option<Child>> = member
         .regular_children
-        .iter()
+        .keys()
         .filter_map(|child| {
             let feed = delivery.members.get(child)?.feed(peer)?;
             Some((*child, feed.clone()))
@@ -152,7 +159,7 @@ fn contact(world: &World, of: PeerId, to: PeerId, ticket: SignedTicket) -> Optio
     let certificates = if endpoints.is_empty() {
         Vec::new()
     } else {
-        owner.certificates.clone()
+        owner.certificates.to_vec()
     };
     Some(Contact {
         peer: of,

@@ -1,60 +1,45 @@
 //! Feasible parents of a child, pruned by the rules: what `assign` chooses from (A1, A2).
 
-use core::cmp::Reverse;
-use std::collections::BTreeSet;
-
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
 use crate::assign::{Candidate, Class};
+use crate::capacity::Rung;
 use crate::delivery::Delivery;
 use crate::member::{Excluded, MAX_EXCLUSIONS, Member, Role};
 use crate::reach::{Nearness, offered};
 use crate::rules::{CAPACITY, Objection, Pair, first_objection};
+use crate::supply::Area;
+use crate::table::Table;
 use crate::view::Record;
 use crate::world::World;
 
 /// Agents that a waypoint feeds directly, where others can feed the rest: two, so that losing
 /// one loses no more than half, and the operator's bytes stay below two copies.
 const HEADS: usize = 2;
-/// The widest agents that no rule objects to, from which the nearest are taken.
+/// Candidates from which the best are chosen.
 const WIDEST: usize = 16;
-/// Most candidates looked at for one child.
-const MAX_LOOKED_AT: usize = 256;
+/// Candidates after which no more are taken from the child's own site, and from its network:
+/// what is beyond has a chance as well, so that one place that fails does not take all parents.
+const FROM_SITE: usize = 6;
+const FROM_NETWORK: usize = 11;
+/// Waypoints looked at.
+const MAX_HEADS: usize = 8;
+/// Looks in one area at members that no rule lets through, and at those too narrow for a stripe:
+/// the latter only so that the child can be told why.
+const MAX_FRUITLESS: usize = 48;
+const MAX_NARROW: usize = 8;
 /// Ancestors looked at before a pair is taken for a loop to be safe.
 const MAX_ANCESTORS: usize = 4096;
 
-/// Who might feed others, best first; made once per look.
-pub(crate) struct Feeders {
-    order: Vec<PeerId>,
-}
-
-impl Feeders {
-    /// Waypoints, then agents by spare uplink, then viewers who upload; of each kind those last
-    /// that cannot feed anybody at present.
-    pub(crate) fn new(delivery: &Delivery, world: &World) -> Self {
-        let mut keyed: Vec<(Role, bool, Reverse<BitsPerSecond>, PeerId)> = delivery
-            .feeders
-            .iter()
-            .filter_map(|peer| {
-                let member = delivery.members.get(peer)?;
-                let record = world.view.get(*peer)?;
-                let idle = record.silent || !member.can_feed();
-                Some((member.role, idle, Reverse(record.uplink.spare()), *peer))
-            })
-            .collect();
-        keyed.sort_unstable();
-        Self {
-            order: keyed.into_iter().map(|(_, _, _, peer)| peer).collect(),
-        }
-    }
-}
-
 /// What the search found.
+#[derive(Default)]
 pub(crate) struct Gathered {
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) excluded: Vec<Excluded>,
+    /// Peers looked at, themselves and their ancestors.
+    pub(crate) work: usize,
 }
 
 /// The candidates for `child`; its present parents are looked at first.
@@ -62,11 +47,10 @@ pub(crate) fn gather(
     delivery: &Delivery,
     world: &World,
     child: PeerId,
-    feeders: &Feeders,
     now: Timestamp,
 ) -> Option<Gathered> {
     let member = delivery.members.get(&child)?;
-    let search = Search {
+    let mut search = Search {
         delivery,
         world,
         child,
@@ -74,8 +58,13 @@ pub(crate) fn gather(
         record: world.view.get(child)?,
         stripe: delivery.stripe_rate(member),
         now,
+        seen: Table::default(),
+        upstream: Table::default(),
+        found: Gathered::default(),
     };
-    Some(search.run(feeders))
+    search.run();
+    search.found.work = search.seen.len() + search.upstream.len();
+    Some(search.found)
 }
 
 struct Search<'a> {
@@ -86,53 +75,73 @@ struct Search<'a> {
     record: &'a Record,
     stripe: BitsPerSecond,
     now: Timestamp,
+    /// Who was looked at.
+    seen: Table<PeerId, ()>,
+    /// Peers that the child is known not to feed.
+    upstream: Table<PeerId, ()>,
+    found: Gathered,
 }
 
 impl Search<'_> {
-    fn run(&self, feeders: &Feeders) -> Gathered {
-        let mut found = Gathered {
-            candidates: Vec::new(),
-            excluded: Vec::new(),
-        };
-        let present = self.member.feeds.iter().map(|feed| feed.parent);
-        let others = feeders
-            .order
-            .iter()
-            .copied()
-            .filter(|peer| self.member.feed(*peer).is_none());
-        for parent in present.chain(others).take(MAX_LOOKED_AT) {
-            if found.candidates.len() >= WIDEST {
-                break;
-            }
-            if parent != self.child {
-                self.consider(parent, &mut found);
-            }
+    fn run(&mut self) {
+        self.seen.insert(self.child, ());
+        let member = self.member;
+        for feed in &member.feeds {
+            self.consider(feed.parent);
         }
-        found
+        let supply = &self.delivery.supply;
+        for (head, _) in supply.widest(Role::Head, Area::Anywhere).take(MAX_HEADS) {
+            self.consider(head);
+        }
+        let enough = [FROM_SITE, FROM_NETWORK, WIDEST];
+        for (area, enough) in Area::around(self.record.place).into_iter().zip(enough) {
+            self.look_at(Role::Agent, area, enough);
+        }
+        if self.member.role == Role::Agent {
+            self.look_at(Role::Viewer, Area::Anywhere, WIDEST);
+        }
     }
 
-    fn consider(&self, parent: PeerId, found: &mut Gathered) {
+    /// The widest of an area, until there are `enough` candidates.
+    fn look_at(&mut self, role: Role, area: Area, enough: usize) {
+        let (mut fruitless, mut narrow) = (0, 0);
+        let delivery = self.delivery;
+        for (peer, rung) in delivery.supply.widest(role, area) {
+            let before = self.found.candidates.len();
+            narrow += usize::from(rung < Rung::of(self.stripe));
+            if before >= enough || fruitless > MAX_FRUITLESS || narrow > MAX_NARROW {
+                break;
+            }
+            self.consider(peer);
+            fruitless += usize::from(self.found.candidates.len() == before);
+        }
+    }
+
+    fn consider(&mut self, parent: PeerId) {
+        if self.seen.insert(parent, ()).is_some() {
+            return;
+        }
         let (Some(member), Some(record)) = (
             self.delivery.members.get(&parent),
             self.world.view.get(parent),
         ) else {
             return;
         };
-        let pair = self.pair(parent, member, record);
+        let loops = self.loops(parent);
+        let pair = self.pair(parent, member, record, loops);
         let objection = first_objection(&pair);
         let stands_by =
             member.role == Role::Head && objection.is_some_and(|(rule, _)| rule == CAPACITY);
         if objection.is_none() || stands_by {
             let spare = pair.spare.saturating_sub(pair.kept);
             let room = if stands_by { 0 } else { self.room(spare) };
-            found
-                .candidates
-                .push(self.candidate(parent, member, record, (spare, room)));
+            let candidate = self.candidate(parent, member, record, (spare, room));
+            self.found.candidates.push(candidate);
         }
         if let Some((rule, objection)) = objection
-            && found.excluded.len() < MAX_EXCLUSIONS
+            && self.found.excluded.len() < MAX_EXCLUSIONS
         {
-            found.excluded.push(Excluded {
+            self.found.excluded.push(Excluded {
                 peer: parent,
                 rule,
                 objection,
@@ -150,7 +159,7 @@ impl Search<'_> {
         Candidate {
             peer: parent,
             source: record.source(),
-            class: self.class(parent, member),
+            class: self.class(member),
             near: Nearness::between(record.address, self.record.address),
             trouble: record.history.trouble(),
             room,
@@ -166,7 +175,10 @@ impl Search<'_> {
             .min(self.delivery.stripes)
     }
 
-    fn pair<'b>(&'b self, parent: PeerId, member: &Member, record: &'b Record) -> Pair<'b> {
+    fn pair<'b>(&self, parent: PeerId, member: &Member, record: &'b Record, loops: bool) -> Pair<'b>
+    where
+        Self: 'b,
+    {
         let feed = self.member.feed(parent);
         let own = feed.map_or(BitsPerSecond(0), |feed| feed.reserved);
         let child = self.child;
@@ -179,11 +191,11 @@ impl Search<'_> {
             current: feed.is_some(),
             reachable: self.reachable(record),
             holds: member.can_feed(),
-            loops: self.delivery.is_fed_by(parent, child),
-            regular_children: siblings - usize::from(member.regular_children.contains(&child)),
+            loops,
+            regular_children: siblings - usize::from(member.regular_children.contains_key(&child)),
             ban: self.world.blacklist.ban(child, parent, self.now),
             spare: record.uplink.spare_with(own),
-            kept: self.kept(parent, member),
+            kept: self.kept(member),
             stripe: self.stripe,
             hesitation: self.world.config.hesitation(),
             now: self.now,
@@ -199,10 +211,10 @@ impl Search<'_> {
     }
 
     /// What a waypoint keeps from viewers: one copy for agents, less what agents use already.
-    fn kept(&self, peer: PeerId, parent: &Member) -> BitsPerSecond {
+    fn kept(&self, parent: &Member) -> BitsPerSecond {
         match (self.member.role, parent.role) {
             (Role::Viewer, Role::Head) => {
-                let used = self.heads_of(peer, parent).map(|(_, reserved)| reserved);
+                let used = heads_of(parent).map(|(_, reserved)| reserved);
                 let used = used.fold(BitsPerSecond(0), BitsPerSecond::saturating_add);
                 self.delivery.rate().saturating_sub(used)
             }
@@ -212,26 +224,35 @@ impl Search<'_> {
         }
     }
 
-    /// Agents that a waypoint feeds, and with how much.
-    fn heads_of<'b>(
-        &'b self,
-        waypoint: PeerId,
-        member: &'b Member,
-    ) -> impl Iterator<Item = (PeerId, BitsPerSecond)> + 'b {
-        member.regular_children.iter().filter_map(move |agent| {
-            let feed = self.delivery.members.get(agent)?.feed(waypoint)?;
-            (feed.reserved.0 > 0).then_some((*agent, feed.reserved))
-        })
+    /// Whether the child feeds `parent`, directly or through others.
+    fn loops(&mut self, parent: PeerId) -> bool {
+        if self.member.children().next().is_none() {
+            return false;
+        }
+        let known = self.upstream.len();
+        let mut open = vec![parent];
+        while let Some(next) = open.pop() {
+            let member = self.delivery.members.get(&next);
+            for feed in member.iter().flat_map(|member| &member.feeds) {
+                if feed.parent == self.child || self.upstream.len() - known >= MAX_ANCESTORS {
+                    // Who was met on this way may be fed by the child.
+                    self.upstream.truncate(known);
+                    return true;
+                }
+                if self.upstream.insert(feed.parent, ()).is_none() {
+                    open.push(feed.parent);
+                }
+            }
+        }
+        false
     }
 
-    fn class(&self, peer: PeerId, parent: &Member) -> Class {
+    fn class(&self, parent: &Member) -> Class {
         match (self.member.role, parent.role) {
             (_, Role::Agent) => Class::Preferred,
             (Role::Viewer | Role::Head, Role::Head) => Class::IfNeeded,
             (Role::Agent, Role::Head) => {
-                let others = self
-                    .heads_of(peer, parent)
-                    .filter(|(agent, _)| *agent != self.child);
+                let others = heads_of(parent).filter(|(agent, _)| *agent != self.child);
                 if others.count() < HEADS {
                     Class::Preferred
                 } else {
@@ -252,31 +273,12 @@ pub(crate) fn contact_endpoints(owner: &Record, caller: &Record) -> Vec<core::ne
     offered(&owner.endpoints, owner.address, caller.address, browser)
 }
 
-impl Delivery {
-    /// Whether `peer` receives the content from `source`, directly or through others.
-    pub(crate) fn is_fed_by(&self, peer: PeerId, source: PeerId) -> bool {
-        let has_children = |member: &Member| member.children().next().is_some();
-        if !self.members.get(&source).is_some_and(has_children) {
-            return false;
-        }
-        let mut seen = BTreeSet::new();
-        let mut open = vec![peer];
-        while let Some(next) = open.pop() {
-            let feeds = self
-                .members
-                .get(&next)
-                .map(|member| member.feeds.as_slice());
-            for feed in feeds.unwrap_or_default() {
-                if feed.parent == source || seen.len() >= MAX_ANCESTORS {
-                    return true;
-                }
-                if seen.insert(feed.parent) {
-                    open.push(feed.parent);
-                }
-            }
-        }
-        false
-    }
+/// Agents that a waypoint feeds, and with how much.
+fn heads_of(waypoint: &Member) -> impl Iterator<Item = (PeerId, BitsPerSecond)> {
+    let agents = waypoint.regular_children.iter();
+    agents
+        .filter(|(_, reserved)| reserved.0 > 0)
+        .map(|(agent, reserved)| (*agent, *reserved))
 }
 
 /// What `Objection` a present parent met, if any.

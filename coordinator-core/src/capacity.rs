@@ -9,6 +9,24 @@ pub(crate) struct Uplink {
     reserved: BitsPerSecond,
 }
 
+/// How much uplink there is to give away, in steps of a factor of two, so that peers are sorted
+/// by it without being moved at each reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rung(u8);
+
+impl Rung {
+    /// Nothing to give away.
+    pub(crate) const NONE: Self = Self(0);
+    /// More than anybody has.
+    pub(crate) const MAX: Self = Self(u8::MAX);
+
+    /// The rung on which `spare` stands.
+    pub(crate) fn of(spare: BitsPerSecond) -> Self {
+        let bits = spare.0.checked_ilog2().map_or(0, |log| log + 1);
+        Self(u8::try_from(bits).unwrap_or(u8::MAX))
+    }
+}
+
 impl Uplink {
     pub(crate) const fn new(offered: BitsPerSecond) -> Self {
         Self {

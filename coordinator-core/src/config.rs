@@ -43,7 +43,7 @@ impl Config {
             stripes: 4,
             default_rate: BitsPerSecond::from_kilobits(2000),
             admissions_per_second: 500,
-            max_sessions: 100_000,
+            max_sessions: 1_000_000,
             max_contents: 10_000,
             contents_per_peer: 16,
             settle: Duration::ZERO,

@@ -4,7 +4,7 @@
 mod planning;
 
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use runnel_protocol::control::ContentReport;
 use runnel_protocol::ids::{ContentId, PeerId};
@@ -13,34 +13,35 @@ use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
 use crate::announce;
-use crate::candidates::Feeders;
 use crate::explain::{Cause, What};
 use crate::member::{Feed, Member, Role};
 use crate::rate::{PeakRate, differs};
 use crate::recruit;
 use crate::summary::Received;
+use crate::supply::{Offer, Supply};
+use crate::table::Table;
 use crate::view::Record;
+use crate::wanting::Wanting;
 use crate::world::World;
 
-/// Members that want for something and are looked at again per tick when somebody got room.
-const WANTING_PER_TICK: usize = 200;
-
-/// How much work one wake-up may do; what is left over goes on at the next one.
+/// How much work one wake-up may do, in peers looked at; what is left over goes on at the next
+/// one.
 #[derive(Debug)]
 pub(crate) struct Budget {
     left: usize,
 }
 
 impl Budget {
-    pub(crate) fn new(plans: usize) -> Self {
-        Self { left: plans }
+    pub(crate) const fn new(work: usize) -> Self {
+        Self { left: work }
     }
 
-    /// Takes one plan's worth; `false` when nothing is left.
-    pub(crate) fn spend(&mut self) -> bool {
-        let some = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        some
+    pub(crate) const fn is_spent(&self) -> bool {
+        self.left == 0
+    }
+
+    pub(crate) const fn spend(&mut self, work: usize) {
+        self.left = self.left.saturating_sub(work);
     }
 }
 
@@ -48,22 +49,24 @@ impl Budget {
 pub(crate) struct Delivery {
     pub(crate) content: ContentId,
     pub(crate) stripes: u8,
-    pub(crate) members: BTreeMap<PeerId, Member>,
+    pub(crate) members: Table<PeerId, Member>,
     /// Members that may be able to feed others.
-    pub(crate) feeders: BTreeSet<PeerId>,
+    pub(crate) supply: Supply,
     /// Members that play, a count.
     pub(crate) players: usize,
+    /// Members that asked for the content themselves, a count.
+    pub(crate) opened: usize,
     /// What those who play received.
     pub(crate) received: Received,
     peak: PeakRate,
     arrivals: u64,
     /// To be planned: who feeds others first, then in order of arrival.
     dirty: BTreeSet<(Role, u64, PeerId)>,
-    /// Members for whom something better can be wished.
-    wanting: BTreeSet<PeerId>,
-    /// Where the next round over `wanting` begins.
-    cursor: Option<PeerId>,
-    growth_seen: u64,
+    /// Players among the viewers that something better can be wished for, and other members.
+    wanting_players: Wanting,
+    wanting_others: Wanting,
+    /// The rate that agents were last planned with.
+    carried: BitsPerSecond,
     /// Members whose assignment may differ from what they were told.
     pub(crate) untold: BTreeSet<PeerId>,
     /// Since when nobody plays.
@@ -75,16 +78,17 @@ impl Delivery {
         Self {
             content,
             stripes: world.config.stripes,
-            members: BTreeMap::new(),
-            feeders: BTreeSet::new(),
+            members: Table::default(),
+            supply: Supply::default(),
             players: 0,
+            opened: 0,
             received: Received::default(),
             peak: PeakRate::new(world.config.default_rate, now),
             arrivals: 0,
             dirty: BTreeSet::new(),
-            wanting: BTreeSet::new(),
-            cursor: None,
-            growth_seen: world.growth,
+            wanting_players: Wanting::new(world.growth),
+            wanting_others: Wanting::new(world.growth),
+            carried: world.config.default_rate,
             untold: BTreeSet::new(),
             idle_since: now,
         }
@@ -125,29 +129,51 @@ impl Delivery {
             .or_insert_with(|| Member::new(role, arrival));
         self.arrivals += 1;
         if let Some(plays) = opens {
+            self.opened += usize::from(!member.opened);
             member.opened = true;
             self.players += usize::from(plays && !member.plays);
             self.players -= usize::from(!plays && member.plays);
             member.plays = plays;
         }
-        self.note_feeder(peer, record);
+        self.note_offer(peer, record);
         self.note_idleness(now);
         self.mark(peer);
     }
 
-    /// Whether the peer may feed others is known anew.
-    pub(crate) fn note_feeder(&mut self, peer: PeerId, record: &Record) {
+    /// What the peer can do for others is known anew; true where it is more than before.
+    pub(crate) fn note_offer(&mut self, peer: PeerId, record: &Record) -> bool {
         let Some(member) = self.members.get(&peer) else {
-            return;
+            return false;
         };
         let feeds = match member.role {
             Role::Head | Role::Agent => true,
             Role::Viewer => record.uplink.offered().0 > 0,
         };
-        if feeds {
-            self.feeders.insert(peer);
-        } else {
-            self.feeders.remove(&peer);
+        if !feeds {
+            self.supply.remove(peer);
+            return false;
+        }
+        let offer = Offer {
+            role: member.role,
+            ready: !record.silent && member.can_feed(),
+            rung: record.rung(),
+            place: record.place,
+        };
+        self.supply.note(peer, offer)
+    }
+
+    /// Follows whose offers have moved since the last call; those who take part in other contents
+    /// as well are left to [`World::moved_elsewhere`].
+    fn follow_moves(&mut self, world: &mut World) {
+        for peer in world.view.take_moved() {
+            let Some(record) = world.view.get(peer) else {
+                continue;
+            };
+            let more = self.note_offer(peer, record);
+            if record.contents.len() > 1 || !self.members.contains_key(&peer) {
+                world.moved_elsewhere.push(peer);
+            }
+            world.growth += u64::from(more);
         }
     }
 
@@ -160,13 +186,15 @@ impl Delivery {
     /// Lets a peer go: what it held is released, who it fed is planned anew.
     pub(crate) fn leave(&mut self, peer: PeerId, world: &mut World, now: Timestamp) {
         self.note_idleness(now);
-        let Some(member) = self.members.remove(&peer) else {
+        let Some(member) = self.members.swap_remove(&peer) else {
             return;
         };
         self.players -= usize::from(member.plays);
+        self.opened -= usize::from(member.opened);
         self.dirty.remove(&(member.role, member.arrival, peer));
-        self.wanting.remove(&peer);
-        self.feeders.remove(&peer);
+        self.wanting_players.remove(peer);
+        self.wanting_others.remove(peer);
+        self.supply.remove(peer);
         self.untold.remove(&peer);
         for feed in &member.feeds {
             self.release(peer, feed, world);
@@ -177,13 +205,13 @@ impl Delivery {
     }
 
     fn release(&mut self, child: PeerId, feed: &Feed, world: &mut World) {
-        if let Some(record) = world.view.get_mut(feed.parent) {
-            record.uplink.release(feed.reserved);
-            world.growth += u64::from(feed.reserved.0 > 0);
+        if feed.reserved.0 > 0 {
+            world.view.release(feed.parent, feed.reserved);
+            world.growth += 1;
         }
         if let Some(parent) = self.members.get_mut(&feed.parent) {
             parent.light_children.remove(&child);
-            if parent.regular_children.remove(&child) {
+            if parent.regular_children.remove(&child).is_some() {
                 self.untold.insert(feed.parent);
             }
         }
@@ -197,6 +225,9 @@ impl Delivery {
                 .log
                 .note_pair((child, parent), self.content, gone, now);
             self.mark(child);
+        }
+        if let Some(record) = world.view.get(child) {
+            self.note_offer(child, record);
         }
     }
 
@@ -245,9 +276,13 @@ impl Delivery {
         let Some(member) = self.members.get_mut(&peer) else {
             return;
         };
-        member.holds = !report.live && !report.tracks.is_empty();
+        let holds = !report.live && !report.tracks.is_empty();
+        let turned = core::mem::replace(&mut member.holds, holds) != holds;
         member.buffer_ms = report.buffer_ms;
         member.stalls = member.stalls.saturating_add(u32::from(report.stalls));
+        if turned {
+            world.view.note_moved(peer);
+        }
         if !member.plays {
             return;
         }
@@ -269,46 +304,31 @@ impl Delivery {
     }
 
     /// Once a second: agents that carry another rate than planned, who wants for a parent.
-    pub(crate) fn on_tick(&mut self, world: &mut World, now: Timestamp) {
+    pub(crate) fn on_tick(&mut self, world: &World, now: Timestamp) {
         self.note_idleness(now);
         let rate = self.rate();
-        let outgrown = |peer: &&PeerId| {
-            let member = self.members.get(*peer);
-            member.is_some_and(|member| member.role == Role::Agent && differs(member.planned, rate))
-        };
-        let outgrown: Vec<PeerId> = self.feeders.iter().filter(outgrown).copied().collect();
-        outgrown.into_iter().for_each(|peer| self.mark(peer));
-        if self.growth_seen != world.growth {
-            self.mark_wanting(world.growth);
+        if differs(self.carried, rate) {
+            self.carried = rate;
+            let feeders: Vec<PeerId> = self.supply.peers().collect();
+            feeders.into_iter().for_each(|peer| self.mark(peer));
         }
-    }
-
-    /// Marks a round of those who want; the next tick goes on where this one ends.
-    fn mark_wanting(&mut self, growth: u64) {
-        let from = self.cursor.take();
-        let rest = self.wanting.iter().copied();
-        let round: Vec<PeerId> = rest
-            .filter(|peer| from.is_none_or(|from| *peer > from))
-            .take(WANTING_PER_TICK)
-            .collect();
-        if round.len() == WANTING_PER_TICK {
-            self.cursor = round.last().copied();
-        } else {
-            self.growth_seen = growth;
-        }
-        round.into_iter().for_each(|peer| self.mark(peer));
+        let players = self.wanting_players.next_round(world.growth);
+        let others = self.wanting_others.next_round(world.growth);
+        let round = others.into_iter().chain(players);
+        round.for_each(|peer| self.mark(peer));
     }
 
     /// Plans what is dirty, then tells who has to know; `false` when the budget did not suffice.
     pub(crate) fn look(&mut self, world: &mut World, budget: &mut Budget, now: Timestamp) -> bool {
-        recruit::recruit(self, world, now);
-        let feeders = Feeders::new(self, world);
+        self.follow_moves(world);
+        budget.spend(recruit::recruit(self, world, now));
         while !self.dirty.is_empty() {
-            if !budget.spend() {
+            if budget.is_spent() {
                 return false;
             }
             if let Some((_, _, peer)) = self.dirty.pop_first() {
-                self.plan(peer, &feeders, world, now);
+                budget.spend(self.plan(peer, world, now));
+                self.follow_moves(world);
             }
         }
         announce::tell(self, world, budget, now)
@@ -316,20 +336,7 @@ impl Delivery {
 
     /// Whether viewers lack uplink of agents.
     pub(crate) fn is_short(&self) -> bool {
-        let lacks = |peer: &PeerId| {
-            let member = self.members.get(peer);
-            member.is_some_and(|member| member.role == Role::Viewer && member.plays)
-        };
-        self.wanting.iter().any(lacks)
-    }
-
-    /// Whether somebody has the content to hand out.
-    pub(crate) fn has_source(&self) -> bool {
-        let mut feeders = self
-            .feeders
-            .iter()
-            .filter_map(|peer| self.members.get(peer));
-        feeders.any(|member| member.role != Role::Viewer && member.can_feed())
+        !self.wanting_players.is_empty()
     }
 
     /// Whether nobody has played for so long that helpers may go.

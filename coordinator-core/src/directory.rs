@@ -91,12 +91,13 @@ impl Directory {
             .or_insert_with(|| with_waypoints(id, world, now))
     }
 
-    /// All of them, the most watched first.
-    pub(crate) fn busiest_first(&self) -> Vec<ContentId> {
+    /// Those that `which` picks, the most watched first.
+    pub(crate) fn busiest_first(&self, which: fn(&Delivery) -> bool) -> Vec<ContentId> {
         let watched = |(key, delivery): (&(ContentId, Region), &Delivery)| {
             (usize::MAX - delivery.players, key.0)
         };
-        let mut order: Vec<_> = self.deliveries.iter().map(watched).collect();
+        let picked = self.deliveries.iter().filter(|(_, one)| which(one));
+        let mut order: Vec<_> = picked.map(watched).collect();
         order.sort_unstable();
         order.into_iter().map(|(_, id)| id).collect()
     }
@@ -111,8 +112,8 @@ fn with_waypoints(id: ContentId, world: &mut World, now: Timestamp) -> Delivery 
     let mut delivery = Delivery::new(id, world, now);
     let waypoints: Vec<_> = world.waypoints.of(id).collect();
     for peer in waypoints {
-        if let Some(record) = world.view.get_mut(peer) {
-            record.contents.insert(id);
+        world.view.enter(peer, id);
+        if let Some(record) = world.view.get(peer) {
             delivery.join(peer, record, None, now);
         }
     }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use runnel_protocol::control::{LinkResult, Offence, PeerType};
 use runnel_protocol::ids::{ContentId, PeerId};
@@ -10,6 +10,7 @@ use runnel_protocol::time::Timestamp;
 
 use crate::assign::Chosen;
 use crate::rules::Objection;
+use crate::table::Table;
 
 /// Events kept per peer.
 const MAX_EVENTS: usize = 48;
@@ -143,7 +144,7 @@ fn words(offence: Offence) -> &'static str {
 /// The events of all peers.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
-    events: BTreeMap<PeerId, VecDeque<Record>>,
+    events: Table<PeerId, VecDeque<Record>>,
     gone: VecDeque<(Timestamp, PeerId)>,
 }
 
@@ -210,7 +211,7 @@ impl Log {
             // Who came and went again since then stands further back in the queue.
             let last = self.events.get(&peer).and_then(VecDeque::back);
             if !present(peer) && last.is_none_or(|event| event.at <= at) {
-                self.events.remove(&peer);
+                self.events.swap_remove(&peer);
             }
         }
     }

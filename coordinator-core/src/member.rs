@@ -1,6 +1,6 @@
 //! One peer's part in one content.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use runnel_protocol::control::Source;
 use runnel_protocol::ids::PeerId;
@@ -11,7 +11,7 @@ use crate::assign::{Chosen, Class};
 use crate::rules::Objection;
 
 /// Reasons against candidates kept per member: what the last assignment looked at.
-pub(crate) const MAX_EXCLUSIONS: usize = 32;
+pub(crate) const MAX_EXCLUSIONS: usize = 16;
 
 /// What a peer does for a content. The order is the order of planning: who feeds others first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,7 +65,8 @@ pub(crate) struct Member {
     /// The rate its feeds were planned with.
     pub(crate) planned: BitsPerSecond,
     pub(crate) feeds: Vec<Feed>,
-    pub(crate) regular_children: BTreeSet<PeerId>,
+    /// Agents that it feeds, and what of its uplink is set aside for each.
+    pub(crate) regular_children: BTreeMap<PeerId, BitsPerSecond>,
     pub(crate) light_children: BTreeSet<PeerId>,
     pub(crate) excluded: Vec<Excluded>,
     /// Epoch of the last assignment sent, and a fingerprint of what it said.
@@ -87,7 +88,7 @@ impl Member {
             rate: BitsPerSecond(0),
             planned: BitsPerSecond(0),
             feeds: Vec::new(),
-            regular_children: BTreeSet::new(),
+            regular_children: BTreeMap::new(),
             light_children: BTreeSet::new(),
             excluded: Vec::new(),
             epoch: 0,
@@ -106,10 +107,8 @@ impl Member {
     }
 
     pub(crate) fn children(&self) -> impl Iterator<Item = PeerId> {
-        self.regular_children
-            .iter()
-            .chain(&self.light_children)
-            .copied()
+        let regular = self.regular_children.keys();
+        regular.chain(&self.light_children).copied()
     }
 
     /// The stripes that some parent pushes.

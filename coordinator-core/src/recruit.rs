@@ -16,67 +16,68 @@ const AT_LEAST: usize = 2;
 /// Most that are recruited at a time; more come with the next look if viewers still lack uplink.
 const PER_LOOK: usize = 4;
 /// Most peers looked at for volunteers.
-const MAX_LOOKED_AT: usize = 2048;
+const MAX_LOOKED_AT: usize = 256;
+/// Volunteers of which the widest are taken.
+const MAX_VOLUNTEERS: usize = 32;
 
-/// Recruits for a content that is watched and has too few agents.
-pub(crate) fn recruit(delivery: &mut Delivery, world: &mut World, now: Timestamp) {
+/// Recruits for a content that is watched and has too few agents; how many peers were looked at.
+pub(crate) fn recruit(delivery: &mut Delivery, world: &mut World, now: Timestamp) -> usize {
     if delivery.players == 0 {
-        return;
+        return 0;
     }
-    let agents = delivery.feeders.iter().filter(|peer| {
-        let member = delivery.members.get(peer);
-        member.is_some_and(|member| member.role == Role::Agent)
-    });
-    let wanted = AT_LEAST.saturating_sub(agents.count());
+    let wanted = AT_LEAST.saturating_sub(delivery.supply.agents());
     // More hands are of use only where somebody has something to hand out.
-    let short = delivery.is_short() && delivery.has_source();
+    let short = delivery.is_short() && delivery.supply.has_source();
     let wanted = if short { PER_LOOK } else { wanted };
     if wanted == 0 {
-        return;
+        return 0;
     }
-    for peer in volunteers(delivery, world, now).into_iter().take(wanted) {
-        if let Some(record) = world.view.get_mut(peer) {
-            record.contents.insert(delivery.content);
+    let (found, looked_at) = volunteers(delivery, world, now);
+    for peer in found.into_iter().take(wanted) {
+        world.view.enter(peer, delivery.content);
+        if let Some(record) = world.view.get(peer) {
             delivery.join(peer, record, None, now);
-            world
-                .log
-                .note(peer, Some(delivery.content), What::Recruited, now);
+            let content = Some(delivery.content);
+            world.log.note(peer, content, What::Recruited, now);
             world.growth += 1;
         }
     }
+    looked_at
 }
 
 /// Regular peers that take no part yet: those with the fewest contents first, then the widest.
-fn volunteers(delivery: &Delivery, world: &World, now: Timestamp) -> Vec<PeerId> {
+fn volunteers(delivery: &Delivery, world: &World, now: Timestamp) -> (Vec<PeerId>, usize) {
     let rate = delivery.rate();
-    let fits = |peer: &PeerId, record: &Record| {
-        record.is_regular()
-            && !record.waypoint
-            && !record.silent
+    let fits = |peer: PeerId, record: &Record| {
+        !record.silent
             && now.since(record.last_heard) <= world.config.hesitation()
             && record.uplink.spare() >= rate
             && record.contents.len() < world.config.contents_per_peer
-            && !delivery.members.contains_key(peer)
+            && !delivery.members.contains_key(&peer)
     };
+    let mut looked_at = 0;
     let mut found: Vec<(usize, u64, PeerId)> = world
         .view
-        .regulars()
+        .helpers()
         .take(MAX_LOOKED_AT)
-        .filter(|(peer, record)| fits(peer, record))
+        .inspect(|_| looked_at += 1)
+        .filter(|(peer, record)| fits(*peer, record))
+        .take(MAX_VOLUNTEERS)
         .map(|(peer, record)| {
-            (
-                record.contents.len(),
-                u64::MAX - record.uplink.spare().0,
-                peer,
-            )
+            let narrowness = u64::MAX - record.uplink.spare().0;
+            (record.contents.len(), narrowness, peer)
         })
         .collect();
     found.sort_unstable();
-    found.into_iter().map(|(_, _, peer)| peer).collect()
+    let found = found.into_iter().map(|(_, _, peer)| peer).collect();
+    (found, looked_at)
 }
 
 /// Lets go who was recruited for a content that nobody watches.
 pub(crate) fn dismiss(delivery: &mut Delivery, world: &mut World, now: Timestamp) {
+    if delivery.members.len() == delivery.opened {
+        return;
+    }
     let recruited = |(peer, member): (&PeerId, &crate::member::Member)| {
         (!member.opened && member.role == Role::Agent).then_some((*peer, member.epoch))
     };
@@ -89,8 +90,6 @@ pub(crate) fn dismiss(delivery: &mut Delivery, world: &mut World, now: Timestamp
         world
             .log
             .note(peer, Some(delivery.content), What::Dismissed, now);
-        if let Some(record) = world.view.get_mut(peer) {
-            record.contents.remove(&delivery.content);
-        }
+        world.view.quit(peer, delivery.content);
     }
 }

@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use runnel_protocol::control::{ClientHello, CoordinatorPossession};
 use runnel_protocol::ids::{Nonce, PeerId};
@@ -10,6 +10,7 @@ use runnel_protocol::signature::Statement;
 use runnel_protocol::time::Timestamp;
 
 use crate::io::{Output, SessionId};
+use crate::table::Table;
 
 /// Time to prove a key: a browser asks WebCrypto, over a slow network.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -18,12 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 enum State {
     /// Asked to prove its key.
-    Challenged { nonce: Nonce, address: IpAddr },
+    Challenged(Box<(Nonce, IpAddr)>),
     /// The signature is being checked.
-    Checking {
-        hello: Box<ClientHello>,
-        address: IpAddr,
-    },
+    Checking(Box<(ClientHello, IpAddr)>),
     /// The key is proven.
     Joined(PeerId),
     /// Told to go; what still arrives is dropped.
@@ -33,7 +31,7 @@ enum State {
 /// All sessions.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
-    states: BTreeMap<SessionId, State>,
+    states: Table<SessionId, State>,
     /// Until when each new session has to have proven its key; taken off when that is past.
     deadlines: VecDeque<(Timestamp, SessionId)>,
 }
@@ -55,8 +53,8 @@ impl Sessions {
         now: Timestamp,
     ) {
         self.deadlines.push_back((now + PATIENCE, session));
-        self.states
-            .insert(session, State::Challenged { nonce, address });
+        let challenged = State::Challenged(Box::new((nonce, address)));
+        self.states.insert(session, challenged);
     }
 
     pub(crate) fn end(&mut self, session: SessionId) {
@@ -65,9 +63,9 @@ impl Sessions {
 
     /// The shell says that it is gone; whose it was.
     pub(crate) fn remove(&mut self, session: SessionId) -> Option<PeerId> {
-        match self.states.remove(&session)? {
+        match self.states.swap_remove(&session)? {
             State::Joined(peer) => Some(peer),
-            State::Challenged { .. } | State::Checking { .. } | State::Ending => None,
+            State::Challenged(_) | State::Checking(_) | State::Ending => None,
         }
     }
 
@@ -77,9 +75,7 @@ impl Sessions {
         while let Some((_, session)) = self.deadlines.front().copied().filter(|(at, _)| *at <= now)
         {
             self.deadlines.pop_front();
-            if let Some(State::Challenged { .. } | State::Checking { .. }) =
-                self.states.get(&session)
-            {
+            if let Some(State::Challenged(_) | State::Checking(_)) = self.states.get(&session) {
                 overdue.push(session);
             }
         }
@@ -90,7 +86,7 @@ impl Sessions {
     pub(crate) fn peer(&self, session: SessionId) -> Option<PeerId> {
         match self.states.get(&session)? {
             State::Joined(peer) => Some(*peer),
-            State::Challenged { .. } | State::Checking { .. } | State::Ending => None,
+            State::Challenged(_) | State::Checking(_) | State::Ending => None,
         }
     }
 
@@ -106,16 +102,17 @@ impl Sessions {
         hello: Box<ClientHello>,
     ) -> Option<Output> {
         let state = self.states.get_mut(&session)?;
-        let State::Challenged { nonce, address } = *state else {
+        let State::Challenged(asked) = state else {
             return None;
         };
+        let (nonce, address) = **asked;
         let check = Output::CheckSignature {
             session,
             key: hello.key,
             message: CoordinatorPossession { nonce }.message(),
             signature: hello.signature,
         };
-        *state = State::Checking { hello, address };
+        *state = State::Checking(Box::new((*hello, address)));
         Some(check)
     }
 
@@ -123,18 +120,18 @@ impl Sessions {
     pub(crate) fn on_proven(
         &mut self,
         session: SessionId,
-    ) -> Option<(PeerId, Box<ClientHello>, IpAddr)> {
+    ) -> Option<(PeerId, ClientHello, IpAddr)> {
         let state = self.states.get_mut(&session)?;
-        if !matches!(state, State::Checking { .. }) {
+        let State::Checking(checked) = state else {
             return None;
-        }
-        match core::mem::replace(state, State::Ending) {
-            State::Checking { hello, address } => {
-                let peer = PeerId::of(&hello.key);
-                *state = State::Joined(peer);
+        };
+        let peer = PeerId::of(&checked.0.key);
+        match core::mem::replace(state, State::Joined(peer)) {
+            State::Checking(checked) => {
+                let (hello, address) = *checked;
                 Some((peer, hello, address))
             }
-            State::Challenged { .. } | State::Joined(_) | State::Ending => None,
+            State::Challenged(_) | State::Joined(_) | State::Ending => None,
         }
     }
 }

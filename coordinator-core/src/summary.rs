@@ -220,12 +220,12 @@ pub(crate) fn peer(peer: PeerId, record: &Record) -> PeerSummary {
         kind: record.kind,
         waypoint: record.waypoint,
         platform: record.platform,
-        version: record.version.clone(),
-        endpoints: record.endpoints.clone(),
+        version: record.version.to_string(),
+        endpoints: record.endpoints.to_vec(),
         uplink: record.uplink.offered(),
         reserved: record.uplink.reserved(),
         silent: record.silent,
-        contents: record.contents.iter().copied().collect(),
+        contents: record.contents.iter().collect(),
     }
 }
 
@@ -239,7 +239,7 @@ pub(crate) fn contents(directory: &Directory) -> Vec<ContentSummary> {
                 name: content.name.clone(),
                 provider: content.provider.clone(),
                 players: delivery.map_or(0, |delivery| delivery.players),
-                feeders: delivery.map_or(0, |delivery| delivery.feeders.len()),
+                feeders: delivery.map_or(0, |delivery| delivery.supply.len()),
                 rate: delivery.map_or(BitsPerSecond(0), Delivery::rate),
                 received: delivery.map_or_else(Received::default, |delivery| delivery.received),
             }
@@ -275,9 +275,9 @@ pub(crate) fn explain_peer(
     if record.is_none() && !world.log.knows(id) {
         return None;
     }
-    let parts = record.into_iter().flat_map(|record| &record.contents);
+    let parts = record.into_iter().flat_map(|record| record.contents.iter());
     let parts = parts.filter_map(|content| {
-        let delivery = directory.delivery(*content)?;
+        let delivery = directory.delivery(content)?;
         Some(member(delivery, delivery.members.get(&id)?))
     });
     Some(PeerExplanation {

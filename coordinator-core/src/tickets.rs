@@ -1,14 +1,16 @@
 //! Pairing tickets: made once per pair and content, signed outside, renewed in time.
 
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
 
-use runnel_protocol::ids::{ContentId, PeerId, PublicKey, TicketId};
+use runnel_protocol::ids::{ContentId, KeyId, PeerId, PublicKey, TicketId};
+use runnel_protocol::signature::{Signature, Signed};
 use runnel_protocol::ticket::{ESTABLISH_WITHIN, MAX_TICKET_LIFE, SignedTicket, Ticket};
 use runnel_protocol::time::Timestamp;
-use runnel_protocol::units::BitsPerSecond;
+use runnel_protocol::units::{BitsPerSecond, UnixSeconds};
 
 use crate::random::Random;
+use crate::table::Table;
+use crate::wheel::Wheel;
 
 /// A ticket is replaced when it is this old: a third of its life is left for the new one to
 /// arrive. Up to [`SPREAD`] earlier, so that a crowd that came together is not renewed together.
@@ -22,18 +24,21 @@ const BURST: u64 = 4;
 const POLICY_VERSION: u64 = 1;
 
 /// Who serves whom what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Pairing {
     pub(crate) content: ContentId,
     pub(crate) server: PeerId,
     pub(crate) client: PeerId,
 }
 
+/// A ticket without what its pairing tells: there are several for each peer.
 #[derive(Debug)]
 struct Entry {
-    ticket: Ticket,
-    signed: Option<SignedTicket>,
+    id: TicketId,
+    rate: BitsPerSecond,
+    made: UnixSeconds,
     renew: Timestamp,
+    signature: Option<Box<(KeyId, Signature)>>,
 }
 
 /// What a ticket has to allow.
@@ -59,10 +64,10 @@ pub(crate) enum Answer {
 /// All tickets that are in force.
 #[derive(Debug, Default)]
 pub(crate) struct TicketBook {
-    entries: BTreeMap<Pairing, Entry>,
-    ids: BTreeMap<TicketId, Pairing>,
-    due: BTreeSet<(Timestamp, TicketId)>,
-    ended: BTreeSet<(Timestamp, TicketId)>,
+    entries: Table<Pairing, Entry>,
+    ids: Table<TicketId, Pairing>,
+    due: Wheel<TicketId>,
+    ended: Wheel<TicketId>,
 }
 
 impl TicketBook {
@@ -77,69 +82,73 @@ impl TicketBook {
         if let Some(entry) = self.entries.get(&pairing)
             && entry.suits(terms, now)
         {
-            return match &entry.signed {
-                Some(signed) => Answer::Ready(signed.clone()),
+            return match entry.signed(pairing, terms) {
+                Some(signed) => Answer::Ready(signed),
                 None => Answer::Waiting,
             };
         }
-        let ticket = make(pairing.content, terms, random, now);
-        self.keep(pairing, &ticket, random, now);
+        let ticket = self.keep(pairing, terms, random, now);
         Answer::New(ticket)
     }
 
-    fn keep(&mut self, pairing: Pairing, ticket: &Ticket, random: &mut Random, now: Timestamp) {
+    fn keep(
+        &mut self,
+        pairing: Pairing,
+        terms: &Terms,
+        random: &mut Random,
+        now: Timestamp,
+    ) -> Ticket {
+        let id = TicketId(random.bytes());
         let spread = random.below(u64::try_from(SPREAD.as_micros()).unwrap_or(1));
         let renew = now + (RENEW_AFTER - Duration::from_micros(spread));
         let entry = Entry {
-            ticket: ticket.clone(),
-            signed: None,
+            id,
+            rate: BitsPerSecond(terms.rate.0.saturating_mul(BURST)),
+            made: now.unix_seconds(),
             renew,
+            signature: None,
         };
-        if let Some(old) = self.entries.insert(pairing, entry) {
-            self.due.remove(&(old.renew, old.ticket.id));
-        }
-        self.ids.insert(ticket.id, pairing);
-        self.due.insert((renew, ticket.id));
+        let ticket = entry.ticket(pairing, terms);
+        self.entries.insert(pairing, entry);
+        self.ids.insert(id, pairing);
+        self.due.insert(renew, id);
         let end = Timestamp::from_micros(ticket.not_after.0.saturating_mul(1_000_000));
-        self.ended.insert((end, ticket.id));
+        self.ended.insert(end, id);
+        ticket
     }
 
     /// Takes a signed ticket and says whose it is; `None` where it is not awaited any more.
-    pub(crate) fn on_signed(&mut self, signed: SignedTicket) -> Option<Pairing> {
+    pub(crate) fn on_signed(&mut self, signed: &SignedTicket) -> Option<Pairing> {
         let pairing = *self.ids.get(&signed.body.id)?;
         let entry = self.entries.get_mut(&pairing)?;
-        if entry.ticket != signed.body {
+        if entry.id != signed.body.id {
             return None;
         }
-        entry.signed = Some(signed);
+        entry.signature = Some(Box::new((signed.key, signed.signature)));
         Some(pairing)
     }
 
     /// Pairs whose ticket should be replaced, at most `limit`.
     pub(crate) fn take_due(&mut self, limit: usize, now: Timestamp) -> Vec<Pairing> {
-        let mut pairs = Vec::new();
-        while pairs.len() < limit {
-            let Some((_, id)) = self.due.first().copied().filter(|(at, _)| *at <= now) else {
-                break;
-            };
-            self.due.pop_first();
-            pairs.extend(self.ids.get(&id).copied());
-        }
-        pairs
+        let due = self.due.take_due(limit, now).into_iter();
+        due.filter_map(|id| self.ids.get(&id).map(|pairing| (id, *pairing)))
+            .filter(|(id, pairing)| self.is_newest(*id, pairing))
+            .map(|(_, pairing)| pairing)
+            .collect()
+    }
+
+    fn is_newest(&self, id: TicketId, pairing: &Pairing) -> bool {
+        let entry = self.entries.get(pairing);
+        entry.is_some_and(|entry| entry.id == id)
     }
 
     /// Forgets tickets that have ended.
     pub(crate) fn forget_ended(&mut self, now: Timestamp) {
-        while let Some((at, id)) = self.ended.first().copied().filter(|(at, _)| *at <= now) {
-            self.ended.remove(&(at, id));
-            let Some(pairing) = self.ids.remove(&id) else {
-                continue;
-            };
-            let ended = |entry: &Entry| entry.ticket.id == id;
-            if self.entries.get(&pairing).is_some_and(ended)
-                && let Some(entry) = self.entries.remove(&pairing)
+        for id in self.ended.take_due(usize::MAX, now) {
+            if let Some(pairing) = self.ids.swap_remove(&id)
+                && self.is_newest(id, &pairing)
             {
-                self.due.remove(&(entry.renew, id));
+                self.entries.swap_remove(&pairing);
             }
         }
     }
@@ -163,27 +172,34 @@ impl TicketBook {
 
 impl Entry {
     fn suits(&self, terms: &Terms, now: Timestamp) -> bool {
-        let same_keys = self.ticket.server == terms.server && self.ticket.client == terms.client;
-        let fresh = terms.connected
-            || now.unix_seconds().plus(ESTABLISH_MARGIN) < self.ticket.establish_before;
-        let wide = self.ticket.rate.0 >= terms.rate.0.saturating_mul(BURST / 2);
-        same_keys && fresh && wide && now < self.renew
+        let made = self.made.plus(ESTABLISH_WITHIN);
+        let fresh = terms.connected || now.unix_seconds().plus(ESTABLISH_MARGIN) < made;
+        let wide = self.rate.0 >= terms.rate.0.saturating_mul(BURST / 2);
+        fresh && wide && now < self.renew
     }
-}
 
-fn make(content: ContentId, terms: &Terms, random: &mut Random, now: Timestamp) -> Ticket {
-    let rate = BitsPerSecond(terms.rate.0.saturating_mul(BURST));
-    let start = now.unix_seconds();
-    Ticket {
-        id: TicketId(random.bytes()),
-        server: terms.server,
-        client: terms.client,
-        content,
-        tracks: Vec::new(),
-        rate,
-        bytes: rate.bytes_in(Duration::from_secs(MAX_TICKET_LIFE)),
-        policy_version: POLICY_VERSION,
-        establish_before: start.plus(ESTABLISH_WITHIN),
-        not_after: start.plus(MAX_TICKET_LIFE),
+    fn ticket(&self, pairing: Pairing, terms: &Terms) -> Ticket {
+        Ticket {
+            id: self.id,
+            server: terms.server,
+            client: terms.client,
+            content: pairing.content,
+            tracks: Vec::new(),
+            rate: self.rate,
+            bytes: self.rate.bytes_in(Duration::from_secs(MAX_TICKET_LIFE)),
+            policy_version: POLICY_VERSION,
+            establish_before: self.made.plus(ESTABLISH_WITHIN),
+            not_after: self.made.plus(MAX_TICKET_LIFE),
+        }
+    }
+
+    /// Peers are named by their keys, so that a pairing's keys never change.
+    fn signed(&self, pairing: Pairing, terms: &Terms) -> Option<SignedTicket> {
+        let (key, signature) = **self.signature.as_ref()?;
+        Some(Signed {
+            body: self.ticket(pairing, terms),
+            key,
+            signature,
+        })
     }
 }

@@ -1,170 +1,160 @@
-//! What is known of each peer: observed here, decided elsewhere.
+//! All peers with a session: observed here, decided elsewhere.
 
-use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use runnel_protocol::control::{PeerType, Platform, Source};
-use runnel_protocol::ids::{CertificateHash, ContentId, PeerId, PublicKey};
+use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::time::Timestamp;
+use runnel_protocol::units::BitsPerSecond;
 
-use crate::capacity::Uplink;
+use crate::capacity::Rung;
 use crate::io::SessionId;
+pub(crate) use crate::record::Record;
+use crate::table::Table;
+use crate::wheel::Wheel;
 
-/// Accusers remembered per peer.
-const MAX_ACCUSERS: usize = 8;
-/// Distinct accusers within [`ACCUSED_FOR`] that make a peer unfit for everybody: a single liar
-/// cannot take an agent away from the others.
-const ACCUSERS_TO_DISTRUST: usize = 3;
-const ACCUSED_FOR: Duration = Duration::from_secs(600);
-/// Attempts in a row that failed, each by another peer's word, before nobody is sent there.
-const HOPELESS: u16 = 5;
-/// How long such a series counts.
-const HOPELESS_FOR: Duration = Duration::from_secs(60);
+/// Program versions kept once for all peers that name them; others keep their own.
+const MAX_VERSIONS: usize = 64;
 
-/// One peer.
-#[derive(Debug)]
-pub(crate) struct Record {
-    pub(crate) session: SessionId,
-    /// Where it comes from, as the socket sees it.
-    pub(crate) address: IpAddr,
-    pub(crate) key: PublicKey,
-    pub(crate) platform: Platform,
-    pub(crate) version: String,
-    pub(crate) kind: PeerType,
-    /// Why it is of that kind.
-    pub(crate) why: &'static str,
-    /// The operator's own.
-    pub(crate) waypoint: bool,
-    pub(crate) endpoints: Vec<SocketAddr>,
-    pub(crate) certificates: Vec<CertificateHash>,
-    pub(crate) uplink: Uplink,
-    pub(crate) last_heard: Timestamp,
-    pub(crate) silent: bool,
-    /// One-time codes presented in this session.
-    pub(crate) codes_tried: u8,
-    pub(crate) history: History,
-    /// What it takes part in.
-    pub(crate) contents: BTreeSet<ContentId>,
-}
-
-impl Record {
-    /// Whose money a byte from it costs.
-    pub(crate) const fn source(&self) -> Source {
-        if self.waypoint {
-            Source::Waypoint
-        } else {
-            Source::Peer
-        }
-    }
-
-    pub(crate) fn is_regular(&self) -> bool {
-        self.kind == PeerType::Regular
-    }
-}
-
-/// How a peer has done as a parent in this session (N2, in small).
-#[derive(Debug, Default)]
-pub(crate) struct History {
-    connected: u16,
-    failed: u16,
-    failed_in_a_row: u16,
-    last_failure: Option<Timestamp>,
-    accusers: Vec<(PeerId, Timestamp)>,
-}
-
-impl History {
-    pub(crate) fn on_connected(&mut self) {
-        self.connected = self.connected.saturating_add(1);
-        self.failed_in_a_row = 0;
-    }
-
-    pub(crate) fn on_failed(&mut self, now: Timestamp) {
-        self.failed = self.failed.saturating_add(1);
-        self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
-        self.last_failure = Some(now);
-    }
-
-    /// Remembers an accusation; true where it makes the peer distrusted.
-    pub(crate) fn on_accused(&mut self, by: PeerId, now: Timestamp) -> bool {
-        let before = self.is_distrusted(now);
-        self.accusers
-            .retain(|(who, at)| *who != by && now.since(*at) < ACCUSED_FOR);
-        if self.accusers.len() == MAX_ACCUSERS {
-            self.accusers.remove(0);
-        }
-        self.accusers.push((by, now));
-        !before && self.is_distrusted(now)
-    }
-
-    pub(crate) fn is_distrusted(&self, now: Timestamp) -> bool {
-        let recent = self
-            .accusers
-            .iter()
-            .filter(|(_, at)| now.since(*at) < ACCUSED_FOR);
-        recent.count() >= ACCUSERS_TO_DISTRUST
-    }
-
-    pub(crate) fn is_hopeless(&self, now: Timestamp) -> bool {
-        self.failed_in_a_row >= HOPELESS
-            && self
-                .last_failure
-                .is_some_and(|at| now.since(at) < HOPELESS_FOR)
-    }
-
-    /// Share of attempts that failed, in quarters: breaks ties only.
-    pub(crate) fn trouble(&self) -> u8 {
-        let all = u32::from(self.connected) + u32::from(self.failed);
-        let quarters = (u32::from(self.failed) * 4).checked_div(all);
-        quarters
-            .and_then(|value| u8::try_from(value).ok())
-            .unwrap_or(0)
-    }
-}
-
-/// All peers with a session.
+/// Peers by id, and what is found of them without going through all.
 #[derive(Debug, Default)]
 pub(crate) struct View {
-    peers: BTreeMap<PeerId, Record>,
-    regular: BTreeSet<PeerId>,
+    peers: Table<PeerId, Record>,
+    /// Regular peers that could be asked to help, in that order.
+    helpers: BTreeSet<Helper>,
     /// When to look next whether a peer is silent: one entry a peer, moved lazily, so that a
     /// heartbeat costs no reordering.
-    watch: BTreeSet<(Timestamp, PeerId)>,
+    watch: Wheel<(PeerId, SessionId)>,
+    /// Peers whose offer to others may have changed since [`Self::take_moved`].
+    moved: Vec<PeerId>,
+    versions: BTreeSet<Arc<str>>,
     /// Nobody counts as silent before this: the coordinator itself did not listen.
     excused_until: Option<Timestamp>,
 }
 
+/// Derived order is the rule: who does least comes first, then who has most to give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Helper {
+    contents: usize,
+    rung: core::cmp::Reverse<Rung>,
+    peer: PeerId,
+}
+
+impl Helper {
+    fn of(peer: PeerId, record: &Record) -> Option<Self> {
+        let helps = record.is_regular() && !record.waypoint;
+        helps.then(|| Self {
+            contents: record.contents.len(),
+            rung: core::cmp::Reverse(record.rung()),
+            peer,
+        })
+    }
+}
+
 impl View {
     pub(crate) fn insert(&mut self, peer: PeerId, record: Record) {
-        self.watch.insert((record.last_heard, peer));
-        if record.is_regular() {
-            self.regular.insert(peer);
-        }
+        self.watch.insert(record.last_heard, (peer, record.session));
+        self.helpers.extend(Helper::of(peer, &record));
         self.peers.insert(peer, record);
     }
 
-    pub(crate) fn remove(&mut self, peer: PeerId) -> Option<Record> {
-        self.regular.remove(&peer);
-        self.peers.remove(&peer)
+    pub(crate) fn remove(&mut self, peer: PeerId) {
+        if let Some(record) = self.peers.swap_remove(&peer)
+            && let Some(helper) = Helper::of(peer, &record)
+        {
+            self.helpers.remove(&helper);
+        }
     }
 
-    /// Regular peers.
-    pub(crate) fn regulars(&self) -> impl Iterator<Item = (PeerId, &Record)> {
-        self.regular
+    /// One text for all that say the same.
+    pub(crate) fn version(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.versions.get(text) {
+            return Arc::clone(known);
+        }
+        let new: Arc<str> = text.into();
+        if self.versions.len() < MAX_VERSIONS {
+            self.versions.insert(Arc::clone(&new));
+        }
+        new
+    }
+
+    /// Regular peers that are no waypoints: those with the fewest contents first, of these those
+    /// with most uplink to spare, coarsely.
+    pub(crate) fn helpers(&self) -> impl Iterator<Item = (PeerId, &Record)> {
+        self.helpers
             .iter()
-            .filter_map(|peer| Some((*peer, self.peers.get(peer)?)))
+            .filter_map(|helper| Some((helper.peer, self.get(helper.peer)?)))
     }
 
     pub(crate) fn get(&self, peer: PeerId) -> Option<&Record> {
         self.peers.get(&peer)
     }
 
+    /// For what orders nobody: see [`Self::change`].
     pub(crate) fn get_mut(&mut self, peer: PeerId) -> Option<&mut Record> {
         self.peers.get_mut(&peer)
     }
 
+    /// Changes what peers are found by: uplink, contents, whether it is silent or a waypoint.
+    pub(crate) fn change<T>(
+        &mut self,
+        peer: PeerId,
+        change: impl FnOnce(&mut Record) -> T,
+    ) -> Option<T> {
+        let record = self.peers.get_mut(&peer)?;
+        let before = (Helper::of(peer, record), record.rung(), record.silent);
+        let result = change(record);
+        let after = (Helper::of(peer, record), record.rung(), record.silent);
+        if before.0 != after.0 {
+            before.0.map(|helper| self.helpers.remove(&helper));
+            self.helpers.extend(after.0);
+        }
+        if (before.1, before.2) != (after.1, after.2) {
+            self.moved.push(peer);
+        }
+        Some(result)
+    }
+
+    pub(crate) fn reserve(&mut self, peer: PeerId, amount: BitsPerSecond) {
+        self.change(peer, |record| record.uplink.reserve(amount));
+    }
+
+    pub(crate) fn release(&mut self, peer: PeerId, amount: BitsPerSecond) {
+        self.change(peer, |record| record.uplink.release(amount));
+    }
+
+    /// The peer takes part; `false` where it did already, or is not known.
+    pub(crate) fn enter(&mut self, peer: PeerId, content: ContentId) -> bool {
+        let entered = self.change(peer, |record| record.contents.insert(content));
+        entered.unwrap_or(false)
+    }
+
+    /// The peer takes no part any more; `false` where it did not, or is not known.
+    pub(crate) fn quit(&mut self, peer: PeerId, content: ContentId) -> bool {
+        let quit = self.change(peer, |record| record.contents.remove(content));
+        quit.unwrap_or(false)
+    }
+
+    /// The peer can do more or less for others than before, for a reason not known here.
+    pub(crate) fn note_moved(&mut self, peer: PeerId) {
+        self.moved.push(peer);
+    }
+
+    /// Peers whose uplink has another rung than before, or who fell silent or spoke again.
+    pub(crate) fn take_moved(&mut self) -> Vec<PeerId> {
+        core::mem::take(&mut self.moved)
+    }
+
+    /// In the order of their ids: for people, since it goes through all.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (PeerId, &Record)> {
-        self.peers.iter().map(|(peer, record)| (*peer, record))
+        let mut all: Vec<_> = self
+            .peers
+            .iter()
+            .map(|(peer, record)| (*peer, record))
+            .collect();
+        all.sort_unstable_by_key(|(peer, _)| *peer);
+        all.into_iter()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -177,7 +167,11 @@ impl View {
             return false;
         };
         record.last_heard = now;
-        core::mem::take(&mut record.silent)
+        if record.silent {
+            self.change(peer, |record| record.silent = false);
+            return true;
+        }
+        false
     }
 
     /// The coordinator slept: what it did not hear is not the peers' fault.
@@ -187,26 +181,32 @@ impl View {
 
     /// Marks and returns the peers that have just become silent.
     pub(crate) fn take_silent(&mut self, limit: Duration, now: Timestamp) -> Vec<PeerId> {
-        let mut silent = Vec::new();
         if self.excused_until.is_some_and(|until| now < until) {
-            return silent;
+            return Vec::new();
         }
-        while let Some((at, peer)) = self.watch.first().copied().filter(|(at, _)| *at <= now) {
-            self.watch.remove(&(at, peer));
-            let Some(record) = self.peers.get_mut(&peer) else {
-                continue;
-            };
-            if !record.silent && now.since(record.last_heard) >= limit {
-                record.silent = true;
-                silent.push(peer);
-            }
-            let base = if record.silent {
-                now
-            } else {
-                record.last_heard
-            };
-            self.watch.insert((base + limit, peer));
+        let mut due = self.watch.take_due(usize::MAX, now);
+        due.retain(|entry| self.check(*entry, limit, now));
+        due.into_iter().map(|(peer, _)| peer).collect()
+    }
+
+    /// Whether a peer has just become silent; when to look again is noted.
+    fn check(
+        &mut self,
+        (peer, session): (PeerId, SessionId),
+        limit: Duration,
+        now: Timestamp,
+    ) -> bool {
+        let present = self.get(peer).filter(|record| record.session == session);
+        let Some(record) = present else {
+            return false;
+        };
+        let quiet = now.since(record.last_heard) >= limit;
+        let newly = quiet && !record.silent;
+        let base = if quiet { now } else { record.last_heard };
+        self.watch.insert(base + limit, (peer, session));
+        if newly {
+            self.change(peer, |record| record.silent = true);
         }
-        silent
+        newly
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) totals: Totals,
     /// Rises whenever somebody may have got room: who wants for a parent is looked at again.
     pub(crate) growth: u64,
+    /// Peers whose offer may have changed in contents that were not being looked at.
+    pub(crate) moved_elsewhere: Vec<PeerId>,
     /// See [`Config::settle`].
     pub(crate) settled_at: Timestamp,
     pub(crate) outputs: VecDeque<Output>,
@@ -45,6 +47,7 @@ impl World {
             log: Log::default(),
             totals: Totals::default(),
             growth: 0,
+            moved_elsewhere: Vec::new(),
             settled_at,
             outputs: VecDeque::new(),
         }

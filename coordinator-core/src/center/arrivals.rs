@@ -1,6 +1,7 @@
 //! Sessions: who is let in, proves its key, is welcomed, and goes.
 
 use core::net::IpAddr;
+use std::sync::Arc;
 
 use runnel_protocol::control::{
     ClientHello, FromCoordinator, PeerType, Refused, ToCoordinator, Welcome,
@@ -13,8 +14,9 @@ use crate::capacity::Uplink;
 use crate::explain::What;
 use crate::io::{CloseCause, Output, SessionId};
 use crate::kind;
+use crate::place::Place;
 use crate::reach::is_usable;
-use crate::view::{History, Record};
+use crate::record::{Contents, History, Record};
 
 /// Everybody who is sent away at shutdown comes back within this time.
 const COME_BACK_WITHIN_MS: u64 = 10_000;
@@ -86,7 +88,7 @@ impl ControlCenter {
         let contents = known
             .map(|record| record.contents.clone())
             .unwrap_or_default();
-        for content in contents {
+        for content in contents.iter() {
             if let Some(delivery) = self.directory.delivery_mut(content) {
                 delivery.leave(peer, &mut self.world, now);
             }
@@ -140,7 +142,7 @@ impl ControlCenter {
             return;
         }
         if let Some((peer, hello, address)) = self.sessions.on_proven(session) {
-            self.welcome((session, peer), *hello, address, now);
+            self.welcome((session, peer), hello, address, now);
         }
     }
 
@@ -156,7 +158,8 @@ impl ControlCenter {
             self.end(old, CloseCause::Replaced);
         }
         let (kind, why) = kind::judge(&hello);
-        let record = record(session, address, hello, (kind, why), now);
+        let version = self.world.view.version(&hello.implementation.version);
+        let record = record(session, address, hello, version, (kind, why), now);
         self.world.view.insert(peer, record);
         self.world.totals.joins += 1;
         self.world
@@ -173,7 +176,7 @@ impl ControlCenter {
             now: now.unix_seconds(),
         };
         self.tell(session, FromCoordinator::Welcome(Box::new(welcome)));
-        self.world.growth += 1;
+        self.world.growth += u64::from(kind == PeerType::Regular);
         if self.world.waypoints.is_enrolled(peer) {
             self.head_up(peer, now);
         }
@@ -205,25 +208,27 @@ fn record(
     session: SessionId,
     address: IpAddr,
     hello: ClientHello,
+    version: Arc<str>,
     (kind, why): (PeerType, &'static str),
     now: Timestamp,
 ) -> Record {
     Record {
         session,
         address,
+        place: Place::of(address),
         key: hello.key,
         platform: hello.implementation.platform,
-        version: hello.implementation.version,
+        version,
         kind,
         why,
         waypoint: false,
         endpoints: hello.endpoints.into_iter().filter(is_usable).collect(),
-        certificates: hello.certificates,
+        certificates: hello.certificates.into(),
         uplink: Uplink::new(hello.uplink),
         last_heard: now,
         silent: false,
         codes_tried: 0,
         history: History::default(),
-        contents: std::collections::BTreeSet::new(),
+        contents: Contents::default(),
     }
 }

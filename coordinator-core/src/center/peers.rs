@@ -60,20 +60,20 @@ impl ControlCenter {
             );
         };
         let limit = self.world.config.contents_per_peer;
-        let Some(record) = self.world.view.get_mut(peer) else {
+        let Some(record) = self.world.view.get(peer) else {
             return;
         };
-        if record.contents.len() >= limit && !record.contents.contains(&id) {
+        if record.contents.len() >= limit && !record.contents.contains(id) {
             return self.refuse(session, Some(id), "too many contents at a time", None);
         }
-        record.contents.insert(id);
+        self.world.view.enter(peer, id);
         self.directory.in_charge(id, &mut self.world, now);
         if let (Some(delivery), Some(record)) =
             (self.directory.delivery_mut(id), self.world.view.get(peer))
         {
             delivery.join(peer, record, Some(open.plays), now);
+            self.world.growth += u64::from(record.uplink.offered().0 > 0);
         }
-        self.world.growth += 1;
         self.world
             .log
             .note(peer, Some(id), What::Opened { plays: open.plays }, now);
@@ -92,10 +92,7 @@ impl ControlCenter {
     }
 
     pub(super) fn on_close(&mut self, peer: PeerId, content: ContentId, now: Timestamp) {
-        let Some(record) = self.world.view.get_mut(peer) else {
-            return;
-        };
-        if !record.contents.remove(&content) {
+        if !self.world.view.quit(peer, content) {
             return;
         }
         if let Some(delivery) = self.directory.delivery_mut(content) {
@@ -135,22 +132,22 @@ impl ControlCenter {
     }
 
     pub(super) fn on_uplink(&mut self, peer: PeerId, offered: BitsPerSecond, now: Timestamp) {
-        let Some(record) = self.world.view.get_mut(peer) else {
+        let Some(record) = self.world.view.get(peer) else {
             return;
         };
         if record.uplink.offered() == offered {
             return;
         }
-        record.uplink.offer(offered);
-        let overdrawn = record.uplink.is_overdrawn();
+        let contents = record.contents.clone();
+        self.world
+            .view
+            .change(peer, |record| record.uplink.offer(offered));
+        self.world.view.note_moved(peer);
         self.world.growth += 1;
-        let Some(record) = self.world.view.get(peer) else {
-            return;
-        };
-        for content in record.contents.clone() {
-            if let Some(delivery) = self.directory.delivery_mut(content) {
-                delivery.note_feeder(peer, record);
-                if overdrawn {
+        let known = self.world.view.get(peer);
+        if known.is_some_and(|record| record.uplink.is_overdrawn()) {
+            for content in contents.iter() {
+                if let Some(delivery) = self.directory.delivery_mut(content) {
                     delivery.mark_children(peer);
                 }
             }

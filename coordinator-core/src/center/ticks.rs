@@ -4,12 +4,12 @@ use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::time::Timestamp;
 
 use super::ControlCenter;
-use crate::delivery::Budget;
+use crate::delivery::{Budget, Delivery};
 use crate::explain::What;
 use crate::recruit;
 
-/// Members planned or told per wake-up: a few milliseconds, so that messages get their turn.
-const BUDGET: usize = 500;
+/// Peers looked at per wake-up: a few milliseconds, so that messages get their turn.
+const BUDGET: usize = 10_000;
 /// Tickets renewed per tick; the spread of their dates keeps the number far below.
 const RENEWALS_PER_TICK: usize = 5000;
 /// Who wants for a parent is looked at again after this many ticks although nobody got room:
@@ -31,7 +31,7 @@ impl ControlCenter {
         }
         let view = &self.world.view;
         self.world.log.forget(now, |peer| view.get(peer).is_some());
-        for id in self.directory.busiest_first() {
+        for id in self.directory.busiest_first(|_| true) {
             self.tend(id, now);
         }
     }
@@ -44,7 +44,7 @@ impl ControlCenter {
             .view
             .get(peer)
             .map(|record| record.contents.clone());
-        for content in contents.unwrap_or_default() {
+        for content in contents.unwrap_or_default().iter() {
             if let Some(delivery) = self.directory.delivery_mut(content) {
                 delivery.mark_children(peer);
             }
@@ -66,10 +66,10 @@ impl ControlCenter {
         let Some(delivery) = self.directory.delivery_mut(id) else {
             return;
         };
-        delivery.on_tick(&mut self.world, now);
+        delivery.on_tick(&self.world, now);
         if delivery.is_idle(idle, now) {
             recruit::dismiss(delivery, &mut self.world, now);
-            if delivery.members.values().all(|member| !member.opened) {
+            if delivery.opened == 0 {
                 self.retire(id, now);
                 return;
             }
@@ -90,13 +90,31 @@ impl ControlCenter {
 
     pub(super) fn look(&mut self, now: Timestamp) {
         let mut budget = Budget::new(BUDGET);
-        for id in self.directory.busiest_first() {
+        self.note_moves();
+        for id in self.directory.busiest_first(Delivery::has_work) {
             let Some(delivery) = self.directory.delivery_mut(id) else {
                 continue;
             };
-            if delivery.has_work() && !delivery.look(&mut self.world, &mut budget, now) {
+            if !delivery.look(&mut self.world, &mut budget, now) {
                 self.clock.go_on(now);
-                return;
+                break;
+            }
+        }
+        self.note_moves();
+    }
+
+    /// Peers that have more or less to give than before: known wherever they take part (A7).
+    pub(super) fn note_moves(&mut self) {
+        let mut moved = self.world.view.take_moved();
+        moved.append(&mut self.world.moved_elsewhere);
+        for peer in moved {
+            let Some(record) = self.world.view.get(peer) else {
+                continue;
+            };
+            for content in record.contents.iter() {
+                let delivery = self.directory.delivery_mut(content);
+                let more = delivery.is_some_and(|delivery| delivery.note_offer(peer, record));
+                self.world.growth += u64::from(more);
             }
         }
     }

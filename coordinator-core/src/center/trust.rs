@@ -62,23 +62,27 @@ impl ControlCenter {
     /// A connected peer is a waypoint from now on: it leaves what it took part in as an agent
     /// and becomes the head of what it is enrolled for and somebody takes part in.
     pub(super) fn head_up(&mut self, peer: PeerId, now: Timestamp) {
-        let Some(record) = self.world.view.get_mut(peer) else {
-            return;
-        };
-        record.waypoint = true;
-        for content in core::mem::take(&mut record.contents) {
+        let left = self.world.view.change(peer, |record| {
+            record.waypoint = true;
+            core::mem::take(&mut record.contents)
+        });
+        let Some(left) = left else { return };
+        for content in left.iter() {
             if let Some(delivery) = self.directory.delivery_mut(content) {
                 delivery.leave(peer, &mut self.world, now);
             }
         }
         for content in self.world.waypoints.contents(peer).to_vec() {
+            if self.directory.delivery(content).is_none() {
+                continue;
+            }
+            self.world.view.enter(peer, content);
             let (Some(delivery), Some(record)) = (
                 self.directory.delivery_mut(content),
-                self.world.view.get_mut(peer),
+                self.world.view.get(peer),
             ) else {
                 continue;
             };
-            record.contents.insert(content);
             delivery.join(peer, record, None, now);
             self.grant(content, now);
         }
@@ -119,7 +123,7 @@ impl ControlCenter {
     }
 
     pub(super) fn on_ticket(&mut self, ticket: SignedTicket, now: Timestamp) {
-        let Some(pairing) = self.world.tickets.on_signed(ticket) else {
+        let Some(pairing) = self.world.tickets.on_signed(&ticket) else {
             return;
         };
         if let Some(delivery) = self.directory.delivery_mut(pairing.content) {
@@ -143,11 +147,10 @@ impl ControlCenter {
         let members: Vec<PeerId> = delivery.members.keys().copied().collect();
         for peer in members {
             delivery.leave(peer, &mut self.world, now);
-            let Some(record) = self.world.view.get_mut(peer) else {
+            self.world.view.quit(peer, id);
+            let Some(session) = self.world.view.get(peer).map(|record| record.session) else {
                 continue;
             };
-            record.contents.remove(&id);
-            let session = record.session;
             self.refuse(session, Some(id), "this content is no longer offered", None);
         }
     }

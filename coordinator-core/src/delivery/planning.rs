@@ -6,26 +6,21 @@ use runnel_protocol::units::BitsPerSecond;
 
 use super::Delivery;
 use crate::assign::{self, Choice};
-use crate::candidates::{Feeders, gather, objection_to};
+use crate::candidates::{gather, objection_to};
 use crate::explain::{Cause, What};
 use crate::member::{Excluded, Feed, Member, Role};
 use crate::world::World;
 
 impl Delivery {
-    pub(super) fn plan(
-        &mut self,
-        child: PeerId,
-        feeders: &Feeders,
-        world: &mut World,
-        now: Timestamp,
-    ) {
+    /// Plans one member; how many peers were looked at for it.
+    pub(super) fn plan(&mut self, child: PeerId, world: &mut World, now: Timestamp) -> usize {
         let is_head = |member: &Member| member.role == Role::Head;
         if self.members.get(&child).is_none_or(is_head) {
             self.untold.insert(child);
-            return;
+            return 1;
         }
-        let Some(gathered) = gather(self, world, child, feeders, now) else {
-            return;
+        let Some(gathered) = gather(self, world, child, now) else {
+            return 1;
         };
         let choices = assign::choose(self.stripes, gathered.candidates);
         let feeds = self.feeds(child, &choices);
@@ -33,6 +28,7 @@ impl Delivery {
         if let Some(member) = self.members.get_mut(&child) {
             member.excluded = gathered.excluded;
         }
+        gathered.work
     }
 
     /// The choices as feeds; what is known of a link that stays is kept.
@@ -75,18 +71,45 @@ impl Delivery {
         let expected = self.members.get(&child).map(|member| self.expected(member));
         self.move_reservations(child, &old, &feeds, world);
         for feed in &feeds {
-            self.enter_child(child, regular, feed.parent);
+            self.enter_child(child, regular, feed);
         }
         self.explain(child, &old, &feeds, excluded, world, now);
         self.untold.insert(child);
-        let stripes = self.stripes;
         if let Some(member) = self.members.get_mut(&child) {
             member.planned = expected.unwrap_or_default();
-            if member.is_content(stripes) {
-                self.wanting.remove(&child);
-            } else {
-                self.wanting.insert(child);
-            }
+        }
+        self.note_wishes(child, &old);
+        if let Some(record) = world.view.get(child) {
+            let more = self.note_offer(child, record);
+            world.growth += u64::from(more);
+        }
+    }
+
+    /// Whether something better can be wished for a member, which had `old` parents.
+    fn note_wishes(&mut self, child: PeerId, old: &[Feed]) {
+        let Some(member) = self.members.get(&child) else {
+            return;
+        };
+        let plays = member.role == Role::Viewer && member.plays;
+        let (its, other) = if plays {
+            (&mut self.wanting_players, &mut self.wanting_others)
+        } else {
+            (&mut self.wanting_others, &mut self.wanting_players)
+        };
+        let covered = |feeds: &[Feed]| {
+            feeds
+                .iter()
+                .map(|feed| feed.substreams.count())
+                .sum::<u32>()
+        };
+        if covered(&member.feeds) > covered(old) {
+            its.on_helped();
+        }
+        other.remove(child);
+        if member.is_content(self.stripes) {
+            its.remove(child);
+        } else {
+            its.insert(child);
         }
     }
 
@@ -100,32 +123,28 @@ impl Delivery {
         world: &mut World,
     ) {
         for feed in new {
-            if let Some(record) = world.view.get_mut(feed.parent) {
-                record.uplink.reserve(feed.reserved);
-            }
+            world.view.reserve(feed.parent, feed.reserved);
         }
         for feed in old {
             if new.iter().any(|other| other.parent == feed.parent) {
-                if let Some(record) = world.view.get_mut(feed.parent) {
-                    record.uplink.release(feed.reserved);
-                }
+                world.view.release(feed.parent, feed.reserved);
             } else {
                 self.release(child, feed, world);
             }
         }
     }
 
-    pub(super) fn enter_child(&mut self, child: PeerId, regular: bool, parent: PeerId) {
-        let Some(member) = self.members.get_mut(&parent) else {
+    pub(super) fn enter_child(&mut self, child: PeerId, regular: bool, feed: &Feed) {
+        let Some(member) = self.members.get_mut(&feed.parent) else {
             return;
         };
-        let children = if regular {
-            &mut member.regular_children
-        } else {
-            &mut member.light_children
-        };
-        if children.insert(child) && regular {
-            self.untold.insert(parent);
+        if !regular {
+            member.light_children.insert(child);
+            return;
+        }
+        let before = member.regular_children.insert(child, feed.reserved);
+        if before.is_none() {
+            self.untold.insert(feed.parent);
         }
     }
 

@@ -1,0 +1,188 @@
+//! One peer as it is known: at most 256 bytes, links and text apart, since there are a million.
+
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+use std::sync::Arc;
+
+use runnel_protocol::control::{PeerType, Platform, Source};
+use runnel_protocol::ids::{CertificateHash, ContentId, PeerId, PublicKey};
+use runnel_protocol::time::Timestamp;
+
+use crate::capacity::{Rung, Uplink};
+use crate::io::SessionId;
+use crate::place::Place;
+
+/// Accusers remembered per peer.
+const MAX_ACCUSERS: usize = 8;
+/// Distinct accusers within [`ACCUSED_FOR`] that make a peer unfit for everybody: a single liar
+/// cannot take an agent away from the others.
+const ACCUSERS_TO_DISTRUST: usize = 3;
+const ACCUSED_FOR: Duration = Duration::from_secs(600);
+/// Attempts in a row that failed, each by another peer's word, before nobody is sent there.
+const HOPELESS: u16 = 5;
+/// How long such a series counts.
+const HOPELESS_FOR: Duration = Duration::from_secs(60);
+
+/// One peer.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) session: SessionId,
+    /// Where it comes from, as the socket sees it.
+    pub(crate) address: IpAddr,
+    pub(crate) place: Place,
+    pub(crate) key: PublicKey,
+    pub(crate) platform: Platform,
+    /// Program and version.
+    pub(crate) version: Arc<str>,
+    pub(crate) kind: PeerType,
+    /// Why it is of that kind.
+    pub(crate) why: &'static str,
+    /// The operator's own.
+    pub(crate) waypoint: bool,
+    pub(crate) endpoints: Box<[SocketAddr]>,
+    pub(crate) certificates: Box<[CertificateHash]>,
+    pub(crate) uplink: Uplink,
+    pub(crate) last_heard: Timestamp,
+    pub(crate) silent: bool,
+    /// One-time codes presented in this session.
+    pub(crate) codes_tried: u8,
+    pub(crate) history: History,
+    /// What it takes part in.
+    pub(crate) contents: Contents,
+}
+
+impl Record {
+    /// Whose money a byte from it costs.
+    pub(crate) const fn source(&self) -> Source {
+        if self.waypoint {
+            Source::Waypoint
+        } else {
+            Source::Peer
+        }
+    }
+
+    pub(crate) fn is_regular(&self) -> bool {
+        self.kind == PeerType::Regular
+    }
+
+    /// How much it has to give away, coarsely.
+    pub(crate) fn rung(&self) -> Rung {
+        Rung::of(self.uplink.spare())
+    }
+}
+
+/// A few contents, in the order of their ids.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Contents(Vec<ContentId>);
+
+impl Contents {
+    /// Adds one; `false` where it is there already.
+    pub(crate) fn insert(&mut self, content: ContentId) -> bool {
+        let place = self.0.binary_search(&content);
+        if let Err(place) = place {
+            self.0.reserve_exact(1);
+            self.0.insert(place, content);
+        }
+        place.is_err()
+    }
+
+    /// Takes one out; `false` where it is not there.
+    pub(crate) fn remove(&mut self, content: ContentId) -> bool {
+        let place = self.0.binary_search(&content);
+        if let Ok(place) = place {
+            self.0.remove(place);
+        }
+        place.is_ok()
+    }
+
+    pub(crate) fn contains(&self, content: ContentId) -> bool {
+        self.0.binary_search(&content).is_ok()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = ContentId> {
+        self.0.iter().copied()
+    }
+}
+
+/// How a peer has done as a parent in this session (N2, in small).
+///
+/// Most peers never are one, so theirs takes no room.
+#[derive(Debug, Default)]
+pub(crate) struct History(Option<Box<Deeds>>);
+
+#[derive(Debug, Default)]
+struct Deeds {
+    connected: u16,
+    failed: u16,
+    failed_in_a_row: u16,
+    last_failure: Option<Timestamp>,
+    accusers: Vec<(PeerId, Timestamp)>,
+}
+
+impl History {
+    fn deeds(&mut self) -> &mut Deeds {
+        self.0.get_or_insert_default()
+    }
+
+    pub(crate) fn on_connected(&mut self) {
+        let deeds = self.deeds();
+        deeds.connected = deeds.connected.saturating_add(1);
+        deeds.failed_in_a_row = 0;
+    }
+
+    pub(crate) fn on_failed(&mut self, now: Timestamp) {
+        let deeds = self.deeds();
+        deeds.failed = deeds.failed.saturating_add(1);
+        deeds.failed_in_a_row = deeds.failed_in_a_row.saturating_add(1);
+        deeds.last_failure = Some(now);
+    }
+
+    /// Remembers an accusation; true where it makes the peer distrusted.
+    pub(crate) fn on_accused(&mut self, by: PeerId, now: Timestamp) -> bool {
+        let before = self.is_distrusted(now);
+        let accusers = &mut self.deeds().accusers;
+        accusers.retain(|(who, at)| *who != by && now.since(*at) < ACCUSED_FOR);
+        if accusers.len() == MAX_ACCUSERS {
+            accusers.remove(0);
+        }
+        accusers.push((by, now));
+        !before && self.is_distrusted(now)
+    }
+
+    pub(crate) fn is_distrusted(&self, now: Timestamp) -> bool {
+        let accusers = self.0.iter().flat_map(|deeds| &deeds.accusers);
+        let recent = accusers.filter(|(_, at)| now.since(*at) < ACCUSED_FOR);
+        recent.count() >= ACCUSERS_TO_DISTRUST
+    }
+
+    pub(crate) fn is_hopeless(&self, now: Timestamp) -> bool {
+        let lately = |at| now.since(at) < HOPELESS_FOR;
+        self.0.as_ref().is_some_and(|deeds| {
+            deeds.failed_in_a_row >= HOPELESS && deeds.last_failure.is_some_and(lately)
+        })
+    }
+
+    /// Share of attempts that failed, in quarters: breaks ties only.
+    pub(crate) fn trouble(&self) -> u8 {
+        let Some(deeds) = &self.0 else { return 0 };
+        let all = u32::from(deeds.connected) + u32::from(deeds.failed);
+        let quarters = (u32::from(deeds.failed) * 4).checked_div(all);
+        quarters
+            .and_then(|value| u8::try_from(value).ok())
+            .unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_million_records_stay_small() {
+        assert!(size_of::<Record>() <= 256, "{} bytes", size_of::<Record>());
+    }
+}

@@ -1,0 +1,200 @@
+//! Who can feed others in one content, found by place and by how much they have to give: an
+//! index that is kept as reservations change, so that a search neither sorts nor scans.
+
+use core::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use runnel_protocol::ids::PeerId;
+
+use crate::capacity::Rung;
+use crate::member::Role;
+use crate::place::{Network, Place, Site};
+use crate::table::Table;
+
+/// Where somebody is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Area {
+    Site(Site),
+    Network(Network),
+    Anywhere,
+}
+
+impl Area {
+    /// The areas around a place, the narrowest first.
+    pub(crate) const fn around(place: Place) -> [Self; 3] {
+        [
+            Self::Site(place.site),
+            Self::Network(place.network),
+            Self::Anywhere,
+        ]
+    }
+}
+
+/// What a member can do for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub(crate) role: Role,
+    /// It has the content, and speaks.
+    pub(crate) ready: bool,
+    pub(crate) rung: Rung,
+    pub(crate) place: Place,
+}
+
+impl Offer {
+    /// Who is not ready stands where nobody has anything to give.
+    fn rung(&self) -> Rung {
+        if self.ready { self.rung } else { Rung::NONE }
+    }
+}
+
+/// Derived order is the order of a search: the widest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    area: Area,
+    role: Role,
+    rung: Reverse<Rung>,
+    peer: PeerId,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Supply {
+    offers: Table<PeerId, Offer>,
+    entries: BTreeSet<Entry>,
+    agents: usize,
+    /// Heads and agents that are ready.
+    sources: usize,
+}
+
+impl Supply {
+    /// Members that may be able to feed others.
+    pub(crate) fn len(&self) -> usize {
+        self.offers.len()
+    }
+
+    /// Agents among them.
+    pub(crate) const fn agents(&self) -> usize {
+        self.agents
+    }
+
+    /// Whether somebody has the content to hand out.
+    pub(crate) const fn has_source(&self) -> bool {
+        self.sources > 0
+    }
+
+    pub(crate) fn peers(&self) -> impl Iterator<Item = PeerId> {
+        self.offers.keys().copied()
+    }
+
+    /// Takes in what a peer offers from now on; true where that is more than before.
+    pub(crate) fn note(&mut self, peer: PeerId, offer: Offer) -> bool {
+        let old = self.offers.insert(peer, offer);
+        if old == Some(offer) {
+            return false;
+        }
+        if let Some(old) = old {
+            self.forget(peer, old);
+        }
+        self.agents += usize::from(offer.role == Role::Agent);
+        self.sources += usize::from(offer.ready && offer.role != Role::Viewer);
+        self.entries.extend(entries(peer, offer));
+        old.is_none_or(|old| old.rung() < offer.rung())
+    }
+
+    pub(crate) fn remove(&mut self, peer: PeerId) {
+        if let Some(offer) = self.offers.swap_remove(&peer) {
+            self.forget(peer, offer);
+        }
+    }
+
+    fn forget(&mut self, peer: PeerId, offer: Offer) {
+        self.agents -= usize::from(offer.role == Role::Agent);
+        self.sources -= usize::from(offer.ready && offer.role != Role::Viewer);
+        for entry in entries(peer, offer) {
+            self.entries.remove(&entry);
+        }
+    }
+
+    /// Members of a role in an area, those with most to give first.
+    pub(crate) fn widest(&self, role: Role, area: Area) -> impl Iterator<Item = (PeerId, Rung)> {
+        let first = Entry {
+            area,
+            role,
+            rung: Reverse(Rung::MAX),
+            peer: PeerId([0; 16]),
+        };
+        self.entries
+            .range(first..)
+            .take_while(move |entry| entry.area == area && entry.role == role)
+            .map(|entry| (entry.peer, entry.rung.0))
+    }
+}
+
+/// Agents are found in each area around them, the few others anywhere.
+fn entries(peer: PeerId, offer: Offer) -> impl Iterator<Item = Entry> {
+    let anywhere_only = offer.role != Role::Agent;
+    let areas = Area::around(offer.place).into_iter();
+    areas
+        .filter(move |area| !anywhere_only || *area == Area::Anywhere)
+        .map(move |area| Entry {
+            area,
+            role: offer.role,
+            rung: Reverse(offer.rung()),
+            peer,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use runnel_protocol::units::BitsPerSecond;
+
+    use super::*;
+
+    fn offer(address: &str, kilobits: u64) -> Offer {
+        Offer {
+            role: Role::Agent,
+            ready: true,
+            rung: Rung::of(BitsPerSecond::from_kilobits(kilobits)),
+            place: Place::of(address.parse().unwrap()),
+        }
+    }
+
+    fn names(supply: &Supply, area: Area) -> Vec<u8> {
+        let found = supply.widest(Role::Agent, area);
+        found.map(|(peer, _)| peer.0[0]).collect()
+    }
+
+    #[test]
+    fn the_widest_of_an_area_come_first_and_full_ones_last() {
+        let mut supply = Supply::default();
+        let home = Place::of("192.0.2.1".parse().unwrap());
+        let [site, network, anywhere] = Area::around(home);
+        supply.note(PeerId([1; 16]), offer("192.0.2.7", 1000));
+        supply.note(PeerId([2; 16]), offer("192.0.2.8", 9000));
+        supply.note(PeerId([3; 16]), offer("192.0.77.1", 70_000));
+        supply.note(PeerId([4; 16]), offer("198.51.100.1", 300));
+        assert_eq!(names(&supply, site), [2, 1]);
+        assert_eq!(names(&supply, network), [3, 2, 1]);
+        assert_eq!(names(&supply, anywhere), [3, 2, 1, 4]);
+
+        let narrow = offer("192.0.77.1", 10);
+        assert!(!supply.note(PeerId([3; 16]), narrow), "it has less");
+        assert_eq!(names(&supply, anywhere), [2, 1, 4, 3]);
+        supply.remove(PeerId([2; 16]));
+        assert_eq!(names(&supply, site), [1]);
+        assert!(supply.note(PeerId([1; 16]), offer("192.0.2.7", 9000)));
+    }
+
+    #[test]
+    fn who_is_not_ready_is_no_source() {
+        let mut supply = Supply::default();
+        let waiting = Offer {
+            ready: false,
+            ..offer("192.0.2.7", 1000)
+        };
+        supply.note(PeerId([1; 16]), waiting);
+        assert!(!supply.has_source());
+        assert!(supply.note(PeerId([1; 16]), offer("192.0.2.7", 1000)));
+        assert!(supply.has_source());
+        assert_eq!((supply.len(), supply.agents()), (1, 1));
+    }
+}
