@@ -4,181 +4,30 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use runnel_peer_core::Event;
-use runnel_peer_native::certificates::Certificates;
-use runnel_peer_native::config::Config;
-use runnel_peer_native::dial::dial;
-use runnel_peer_native::endpoint::Endpoint;
-use runnel_peer_native::player::Player;
-use runnel_protocol::WEBTRANSPORT_PATH;
-use runnel_protocol::codec::{FrameDecoder, encode_framed};
-use runnel_protocol::control::{Contact, Source};
-use runnel_protocol::ids::PeerId;
-use runnel_protocol::peer::{Challenge, CloseReason, Control, Hello, Possession};
-use runnel_protocol::signature::{Signature, Statement as _};
+use anyhow::{Context, Result, ensure};
+use runnel_protocol::control::Contact;
+use runnel_protocol::peer::CloseReason;
 use runnel_protocol::signing::KeyPair;
-use runnel_protocol::ticket::SignedTicket;
-use runnel_protocol::units::UnixSeconds;
 use runnel_tests::stack::{Plan, Stack};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use web_transport_quinn::{
-    ClientBuilder, RecvStream, SendStream, Session, SessionError, WebTransportError,
-};
+use web_transport_quinn::Session;
 
+use crate::stranger::{Door, Guest, Stranger, junk, nobody};
 use crate::viewer::Viewer;
 
-/// How long an answer may take while a browser plays beside it.
-const BOUND: Duration = Duration::from_secs(20);
 /// Strangers who come at once: more than the agent has places for.
 const CROWD: u64 = 160;
 /// Packets that are none.
 const JUNK: u64 = 2000;
 
-/// Which of the two doors behind an agent's port.
-#[derive(Clone, Copy, Debug)]
-enum Door {
-    Native,
-    Browser,
-}
-
-/// Somebody who has no business here.
-struct Stranger {
-    keys: KeyPair,
-    session: Session,
-    send: SendStream,
-    receive: RecvStream,
-    decoder: FrameDecoder,
-}
-
-impl Stranger {
-    async fn at(door: Door, agent: &Contact) -> Result<Self> {
-        let session = match door {
-            Door::Native => natively(agent).await?,
-            Door::Browser => like_a_browser(agent).await?,
-        };
-        let (send, receive) = timeout(BOUND, session.accept_bi()).await??;
-        Ok(Self {
-            keys: KeyPair::from_seed(&[0x57; 32]),
-            session,
-            send,
-            receive,
-            decoder: FrameDecoder::default(),
-        })
-    }
-
-    async fn challenge(&mut self) -> Result<Challenge> {
-        loop {
-            if let Some(message) = self.decoder.poll()? {
-                let Control::Challenge(challenge) = message else {
-                    bail!("not a challenge: {message:?}");
-                };
-                return Ok(challenge);
-            }
-            let read = timeout(BOUND, self.receive.read_chunk(4096, true)).await??;
-            self.decoder.push(&read.context("no challenge")?.bytes);
-        }
-    }
-
-    /// Answers the challenge with these tickets and the stranger's own key.
-    async fn presents(&mut self, tickets: Vec<SignedTicket>) -> Result<()> {
-        let challenge = self.challenge().await?;
-        let signature = match tickets.first() {
-            None => Signature([0; 64]),
-            Some(first) => self.keys.sign_message(
-                &Possession {
-                    nonce: challenge.nonce,
-                    acceptor: PeerId::of(&challenge.key),
-                    ticket: first.body.id,
-                }
-                .message(),
-            ),
-        };
-        let key = self.keys.public();
-        self.says(&Control::Hello(Hello {
-            key,
-            tickets,
-            signature,
-        }))
-        .await
-    }
-
-    async fn says(&mut self, message: &Control) -> Result<()> {
-        Ok(self.send.write_all(&encode_framed(message)).await?)
-    }
-
-    /// Waits to be shown out; fails at the first stream of media.
-    async fn shown_out(&self) -> Result<CloseReason> {
-        let gone = timeout(BOUND, async {
-            tokio::select! {
-                biased;
-                Ok(_) = self.session.accept_uni() => None,
-                gone = self.session.closed() => Some(gone),
-            }
-        });
-        match gone.await?.context("media for a stranger")? {
-            SessionError::WebTransportError(WebTransportError::Closed(code, _)) => {
-                CloseReason::from_code(code).context("a code that nobody knows")
-            }
-            other @ (SessionError::ConnectionError(_)
-            | SessionError::WebTransportError(_)
-            | SessionError::SendDatagramError(_)) => bail!("no reason given: {other}"),
-        }
-    }
-}
-
-async fn natively(agent: &Contact) -> Result<Session> {
-    let home = tempfile::tempdir()?;
-    let certificates = Certificates::load(home.path(), UnixSeconds(1_795_000_000))?;
-    let endpoint = Endpoint::bind(([127, 0, 0, 1], 0).into(), &certificates)?;
-    let session = dial(
-        endpoint,
-        agent.endpoints.clone(),
-        agent.certificates.clone(),
-    );
-    session.await.context("the agent does not answer")
-}
-
-async fn like_a_browser(agent: &Contact) -> Result<Session> {
-    let hashes = agent.certificates.iter().map(|hash| hash.0.to_vec());
-    let client = ClientBuilder::new().with_server_certificate_hashes(hashes.collect())?;
-    let address = agent.endpoints.first().context("no address")?;
-    let url: url::Url = format!("https://{address}{WEBTRANSPORT_PATH}").parse()?;
-    Ok(timeout(BOUND, client.connect(url)).await??)
-}
-
-/// How the coordinator introduces an agent to an honest peer, with that peer's ticket.
-async fn introduction(stack: &Stack) -> Result<(Player, Contact)> {
-    let config = Config {
-        coordinator: stack.door()?,
-        listen: ([127, 0, 0, 1], 0).into(),
-        data: stack.folder().join("victim"),
-        content: vec!["live".to_owned()],
-        ..Config::default()
-    };
-    let (victim, mut events) = Player::start(config).await?;
-    let contact = timeout(BOUND, async {
-        loop {
-            if let Event::Assigned(assign) = events.recv().await? {
-                let mut parents = assign.parents.into_iter();
-                let agent = parents.find(|parent| parent.source == Source::Peer);
-                if let Some(agent) = agent {
-                    return anyhow::Ok(agent.contact);
-                }
-            }
-        }
-    });
-    Ok((victim, contact.await??))
-}
-
 /// Without a ticket of one's own, nobody gets past either door.
 async fn nobody_enters(door: Door, agent: &Contact) -> Result<()> {
     let genuine = &agent.ticket;
     let mut renamed = genuine.clone();
-    renamed.body.client = KeyPair::from_seed(&[0x57; 32]).public();
+    renamed.body.client = nobody().public();
     let forged = KeyPair::from_seed(&[0x58; 32]).sign(renamed.body.clone());
     for tickets in [
         vec![],
@@ -187,7 +36,7 @@ async fn nobody_enters(door: Door, agent: &Contact) -> Result<()> {
         vec![genuine.clone()],
         vec![genuine.clone(); 9],
     ] {
-        let mut stranger = Stranger::at(door, agent).await?;
+        let mut stranger = Stranger::at(door, agent, nobody()).await?;
         stranger.presents(tickets).await?;
         let why = stranger.shown_out().await?;
         let fits = matches!(why, CloseReason::Unauthorised | CloseReason::Malformed);
@@ -204,7 +53,7 @@ async fn a_crowd_comes(agent: &Contact) -> Result<()> {
         crowd.spawn(async move {
             let door = [Door::Native, Door::Browser][usize::from(number % 4 == 0)];
             // Refused at the door is as good.
-            let Ok(mut stranger) = Stranger::at(door, &agent).await else {
+            let Ok(mut stranger) = Stranger::at(door, &agent, nobody()).await else {
                 return Ok(());
             };
             match number % 3 {
@@ -264,18 +113,6 @@ async fn dawdle(center: &str) -> Result<Vec<TcpStream>> {
     Ok(dawdlers)
 }
 
-/// Bytes without meaning, the same in every run (xorshift64*).
-fn junk(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(2) + 1;
-    let next = || {
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_be_bytes()[0]
-    };
-    std::iter::repeat_with(next).take(length).collect()
-}
-
 #[tokio::test]
 async fn strangers_get_nothing_and_whoever_watches_notices_nothing() -> Result<()> {
     let plan = Plan {
@@ -285,7 +122,8 @@ async fn strangers_get_nothing_and_whoever_watches_notices_nothing() -> Result<(
     let stack = Stack::start("doors", plan).await?;
     let viewer = Viewer::watch(&stack, "live", "consent=1").await?;
     viewer.sees("__runnel.stats.bytes.peer > 0").await?;
-    let (victim, agent) = introduction(&stack).await?;
+    let victim = Guest::introduced(&stack, "victim").await?;
+    let agent = victim.agent.clone();
     for door in [Door::Native, Door::Browser] {
         nobody_enters(door, &agent).await?;
     }
@@ -303,6 +141,6 @@ async fn strangers_get_nothing_and_whoever_watches_notices_nothing() -> Result<(
     let late = Viewer::watch(&stack, "live", "consent=1").await?;
     late.sees("__runnel.stats.bytes.peer > 0").await?;
     drop(dawdlers);
-    victim.stop().await;
+    victim.leaves().await;
     stack.stop().await
 }

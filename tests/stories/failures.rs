@@ -3,8 +3,10 @@
 use anyhow::{Context, Result};
 use runnel_tests::process::Process;
 use runnel_tests::stack::{Plan, Stack};
+use runnel_tests::wait;
 
-use crate::viewer::Viewer;
+use crate::reasons::{between, explained, joined};
+use crate::viewer::{BOUND, Viewer};
 
 async fn watched(name: &str) -> Result<(Stack, Viewer)> {
     let stack = Stack::start(name, Plan::default()).await?;
@@ -25,6 +27,14 @@ async fn goes_on_from_peers(stack: &Stack, viewer: &Viewer) -> Result<()> {
     viewer.got_what_the_origin_has(stack).await
 }
 
+/// What was said when `parent` was chosen for `child`, later than this.
+async fn chosen_after(stack: &Stack, child: &str, parent: &str, at_ms: u64) -> Result<Vec<String>> {
+    let chosen = |words: &str| words.contains("of its stripes") || words.contains("stands by");
+    let events = between(stack, child, parent).await?.into_iter();
+    let later = events.filter(|event| event.at_ms > at_ms && chosen(&event.words));
+    Ok(later.map(|event| event.words).collect())
+}
+
 fn first(agents: &[Process]) -> Result<&Process> {
     agents.first().context("no agent")
 }
@@ -38,11 +48,25 @@ async fn an_agent_is_killed_and_the_picture_goes_on_from_the_other() -> Result<(
 }
 
 #[tokio::test]
-async fn an_agent_freezes_and_the_picture_goes_on_from_the_other() -> Result<()> {
+async fn an_agent_freezes_and_is_not_chosen_again_while_it_stands_still() -> Result<()> {
     let (stack, viewer) = watched("agent-frozen").await?;
+    let frozen = joined(&stack, "agent-1")?;
+    let name: String = viewer.browser.eval("__runnel.stats.peer").await?;
     first(stack.agents())?.freeze().await?;
+    let given_up = explained(&stack, &name, &frozen, "is its parent no more").await?;
     goes_on_from_peers(&stack, &viewer).await?;
+    // The two are kept apart for ten seconds; beyond that only its silence speaks against it.
+    viewer.watches(20).await?;
+    let chosen = chosen_after(&stack, &name, &frozen, given_up).await?;
+    assert!(chosen.is_empty(), "chosen while it stood still: {chosen:?}");
+    assert_eq!(viewer.stalls().await?, 0);
+
     first(stack.agents())?.thaw();
+    wait::until("the agent to be chosen again", BOUND, async || {
+        let chosen = chosen_after(&stack, &name, &frozen, given_up).await.ok()?;
+        (!chosen.is_empty()).then_some(())
+    })
+    .await?;
     stack.stop().await
 }
 

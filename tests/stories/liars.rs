@@ -1,20 +1,15 @@
 //! A parent that lies: nothing false reaches the player or another peer, whoever is lied to hangs
 //! up at the first chunk and says so, and the picture goes on.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use runnel_peer_native::cache::Cache;
-use runnel_protocol::ids::Root;
-use runnel_protocol::proof::SegmentTree;
-use runnel_protocol::units::UnixSeconds;
+use anyhow::{Context, Result};
 use runnel_tests::process::{Process, binary};
 use runnel_tests::stack::{Plan, Stack};
-use runnel_tests::wait;
 use tokio::process::Command;
 
+use crate::cached::is_the_origins;
+use crate::reasons::{explained, joined};
 use crate::viewer::{BOUND, Viewer};
 
 /// The widest uplink of all, so that the liar is everybody's first choice.
@@ -51,9 +46,7 @@ impl Scene {
         viewer.sees("__runnel.stats.peer !== null").await?;
         let names = Names {
             liar: name,
-            agent: joined(&std::fs::read_to_string(
-                stack.folder().join("agent-1.out"),
-            )?)?,
+            agent: joined(&stack, "agent-1")?,
             viewer: viewer.browser.eval("__runnel.stats.peer").await?,
         };
         let scene = Self {
@@ -72,20 +65,8 @@ impl Scene {
 
     /// Waits until `/v1/explain` says this of `peer`, about `other`.
     async fn explained(&self, peer: &str, other: &str, words: &str) -> Result<()> {
-        let what = format!("{peer}: {other} … {words}");
-        wait::until(&what, BOUND, async || {
-            let told = self.stack.ask(&format!("/v1/explain?peer={peer}")).await;
-            let told = told.ok()?;
-            let events = told["events"].as_array()?;
-            let fits = |event: &&serde_json::Value| {
-                event["other"] == other
-                    && event["words"]
-                        .as_str()
-                        .is_some_and(|said| said.contains(words))
-            };
-            events.iter().find(fits).map(|_| ())
-        })
-        .await
+        explained(&self.stack, peer, other, words).await?;
+        Ok(())
     }
 
     /// The picture goes on as if nobody had lied; then everybody leaves, and what the honest agent
@@ -144,11 +125,22 @@ async fn who_signs_in_the_waypoints_name_is_found_out() -> Result<()> {
     is_found_out("forge").await
 }
 
-/// An old segment is genuine, so it convicts nobody. But it is not what was asked for.
+/// An old segment is genuine, so it convicts nobody. But it is not what was asked for: whoever
+/// gets nothing else for a while looks for another parent.
 #[tokio::test]
-async fn who_repeats_an_old_segment_is_not_taken_for_the_new_one() -> Result<()> {
+async fn who_repeats_an_old_segment_is_given_up() -> Result<()> {
     let scene = Scene::with("replay").await?;
-    scene.viewer.watches(8).await?;
+    let Names {
+        liar,
+        agent,
+        viewer,
+    } = &scene.names;
+    for victim in [viewer, agent] {
+        scene.explained(victim, liar, "gets nothing useful").await?;
+        scene
+            .explained(victim, liar, "is its parent no more")
+            .await?;
+    }
     scene.ends_well().await
 }
 
@@ -172,42 +164,4 @@ async fn start_liar(stack: &Stack, lie: &str) -> Result<(Process, String)> {
     let name = liar.line("joined as regular peer ", BOUND).await?;
     let name = name.split_once(':').context("no name")?.0.to_owned();
     Ok((liar, name))
-}
-
-/// The id with which an agent says that it joined.
-fn joined(printed: &str) -> Result<String> {
-    let (_, rest) = printed
-        .split_once("joined as regular peer ")
-        .context("an agent that has not joined")?;
-    Ok(rest.split_once(':').context("no name")?.0.to_owned())
-}
-
-/// Every chunk that a cache holds is, byte for byte, one that the origin serves.
-fn is_the_origins(cache: &Path, media: &Path) -> Result<()> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
-    let now = UnixSeconds(now.as_secs());
-    let origin = segments(media)?;
-    let mut cache = Cache::open(cache, u64::MAX, now)?;
-    let held = cache.held();
-    ensure!(!held.is_empty(), "an agent that never got anything");
-    for segment in held {
-        let body = &segment.entry.body;
-        ensure!(origin.contains(&body.root), "an entry of no origin's");
-        for index in &segment.chunks {
-            let chunk = cache.load(&body.segment, *index, now)?;
-            let chunk = chunk.context("a chunk that is not there")?;
-            ensure!(chunk.verify(&body.root, body.length), "a false chunk");
-        }
-    }
-    Ok(())
-}
-
-/// The roots of all segments of a recording.
-fn segments(media: &Path) -> Result<BTreeSet<Root>> {
-    let mut roots = BTreeSet::new();
-    for file in std::fs::read_dir(media)? {
-        let bytes = std::fs::read(file?.path())?;
-        roots.extend(SegmentTree::new(&bytes).map(|tree| tree.root()));
-    }
-    Ok(roots)
 }

@@ -1,12 +1,17 @@
 //! End-to-end stories: real processes, real Chromium, a real origin. Each takes the whole machine:
 //! run them one at a time (`cargo xtask test --only stories`).
 
+mod cached;
 mod doors;
 mod failures;
 mod fallback;
+mod guests;
 mod liars;
 mod peers;
 mod plain;
+mod reasons;
 mod secrets;
+mod stranger;
+mod uploads;
 mod viewer;
 mod viewing;

@@ -69,6 +69,9 @@ async fn after_its_first_segments_a_viewer_gets_four_fifths_from_both_agents() -
     viewer
         .sees("__runnel.stats.links.filter(link => link.source === 'peer' && link.received > 0).length >= 2")
         .await?;
+    viewer
+        .sees("__runnel.stats.links.every(link => link.rttMs > 0)")
+        .await?;
     viewer.picture(&stack, "four-fifths").await?;
     viewer.got_what_the_origin_has(&stack).await?;
     stack.stop().await
