@@ -39,6 +39,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "runnel-simulator",
         ],
     ),
+    ("runnel-fuzz", &["runnel-peer-native", "runnel-protocol"]),
     ("xtask", &[]),
 ];
 
