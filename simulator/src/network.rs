@@ -45,7 +45,7 @@ impl Line {
         }
     }
 
-    /// When `bytes` from outside have come in that reach the line at `from`.
+    /// When `bytes` have come in that stand before the line at `from`.
     pub(crate) fn receive(&mut self, bytes: u64, from: Timestamp) -> Timestamp {
         self.down_free = self.down_free.max(from) + takes(bytes, self.down);
         self.down_free
@@ -64,11 +64,11 @@ pub(crate) fn takes(bytes: u64, rate: BitsPerSecond) -> Duration {
     Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
 }
 
-/// When something leaves the sender and when it has arrived.
+/// When something has left the sender's line, and when it stands before the receiver's.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Passage {
     pub(crate) written: Timestamp,
-    pub(crate) arrives: Timestamp,
+    pub(crate) reaches: Timestamp,
 }
 
 /// What lies between the lines.
@@ -109,11 +109,11 @@ impl Network {
         start + if again { way * 3 } else { way }
     }
 
-    /// Sends media: it waits for both lines, and on a lossy way it is slower than either.
+    /// Sends media: it waits for the sender's line, and on a lossy way it is slower than that.
     pub(crate) fn media(
         &mut self,
         from: &mut Line,
-        to: &mut Line,
+        to: &Line,
         bytes: u64,
         now: Timestamp,
     ) -> Passage {
@@ -129,8 +129,7 @@ impl Network {
             *free = (*free).max(reaches) + takes(bytes, *rate);
             reaches = *free;
         }
-        let arrives = to.receive(bytes, reaches);
-        Passage { written, arrives }
+        Passage { written, reaches }
     }
 
     /// A round trip for each packet that is lost, until none is left.

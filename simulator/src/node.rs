@@ -110,6 +110,8 @@ pub(crate) struct Node {
     /// Streams that arrive: what they carry, from whom.
     pub(crate) arriving: BTreeMap<(LinkId, StreamId), (SegmentKey, At)>,
     pub(crate) offers: BitsPerSecond,
+    /// Arriving streams that it wants no more of.
+    pub(crate) stopped: BTreeSet<(LinkId, StreamId)>,
 }
 
 impl Node {
@@ -147,6 +149,7 @@ impl Node {
             depth: 0,
             arriving: BTreeMap::new(),
             offers: guest.offers,
+            stopped: BTreeSet::new(),
         }
     }
 
@@ -159,6 +162,15 @@ impl Node {
     pub(crate) fn alarm_due(&self) -> Option<Timestamp> {
         let (local, _) = self.peer.poll_timeout()?;
         Some(clock(-self.skew_s, local))
+    }
+
+    /// Whether this is a chunk of a stream that it wants no more of.
+    pub(crate) fn is_stopped(&self, input: &Input) -> bool {
+        if let Input::BulkChunk(link, stream, _) = input {
+            self.stopped.contains(&(*link, *stream))
+        } else {
+            false
+        }
     }
 
     /// What arrives after what was sent before on the same way.

@@ -40,7 +40,11 @@ pub(crate) enum Event {
     Depart(At),
     Alarm(At, u32),
     Input(At, u32, Box<Input>),
+    /// Media stands before the receiver's line: so many bytes.
+    Reach(At, u32, u64, Box<Input>),
     Play(At, u32),
+    /// The CDN's answer stands before the receiver's line.
+    Download(At, u32, FetchId, Bytes),
     FetchPart(At, u32, FetchId, Option<Bytes>, bool),
     Follow(At, u32, u32, u8),
     Attest(At, u32, Place),
@@ -178,6 +182,8 @@ impl World {
             Event::Depart(at) => self.on_depart(at),
             Event::Alarm(at, life) => self.on_alarm(at, life),
             Event::Input(at, life, input) => self.on_input(at, life, *input),
+            Event::Reach(at, life, bytes, input) => self.on_reach(at, life, bytes, input),
+            Event::Download(at, life, fetch, bytes) => self.on_download(at, life, fetch, &bytes),
             Event::Play(at, life) => self.on_play(at, life),
             Event::FetchPart(at, life, fetch, bytes, last) => {
                 self.on_fetch_part(at, life, fetch, bytes, last);

@@ -150,7 +150,7 @@ impl World {
             .on_sent(at, self.guests[at.0 as usize].role, bytes);
         self.inspect(at, sending, chunk);
         let written = match (sending, self.far_end(at, link)) {
-            (Some(sending), Some(far)) if !swallows => {
+            (Some(sending), Some(far)) if !swallows && !self.is_stopped(far, sending.stream) => {
                 let chunk = if lies {
                     falsified(chunk)
                 } else {
@@ -167,6 +167,12 @@ impl World {
         };
         let written = written.unwrap_or(now + Duration::from_millis(1));
         self.input_later(at, written, Input::Written(link, bulk));
+    }
+
+    /// Whether the other end wants no more of a stream.
+    fn is_stopped(&self, far: Far, stream: StreamId) -> bool {
+        let other = self.node(far.at);
+        other.is_some_and(|other| other.stopped.contains(&(far.link, stream)))
     }
 
     /// What an honest peer hands to its shell is to be what the origin has.
@@ -206,13 +212,24 @@ impl World {
         let pair = [at.0 as usize, far.at.0 as usize];
         let [ours, theirs] = self.nodes.get_disjoint_mut(pair).ok()?;
         let (ours, theirs) = (ours.as_deref_mut()?, theirs.as_deref_mut()?);
-        let passage = self
-            .network
-            .media(&mut ours.line, &mut theirs.line, bytes, now);
+        let passage = self.network.media(&mut ours.line, &theirs.line, bytes, now);
         let end = ours.links.get_mut(&link)?;
-        let arrives = Node::in_order(&mut end.bulk, passage.arrives);
-        self.input_later(far.at, arrives, input);
+        let reaches = Node::in_order(&mut end.bulk, passage.reaches);
+        let life = theirs.life;
+        self.later(reaches, Event::Reach(far.at, life, bytes, Box::new(input)));
         Some(passage.written)
+    }
+
+    /// Media stands before the receiver's line and goes through it.
+    pub(super) fn on_reach(&mut self, at: At, life: u32, bytes: u64, input: Box<Input>) {
+        let now = self.now;
+        if let Some(node) = self.alive(at, life) {
+            if node.is_stopped(&input) {
+                return;
+            }
+            let arrives = node.line.receive(bytes, now);
+            self.later(arrives, Event::Input(at, life, input));
+        }
     }
 
     /// Links of somebody who neither hears nor speaks break at both ends.
@@ -280,11 +297,13 @@ impl World {
             Input::BulkEnded(link, stream) => {
                 if let Some(node) = self.node_mut(at) {
                     node.arriving.remove(&(*link, *stream));
+                    node.stopped.remove(&(*link, *stream));
                 }
             }
             Input::Closed(link, _) => {
                 if let Some(node) = self.node_mut(at) {
                     node.arriving.retain(|(of, _), _| of != link);
+                    node.stopped.retain(|(of, _)| of != link);
                     node.bulks.retain(|_, sending| sending.link != *link);
                 }
             }

@@ -23,6 +23,11 @@ impl World {
             } => self.open_bulk(at, link, bulk, header),
             Output::SendChunk(link, bulk, chunk) => self.send_chunk(at, link, bulk, &chunk),
             Output::FinishBulk(_, bulk) | Output::ResetBulk(_, bulk) => self.end_bulk(at, bulk),
+            Output::StopStream(link, stream) => {
+                if let Some(node) = self.node_mut(at) {
+                    node.stopped.insert((link, stream));
+                }
+            }
             Output::Check {
                 check,
                 key,

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use runnel_peer_core::{Delivered, FetchId, Input, MediaKind, Want, WantId};
-use runnel_protocol::time::Timestamp;
 
 use super::{Event, World};
 use crate::node::At;
@@ -90,7 +89,7 @@ impl World {
             node.fetches.insert(fetch);
         }
         match answer {
-            Ok(sent) => self.download(at, life, fetch, &bytes, sent + way),
+            Ok(sent) => self.later(sent + way, Event::Download(at, life, fetch, bytes)),
             Err(failed) => {
                 self.tally.count("requests that the CDN failed");
                 self.input_later(at, failed + way, Input::FetchFailed(fetch));
@@ -98,15 +97,16 @@ impl World {
         }
     }
 
-    fn download(&mut self, at: At, life: u32, fetch: FetchId, bytes: &Bytes, from: Timestamp) {
+    pub(super) fn on_download(&mut self, at: At, life: u32, fetch: FetchId, bytes: &Bytes) {
+        let now = self.now;
         let pieces = bytes.len().div_ceil(PIECE).max(1);
         for number in 0..pieces {
             let start = number * PIECE;
             let piece = bytes.slice(start..(start + PIECE).min(bytes.len()));
-            let Some(node) = self.node_mut(at) else {
+            let Some(node) = self.alive(at, life) else {
                 return;
             };
-            let there = node.line.receive(piece.len() as u64, from);
+            let there = node.line.receive(piece.len() as u64, now);
             let last = number + 1 == pieces;
             self.later(there, Event::FetchPart(at, life, fetch, Some(piece), last));
         }
