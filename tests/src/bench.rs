@@ -68,7 +68,7 @@ const WITH_PEERS: &str = "consent=1";
 const PLAIN: &str = "plain=1";
 
 /// The built viewer page.
-fn page_folder() -> PathBuf {
+pub(crate) fn page_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../web-demo/dist")
 }
 

@@ -39,7 +39,7 @@ const FLAGS: [&str; 13] = [
 #[derive(Debug)]
 pub struct Browser {
     client: Client,
-    _driver: Process,
+    driver: Process,
     _profile: tempfile::TempDir,
 }
 
@@ -67,7 +67,7 @@ impl Browser {
             .context("Chromium does not start")?;
         Ok(Self {
             client,
-            _driver: driver,
+            driver,
             _profile: profile,
         })
     }
@@ -157,6 +157,20 @@ impl Browser {
         Ok(entries.iter().map(written).collect())
     }
 
+    /// Asks the current window's developer tools; `command` takes no parameters.
+    ///
+    /// # Errors
+    /// When there is no such command.
+    pub async fn devtools(&self, command: &'static str) -> Result<Value> {
+        let answer = self.client.issue_cmd(DevTools(command)).await;
+        answer.with_context(|| format!("no {command}"))
+    }
+
+    /// The process that started Chromium.
+    pub fn driver(&self) -> u32 {
+        self.driver.id()
+    }
+
     /// Closes it in good order.
     ///
     /// # Errors
@@ -234,6 +248,28 @@ impl WebDriverCompatibleCommand for ConsoleLog {
         (
             http::Method::POST,
             Some(json!({ "type": "browser" }).to_string()),
+        )
+    }
+}
+
+/// Chromedriver's way to Chromium's developer tools: a command without parameters.
+#[derive(Debug)]
+struct DevTools(&'static str);
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(
+        &self,
+        base: &url::Url,
+        session: Option<&str>,
+    ) -> Result<url::Url, url::ParseError> {
+        let session = session.unwrap_or_default();
+        base.join(&format!("session/{session}/goog/cdp/execute"))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (
+            http::Method::POST,
+            Some(json!({ "cmd": self.0, "params": {} }).to_string()),
         )
     }
 }

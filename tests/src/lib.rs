@@ -9,6 +9,7 @@ pub mod meter;
 pub mod origin;
 pub mod page;
 pub mod process;
+pub mod soak;
 pub mod stack;
 pub mod stream;
 pub mod wait;
