@@ -1,11 +1,14 @@
-//! The project's own commands: `cargo xtask setup`, `tidy`, `test`, `demo`, `bench`.
+//! The project's own commands: `cargo xtask setup`, `tidy`, `test`, `demo`, `bench`, `soak`,
+//! `fuzz`.
 
 mod bench;
 mod demo;
+mod fuzz;
 mod gate;
 mod page;
 mod run;
 mod setup;
+mod soak;
 mod tidy;
 mod workspace;
 
@@ -30,6 +33,10 @@ enum Task {
     Demo(demo::Options),
     /// Measure the whole system on this machine, built as it is released.
     Bench(bench::Options),
+    /// Watch live for half an hour: nobody's memory may grow.
+    Soak(soak::Options),
+    /// Look for bytes that break a decoder, with libFuzzer.
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -39,5 +46,7 @@ fn main() -> anyhow::Result<()> {
         Task::Test(options) => gate::check(&options),
         Task::Demo(options) => demo::show(&options),
         Task::Bench(options) => bench::measure(&options),
+        Task::Soak(options) => soak::watch(&options),
+        Task::Fuzz(options) => fuzz::search(&options),
     }
 }
