@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use crate::run::run;
-use crate::{page, setup, tidy};
+use crate::{page, setup, simulate, tidy};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -23,7 +23,7 @@ struct Step {
 }
 
 /// Cheap checks first; what needs the page last.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step {
         name: "setup",
         says: "install what is missing",
@@ -74,6 +74,11 @@ const STEPS: [Step; 12] = [
         name: "rust",
         says: "all Rust tests but the stories",
         run: || run(&["cargo", "test", "--workspace"]),
+    },
+    Step {
+        name: "simulate",
+        says: "a few evenings in virtual time",
+        run: simulate::gate,
     },
     Step {
         name: "wasm",

@@ -8,6 +8,7 @@ mod gate;
 mod page;
 mod run;
 mod setup;
+mod simulate;
 mod soak;
 mod tidy;
 mod workspace;
@@ -31,6 +32,8 @@ enum Task {
     Test(gate::Options),
     /// Start the whole system on this machine and print one URL to open.
     Demo(demo::Options),
+    /// Play scenarios in virtual time, with the real peers and the real control center.
+    Simulate(simulate::Options),
     /// Measure the whole system on this machine, built as it is released.
     Bench(bench::Options),
     /// Watch live for half an hour: nobody's memory may grow.
@@ -45,6 +48,7 @@ fn main() -> anyhow::Result<()> {
         Task::Tidy => tidy::check(),
         Task::Test(options) => gate::check(&options),
         Task::Demo(options) => demo::show(&options),
+        Task::Simulate(options) => simulate::play(&options),
         Task::Bench(options) => bench::measure(&options),
         Task::Soak(options) => soak::watch(&options),
         Task::Fuzz(options) => fuzz::search(&options),
