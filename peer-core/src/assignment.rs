@@ -8,8 +8,10 @@ use runnel_protocol::manifest::StreamKeyCertificate;
 use runnel_protocol::peer::{CloseReason, Control};
 use runnel_protocol::signature::{Signed, Statement};
 use runnel_protocol::time::Timestamp;
+use runnel_protocol::units::UnixSeconds;
 
 use crate::input::LinkId;
+use crate::links::Link;
 use crate::output::{Event, Output};
 use crate::peer::{Checking, Content, Peer};
 
@@ -222,7 +224,12 @@ impl Peer {
         let over: Vec<_> = self
             .links
             .iter()
-            .filter(|(_, link)| link.is_ready() && link.is_over(own, date, now))
+            .filter(|(id, link)| {
+                link.is_ready()
+                    && (link.is_over(own, date, now)
+                        || self.is_let_go(*id, link)
+                        || self.is_left_behind(link, date))
+            })
             .map(|(id, _)| id)
             .collect();
         over.into_iter()
@@ -232,6 +239,20 @@ impl Peer {
         self.forget_unused(now);
         // Whoever was left alone for a while may be tried again.
         self.resubscribe_all(now);
+    }
+
+    /// The other end leaves, somebody else is in its place, and nothing of it is under way: it need
+    /// not wait for this peer.
+    fn is_let_go(&self, id: LinkId, link: &Link) -> bool {
+        let named = link.peer.is_some_and(|peer| self.is_assigned(peer));
+        let subscribed = self.subscribed.keys().any(|(of, _, _)| *of == id);
+        link.drains_at.is_some() && !named && !subscribed && !self.fetches.awaits(id)
+    }
+
+    /// This peer leaves and feeds nobody any more: whoever fed it is of no use.
+    fn is_left_behind(&self, link: &Link, date: UnixSeconds) -> bool {
+        let feeds_nobody = self.children.is_empty() && self.uploads.is_empty();
+        self.draining && feeds_nobody && !link.serves(&self.config.key, date)
     }
 
     fn redial(&mut self, now: Timestamp) {

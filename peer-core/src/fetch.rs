@@ -201,6 +201,12 @@ impl Fetches {
         asked.fold(0, |sum, (_, asked)| sum.saturating_add(asked.count.min(64)))
     }
 
+    /// Whether anything that was asked or begun is still to come over a link.
+    pub(crate) fn awaits(&self, link: LinkId) -> bool {
+        let streams = (link, StreamId(0))..=(link, StreamId(u64::MAX));
+        self.outstanding(link) > 0 || self.streams.range(streams).next().is_some()
+    }
+
     /// Takes note of an arriving stream. `false` when there are too many.
     pub(crate) fn begin(&mut self, link: LinkId, stream: StreamId, arriving: Arriving) -> bool {
         let range = (link, StreamId(0))..=(link, StreamId(u64::MAX));

@@ -66,6 +66,42 @@ fn a_parent_goes_on_until_its_successors_link_stands() {
     assert!(play(&mut world, waypoint, viewer, 4));
 }
 
+/// Links that stand, or that are being made.
+fn links(world: &World, at: At) -> usize {
+    let down = |event: &&Event| matches!(event, Event::LinkDown(..));
+    world.hosts[at.0].links_up() - world.hosts[at.0].events.iter().filter(down).count()
+}
+
+#[test]
+fn whoever_leaves_is_gone_as_soon_as_its_children_have_others() {
+    let (mut world, waypoint, agents, viewer) = two_agents();
+    assert!(play(&mut world, waypoint, viewer, 2));
+    assert_eq!(links(&world, agents[0]), 2);
+    world.give(agents[0], Input::Drain);
+    let successor = world.parent(agents[1], viewer, Source::Peer, 0b1111);
+    world.assign(viewer, vec![successor]);
+    let took = world.run_until(SECOND * 8, |world| links(world, agents[0]) == 0);
+    assert!(took < SECOND * 3, "{took:?}");
+    assert!(play(&mut world, waypoint, viewer, 3));
+}
+
+#[test]
+fn whoever_leaves_sends_what_is_under_way() {
+    let (mut world, waypoint, agents, viewer) = two_agents();
+    // 330 KB take two seconds.
+    world.hosts[agents[0].0].line = Some(165_000);
+    world.publish(waypoint, 2);
+    let want = world.want(viewer, 2, SECOND * 6);
+    world.run_for(SECOND / 2);
+    world.give(agents[0], Input::Drain);
+    let spare = world.parent(waypoint, viewer, Source::Waypoint, 0b1111);
+    world.assign(viewer, vec![spare]);
+    let took = world.run_until(SECOND * 8, |world| links(world, agents[0]) == 0);
+    assert!(took > SECOND && took < SECOND * 5, "{took:?}");
+    let delivered = &world.hosts[viewer.0].delivered[&want];
+    assert_eq!((delivered.from_cdn, delivered.from_waypoints), (0, 0));
+}
+
 #[test]
 fn an_assignment_without_parents_means_that_it_is_over_at_once() {
     let (mut world, waypoint, _, viewer) = two_agents();
