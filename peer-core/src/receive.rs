@@ -192,6 +192,7 @@ impl Peer {
         if news {
             self.answer_asking(&segment, now);
             self.advance(segment, now);
+            self.look_for_left_out(&segment, now);
         }
     }
 

@@ -163,9 +163,27 @@ impl Peer {
         })
     }
 
-    /// Whether a segment will be pushed without asking.
-    pub(crate) fn is_subscribed(&self, segment: &SegmentKey) -> bool {
-        self.pushers(segment).next().is_some()
+    /// Whether a segment will be pushed without asking. A push goes forward: what is older than the
+    /// newest that is known, and was never heard of, has been left out.
+    pub(crate) fn is_coming(&self, segment: &SegmentKey) -> bool {
+        let newest = self.timeline.newest(segment.content, segment.track);
+        let left_out = newest.is_some_and(|newest| segment.sequence < newest)
+            && self.verifier.entry(segment).is_none()
+            && self.fetches.streams_of(segment).is_empty();
+        !left_out && self.pushers(segment).next().is_some()
+    }
+
+    /// News of a segment: older ones of its track that were waited for may have been left out.
+    pub(crate) fn look_for_left_out(&mut self, segment: &SegmentKey, now: Timestamp) {
+        let of_track = |key: &SegmentKey| {
+            (key.content, key.track) == (segment.content, segment.track)
+                && key.sequence < segment.sequence
+        };
+        let needs = self.fetches.needs.iter();
+        let waiting = needs.filter(|(key, need)| need.pushed && of_track(key));
+        let left_out = waiting.filter(|(key, _)| !self.is_coming(key));
+        let left_out: Vec<_> = left_out.map(|(key, _)| *key).collect();
+        left_out.into_iter().for_each(|key| self.advance(key, now));
     }
 
     /// Links that push a segment's track.

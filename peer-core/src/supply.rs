@@ -145,7 +145,7 @@ impl Peer {
             return;
         }
         let below = self.is_needed_below(&segment);
-        let pushed = self.is_subscribed(&segment);
+        let pushed = self.is_coming(&segment);
         let candidates = self.candidates(segment.content, now);
         let reaching = self.is_reaching_parents(segment.content);
         let foreign = self.is_foreign(&segment);

@@ -69,6 +69,23 @@ fn a_segment_asked_for_before_it_is_attested_waits_for_the_push() {
 }
 
 #[test]
+fn a_live_segment_that_the_push_left_out_is_asked_for_at_once() {
+    let (mut world, waypoint, _, viewer) = chain();
+    let want = world.want(viewer, 2, SECOND * 4);
+    world.run_for(SECOND / 10);
+    // The waypoint begins nearer to the live edge than the viewer plays.
+    world.publish(waypoint, 5);
+    let demanded = |world: &World| world.hosts[waypoint.0].demanded.clone();
+    let took = world.run_until(SECOND, |world| !demanded(world).is_empty());
+    assert!(took < SECOND / 4, "{took:?}");
+    assert_eq!(demanded(&world), [key(2)]);
+    world.publish(waypoint, 2);
+    world.run_for(SECOND);
+    let delivered = &world.hosts[viewer.0].delivered[&want];
+    assert_eq!((delivered.from_cdn, delivered.from_waypoints), (0, 0));
+}
+
+#[test]
 fn two_parents_share_the_stripes_and_nothing_comes_twice() {
     let mut world = World::new();
     let (waypoint, one, two, viewer) = (
