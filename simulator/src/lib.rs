@@ -6,6 +6,7 @@
 
 mod bounds;
 mod checkers;
+mod crowd;
 mod dice;
 mod digest;
 mod faults;
@@ -27,6 +28,6 @@ mod world;
 
 pub use bounds::Bounds;
 pub use checkers::Verdict;
-pub use run::{Outcome, Run, play};
+pub use run::{Manner, Outcome, Run, play};
 pub use scenario::{Scenario, ScenarioError};
 pub use tally::{Depth, Second};

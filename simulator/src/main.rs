@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use runnel_simulator::report::{Totals, json, line, missed, table};
-use runnel_simulator::{Outcome, Scenario, play};
+use runnel_simulator::report::{Totals, html, json, line, missed, table};
+use runnel_simulator::{Manner, Outcome, Scenario, play};
 
 #[derive(Parser)]
 #[command(
@@ -31,30 +31,45 @@ struct Cli {
     /// Play each run twice: the digests must be equal.
     #[arg(long)]
     twice: bool,
+    /// Stand-ins instead of real peers, or real peers however many.
+    #[arg(long, value_name = "BOOL")]
+    stand_ins: Option<bool>,
     /// Figures of all runs, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Charts of all runs, one page that opens without a network.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
     let mut fine = true;
     let mut lines = String::new();
+    let mut outcomes = Vec::new();
     for path in &cli.scenarios {
         let scenario = Scenario::read(path).with_context(|| path.display().to_string())?;
         let scenario = Arc::new(scenario);
         let mut totals = Totals::default();
         let first = cli.seed.unwrap_or(scenario.seed);
         for seed in first..first + cli.seeds {
-            let mut outcome = watch(&scenario, seed, !cli.no_twin);
+            let manner = Manner {
+                seed,
+                twin: !cli.no_twin,
+                stand_ins: cli.stand_ins,
+            };
+            let mut outcome = watch(&scenario, manner);
             if cli.twice {
-                outcome.repeat(&scenario);
+                outcome.repeat(&scenario, manner);
             }
             lines.push_str(&json(&outcome).to_string());
             lines.push('\n');
             show(&outcome, cli.seeds == 1);
             fine &= is_fine(&scenario, &outcome, path);
             totals.add(&outcome);
+            if cli.html.is_some() {
+                outcomes.push(outcome);
+            }
         }
         if cli.seeds > 1 {
             say(&totals.table());
@@ -63,6 +78,9 @@ fn main() -> Result<ExitCode> {
     if let Some(file) = &cli.json {
         std::fs::write(file, lines).with_context(|| file.display().to_string())?;
     }
+    if let Some(file) = &cli.html {
+        std::fs::write(file, html(&outcomes)).with_context(|| file.display().to_string())?;
+    }
     Ok(if fine {
         ExitCode::SUCCESS
     } else {
@@ -70,19 +88,19 @@ fn main() -> Result<ExitCode> {
     })
 }
 
-fn watch(scenario: &Arc<Scenario>, seed: u64, twin: bool) -> Outcome {
+fn watch(scenario: &Arc<Scenario>, manner: Manner) -> Outcome {
     let bar = ProgressBar::new(1000);
     let style = ProgressStyle::with_template("{msg} {wide_bar} {percent} % {elapsed}");
     if let Ok(style) = style {
         bar.set_style(style);
     }
-    bar.set_message(format!("{} #{seed}", scenario.name));
+    bar.set_message(format!("{} #{}", scenario.name, manner.seed));
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "0 to 1000"
     )]
-    let outcome = play(scenario, seed, twin, |done| {
+    let outcome = play(scenario, manner, |done| {
         bar.set_position((done * 1000.0) as u64)
     });
     bar.finish_and_clear();

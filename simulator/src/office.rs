@@ -6,7 +6,8 @@ use core::time::Duration;
 use runnel_coordinator_core::{
     Config, Content, ControlCenter, Input, Output, SessionId, SignedStatement, Unsigned,
 };
-use runnel_protocol::ids::{ContentId, PeerId};
+use runnel_protocol::ids::{ContentId, KeyId, PeerId};
+use runnel_protocol::signature::{Signature, Signed, Statement};
 use runnel_protocol::signing::KeyPair;
 use runnel_protocol::time::Timestamp;
 
@@ -34,6 +35,8 @@ pub(crate) struct Office {
     enrolled: BTreeMap<PeerId, Vec<ContentId>>,
     certificates: BTreeMap<PeerId, SignedStatement>,
     pub(crate) wake: Option<Timestamp>,
+    /// Signatures are left blank: for stand-ins, who take each for good.
+    blank: bool,
 }
 
 impl Office {
@@ -56,7 +59,13 @@ impl Office {
             enrolled: BTreeMap::new(),
             certificates: BTreeMap::new(),
             wake: None,
+            blank: false,
         }
+    }
+
+    /// Statements are not signed from here on: a million take their time.
+    pub(crate) const fn believe_everybody(&mut self) {
+        self.blank = true;
     }
 
     pub(crate) const fn is_open(&self) -> bool {
@@ -171,14 +180,25 @@ impl Office {
 
     fn sign(&mut self, statement: Unsigned) -> SignedStatement {
         match statement {
-            Unsigned::Ticket(ticket) => SignedStatement::Ticket(self.tickets.sign(ticket)),
-            Unsigned::Grant(grant) => SignedStatement::Grant(self.tickets.sign(grant)),
+            Unsigned::Ticket(ticket) => SignedStatement::Ticket(self.signed(&self.tickets, ticket)),
+            Unsigned::Grant(grant) => SignedStatement::Grant(self.signed(&self.tickets, grant)),
             Unsigned::Certificate(certificate) => {
                 let waypoint = certificate.waypoint;
-                let signed = SignedStatement::Certificate(self.root.sign(certificate));
+                let signed = SignedStatement::Certificate(self.signed(&self.root, certificate));
                 self.certificates.insert(waypoint, signed.clone());
                 signed
             }
+        }
+    }
+
+    fn signed<T: Statement>(&self, key: &KeyPair, body: T) -> Signed<T> {
+        if !self.blank {
+            return key.sign(body);
+        }
+        Signed {
+            body,
+            key: KeyId([0; 8]),
+            signature: Signature([0; 64]),
         }
     }
 }

@@ -8,6 +8,7 @@ use runnel_protocol::time::Timestamp;
 
 use crate::bounds::{Bounds, number};
 use crate::checkers::{Verdict, punctual, same};
+use crate::crowd::Crowd;
 use crate::population::Population;
 use crate::scenario::Scenario;
 use crate::tally::{Depth, Second};
@@ -68,27 +69,49 @@ pub struct Outcome {
     pub events: u64,
 }
 
+/// How a scenario is played.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// Its seed.
+    pub seed: u64,
+    /// Whether the twin, whose peers are off, is played as well.
+    pub twin: bool,
+    /// Stand-ins instead of real peers: by the scenario's own limit where it is not said.
+    pub stand_ins: Option<bool>,
+}
+
 /// Plays a scenario and, if asked, its twin. `progress` hears how much of all is done, 0 to 1.
-pub fn play(
-    scenario: &Arc<Scenario>,
-    seed: u64,
-    twin: bool,
-    mut progress: impl FnMut(f64),
-) -> Outcome {
-    let parts = if twin { 2.0 } else { 1.0 };
-    let mut run = Run::new(scenario, seed, true);
-    while !run.step() {
-        progress(run.done() / parts);
-    }
-    let mut outcome = run.finish();
-    if twin {
-        let mut twin = Run::new(scenario, seed, false);
-        while !twin.step() {
-            progress((1.0 + twin.done()) / parts);
-        }
-        outcome.compare(&twin.finish());
+pub fn play(scenario: &Arc<Scenario>, manner: Manner, mut progress: impl FnMut(f64)) -> Outcome {
+    let parts = if manner.twin { 2.0 } else { 1.0 };
+    let mut outcome = play_one(scenario, manner, true, |done| progress(done / parts));
+    if manner.twin {
+        let twin = play_one(scenario, manner, false, |done| {
+            progress((1.0 + done) / parts)
+        });
+        outcome.compare(&twin);
     }
     outcome
+}
+
+fn play_one(
+    scenario: &Arc<Scenario>,
+    manner: Manner,
+    peers: bool,
+    mut progress: impl FnMut(f64),
+) -> Outcome {
+    let many = scenario.audience.viewers > scenario.real_viewers;
+    if manner.stand_ins.unwrap_or(many) {
+        let mut crowd = Crowd::new(scenario, manner.seed, peers);
+        while !crowd.step() {
+            progress(crowd.done());
+        }
+        return crowd.finish();
+    }
+    let mut run = Run::new(scenario, manner.seed, peers);
+    while !run.step() {
+        progress(run.done());
+    }
+    run.finish()
 }
 
 impl Run {
@@ -159,13 +182,12 @@ impl Run {
             events: world_events,
             seconds: world.tally.seconds,
         };
-        outcome.bounds = Bounds::of(&self.scenario, &self.population, outcome.settled());
-        outcome.cost = outcome.price(&self.scenario);
+        outcome.assess(&self.scenario, &self.population);
         outcome
     }
 }
 
-fn guests(population: &Population) -> (usize, usize, usize) {
+pub(crate) fn guests(population: &Population) -> (usize, usize, usize) {
     use crate::population::Role;
     (
         population.count(Role::Waypoint),
@@ -246,9 +268,15 @@ impl Outcome {
     }
 
     /// Plays it once more: the digest is to be the same.
-    pub fn repeat(&mut self, scenario: &Arc<Scenario>) {
-        let again = play(scenario, self.seed, false, |_| {});
+    pub fn repeat(&mut self, scenario: &Arc<Scenario>, manner: Manner) {
+        let again = play_one(scenario, manner, true, |_| {});
         self.verdicts.push(same::compare(self.digest, again.digest));
+    }
+
+    /// Sets beside it what was possible, and what it cost.
+    pub(crate) fn assess(&mut self, scenario: &Scenario, population: &Population) {
+        self.bounds = Bounds::of(scenario, population, self.settled());
+        self.cost = self.price(scenario);
     }
 
     fn compare(&mut self, twin: &Self) {
