@@ -168,6 +168,7 @@ impl Peer {
             link: asking.link,
             entry,
             request: Some(asking.request),
+            asked: asking.first..end,
             ready,
             awaiting,
             due: asking.due,
@@ -180,7 +181,8 @@ impl Peer {
         }
     }
 
-    /// Pushes what is here of a segment to a subscriber, the rest as it comes.
+    /// Pushes what is here of a segment to a subscriber, the rest as it comes; not what goes to him
+    /// anyway because he asked.
     fn push(&mut self, link: LinkId, to: &Subscription, segment: &SegmentKey, now: Timestamp) {
         if self.uploads.is_pushing(link, segment) {
             return;
@@ -190,6 +192,7 @@ impl Peer {
         };
         let wanted = (0..chunk_count(entry.body.length))
             .filter(|index| to.includes(segment, *index))
+            .filter(|index| !self.uploads.is_answering(link, segment, *index))
             .collect();
         let (ready, awaiting) = self.sort(segment, wanted);
         if !ready.is_empty() || !awaiting.is_empty() {
@@ -197,6 +200,7 @@ impl Peer {
                 link,
                 entry,
                 request: None,
+                asked: 0..0,
                 ready,
                 awaiting,
                 due: now + PUSH_DUE,

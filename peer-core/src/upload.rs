@@ -1,6 +1,7 @@
 //! Passing on what is proven: most urgent first, never faster than the viewer or owner allows.
 
 use crate::sorted::{SortedMap, SortedSet};
+use core::ops::Range;
 use core::time::Duration;
 
 use runnel_protocol::ids::ContentId;
@@ -31,6 +32,8 @@ pub(crate) struct Order {
     pub(crate) entry: SignedEntry,
     /// What it answers; `None` for a push.
     pub(crate) request: Option<RequestId>,
+    /// Chunks that were asked for; none for a push.
+    pub(crate) asked: Range<u32>,
     pub(crate) ready: SortedSet<u32>,
     pub(crate) awaiting: SortedSet<u32>,
     /// When the receiver needs it.
@@ -154,6 +157,12 @@ impl Uploads {
     pub(crate) fn is_pushing(&self, link: LinkId, segment: &SegmentKey) -> bool {
         self.jobs_of(segment)
             .any(|job| job.order.link == link && job.order.request.is_none())
+    }
+
+    /// Whether a chunk goes to this link because it was asked for.
+    pub(crate) fn is_answering(&self, link: LinkId, segment: &SegmentKey, index: u32) -> bool {
+        self.jobs_of(segment)
+            .any(|job| job.order.link == link && job.order.asked.contains(&index))
     }
 
     /// Whether somebody waits for chunks of this segment.
@@ -421,6 +430,7 @@ mod tests {
             link: LinkId::dialled(link),
             entry: entry(sequence),
             request: None,
+            asked: 0..0,
             ready: ready.iter().copied().collect(),
             awaiting: SortedSet::new(),
             due: at(due),

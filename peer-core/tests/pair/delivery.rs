@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use runnel_peer_core::Event;
 use runnel_protocol::control::{Child, Source};
 
 use crate::world::{At, World, key, media};
@@ -83,6 +84,9 @@ fn a_live_segment_that_the_push_left_out_is_asked_for_at_once() {
     world.run_for(SECOND);
     let delivered = &world.hosts[viewer.0].delivered[&want];
     assert_eq!((delivered.from_cdn, delivered.from_waypoints), (0, 0));
+    let events = &world.hosts[viewer.0].events;
+    let wasted = events.iter().any(|event| matches!(event, Event::Wasted(_)));
+    assert!(!wasted, "it was pushed as well");
 }
 
 #[test]
