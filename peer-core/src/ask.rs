@@ -5,7 +5,7 @@ use core::time::Duration;
 use runnel_protocol::control::LinkResult;
 use runnel_protocol::peer::{Control, Request, RequestId};
 use runnel_protocol::segment::{SegmentKey, Substream, chunk_count};
-use runnel_protocol::time::Timestamp;
+use runnel_protocol::time::{Timestamp, millis};
 
 use crate::fetch::Asked;
 use crate::input::LinkId;
@@ -35,7 +35,7 @@ impl Peer {
             return false;
         };
         let some = !runs.is_empty();
-        let within_ms = u32::try_from(need.due.since(now).as_millis()).unwrap_or(u32::MAX);
+        let within_ms = millis(need.due.since(now));
         need.asked.extend(runs.iter().map(|run| run.link));
         for Run { link, first, count } in runs {
             let asked = Asked {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use runnel_protocol::time::Timestamp;
+use runnel_protocol::time::{Timestamp, micros};
 use runnel_protocol::units::BitsPerSecond;
 
 /// Credit is the time that was not yet paid with: it grows by itself and nothing is rounded away,
@@ -20,7 +20,7 @@ impl Bucket {
     /// Without credit at `now`; saves up at most what `burst` earns, and never less than `least`
     /// bytes, or nothing would ever pass.
     pub(crate) fn empty(rate: BitsPerSecond, burst: Duration, least: u64, now: Timestamp) -> Self {
-        let depth = u64::try_from(burst.as_nanos()).unwrap_or(u64::MAX);
+        let depth = micros(burst).saturating_mul(1000);
         Self {
             rate,
             depth: depth.max(cost(rate, least)),
@@ -68,11 +68,11 @@ fn nanos(at: Timestamp) -> u64 {
     at.as_micros().saturating_mul(1000)
 }
 
-/// What `bytes` cost, in nanoseconds.
+/// What `bytes` cost, in nanoseconds: more than can ever be paid beyond 2 GB at once.
 fn cost(rate: BitsPerSecond, bytes: u64) -> u64 {
-    let bits = u128::from(bytes) * 8 * 1_000_000_000;
-    let nanos = bits.checked_div(u128::from(rate.0));
-    nanos.map_or(u64::MAX, |nanos| u64::try_from(nanos).unwrap_or(u64::MAX))
+    let nanobits = bytes.checked_mul(8 * 1_000_000_000);
+    let nanos = nanobits.and_then(|nanobits| nanobits.checked_div(rate.0));
+    nanos.unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

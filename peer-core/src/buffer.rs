@@ -3,12 +3,13 @@
 //! It holds chunks only of segments whose entry `verify` remembers, so that the number of
 //! segments has one bound, and drops them with the entry: another root may come after it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use runnel_protocol::control::Source;
 use runnel_protocol::ids::ContentId;
 use runnel_protocol::segment::{SegmentKey, chunk_count};
 
+use crate::sorted::SortedMap;
 use crate::verify::Verified;
 
 /// Where a chunk is.
@@ -24,8 +25,8 @@ pub(crate) enum Slot {
 /// Chunks of segments.
 #[derive(Debug)]
 pub(crate) struct Buffer {
-    /// A tree, since a disk holds tens of thousands.
-    segments: BTreeMap<SegmentKey, Held>,
+    /// As many at most as entries are remembered.
+    segments: SortedMap<SegmentKey, Held>,
     /// Segments with chunks in memory, oldest first.
     order: VecDeque<SegmentKey>,
     memory: usize,
@@ -43,7 +44,7 @@ struct Held {
 impl Buffer {
     pub(crate) fn new(limit: usize, disk: bool) -> Self {
         Self {
-            segments: BTreeMap::new(),
+            segments: SortedMap::new(),
             order: VecDeque::new(),
             memory: 0,
             limit,

@@ -5,7 +5,7 @@ use runnel_protocol::ids::{KeyId, Nonce, PeerId, PublicKey};
 use runnel_protocol::peer::{Challenge, CloseReason, Control, Hello, Possession};
 use runnel_protocol::signature::{Signature, Statement};
 use runnel_protocol::ticket::{SignedTicket, Ticket};
-use runnel_protocol::time::Timestamp;
+use runnel_protocol::time::{Timestamp, millis};
 
 use crate::input::LinkId;
 use crate::links::{State, plausible, screen};
@@ -213,7 +213,7 @@ impl Peer {
             .and_then(|content| self.parent(content, peer));
         let source = source.map(|parent| parent.source);
         if !id.is_accepted() {
-            let after_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
+            let after_ms = millis(took);
             self.report(peer, LinkResult::Connected { after_ms });
         }
         self.event(Event::LinkUp(id, peer, source));

@@ -7,7 +7,7 @@ use runnel_protocol::control::{
     ChildReport, ContentReport, Heartbeat, MAX_LIST, ParentReport, Source,
 };
 use runnel_protocol::ids::{ContentId, PeerId};
-use runnel_protocol::time::Timestamp;
+use runnel_protocol::time::{Timestamp, millis};
 use runnel_protocol::units::BitsPerSecond;
 
 /// Most pairs of peer and content that are counted between two heartbeats.
@@ -113,7 +113,7 @@ impl Ledger {
         self.uplink_told = Some(uplink);
         Heartbeat {
             sequence: self.sequence,
-            covers_ms: u32::try_from(covers.as_millis()).unwrap_or(u32::MAX),
+            covers_ms: millis(covers),
             parents: parents(&flows, details),
             children: children(&flows, details),
             contents: self.reports(details),
@@ -173,9 +173,7 @@ impl Playing {
             from_peers: self.peers,
             from_waypoints: self.waypoints,
             from_cdn: self.cdn,
-            buffer_ms: self
-                .buffer
-                .map(|buffer| u32::try_from(buffer.as_millis()).unwrap_or(u32::MAX)),
+            buffer_ms: self.buffer.map(millis),
             stalls: self.stalls,
         }
     }

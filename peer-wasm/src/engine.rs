@@ -1,5 +1,7 @@
 //! The engine: what the Worker tells the peer, and the peer itself.
 
+use core::mem::ManuallyDrop;
+
 use bytes::Bytes;
 use runnel_peer_core::{
     BulkId, CheckId, Config, FetchId, Input, LinkId, Peer, SignId, StreamId, WantId,
@@ -21,12 +23,13 @@ use crate::want::{self, WantInit, millis, whole};
 /// Most links of a browser: parents, standbys, and room for the change from one set to the next.
 const MAX_LINKS: usize = 16;
 
-/// One peer in one Worker.
+/// One peer in one Worker. It ends with the Worker: what would take it apart is never run, and
+/// left out.
 #[wasm_bindgen]
 pub struct Engine {
-    peer: Peer,
+    peer: ManuallyDrop<Peer>,
     pub(crate) host: Host,
-    pub(crate) links: Links,
+    pub(crate) links: ManuallyDrop<Links>,
     pub(crate) content: Option<ContentId>,
 }
 
@@ -123,9 +126,9 @@ impl Engine {
         let seed = seed.try_into().map_err(|_| "seed: not 32 bytes")?;
         let peer = Peer::new(config, seed, timestamp(host.now()));
         Ok(Self {
-            peer,
+            peer: ManuallyDrop::new(peer),
             host,
-            links: Links::default(),
+            links: ManuallyDrop::default(),
             content: None,
         })
     }

@@ -38,10 +38,7 @@ impl Add<Duration> for Timestamp {
     type Output = Self;
 
     fn add(self, time: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(micros(time)))
     }
 }
 
@@ -49,9 +46,25 @@ impl Sub<Duration> for Timestamp {
     type Output = Self;
 
     fn sub(self, time: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_sub(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_sub(micros(time)))
     }
+}
+
+// `Duration` itself counts in 128 bits: kilobytes of arithmetic in the browser's module.
+
+/// Whole microseconds of `time`, at most what fits.
+pub const fn micros(time: Duration) -> u64 {
+    let whole = time.as_secs().saturating_mul(1_000_000);
+    whole.saturating_add(time.subsec_micros() as u64)
+}
+
+/// Whole milliseconds of `time`, at most what fits.
+pub const fn millis(time: Duration) -> u32 {
+    let millis = micros(time) / 1000;
+    if millis > u32::MAX as u64 {
+        return u32::MAX;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "compared above")]
+    let millis = millis as u32;
+    millis
 }
