@@ -6,6 +6,9 @@ use runnel_protocol::control::Implementation;
 use runnel_protocol::ids::PublicKey;
 use runnel_protocol::units::BitsPerSecond;
 
+/// Whether what only agents do is compiled in. It is 10 KB of the module that viewers download.
+pub(crate) const AGENT: bool = cfg!(feature = "agent");
+
 /// The peer's nature and limits.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -43,9 +46,24 @@ impl Config {
     /// How long a handshake may take before the link is given up.
     pub const HANDSHAKE: Duration = Duration::from_secs(5);
 
+    /// Whether there is a CDN to turn to. A page always has one.
+    pub(crate) const fn has_origin(&self) -> bool {
+        self.origin || !AGENT
+    }
+
+    /// Whether this peer attests.
+    pub(crate) const fn is_waypoint(&self) -> bool {
+        self.waypoint && AGENT
+    }
+
+    /// Whether chunks outlive memory.
+    pub(crate) const fn has_disk(&self) -> bool {
+        self.disk && AGENT
+    }
+
     /// Most segments of which anything is remembered.
     pub(crate) fn most_segments(&self) -> usize {
-        if self.disk {
+        if self.has_disk() {
             Self::DISK_SEGMENTS
         } else {
             Self::PAGE_SEGMENTS

@@ -15,6 +15,7 @@ use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
 use crate::assignment::peers;
+use crate::config::AGENT;
 use crate::heartbeat::Numbers;
 use crate::input::LinkId;
 use crate::links::Links;
@@ -58,6 +59,7 @@ impl Peer {
             }
             FromCoordinator::Assign(assign) => self.on_assign(*assign, now),
             FromCoordinator::Revoke(tickets) => self.on_revoke(&tickets, now),
+            FromCoordinator::Attest(_) | FromCoordinator::Certificate(_) if !AGENT => {}
             FromCoordinator::Attest(grant) => {
                 let keys = self.session.ticket_keys();
                 let key = keys.iter().find(|key| KeyId::of(key) == grant.key);
@@ -156,7 +158,11 @@ impl Peer {
             .values()
             .flat_map(|content| content.playing.values())
             .any(|playing| playing.live);
-        if !plays_live && self.children.is_empty() && self.config.origin && !self.config.waypoint {
+        if !plays_live
+            && self.children.is_empty()
+            && self.config.has_origin()
+            && !self.config.is_waypoint()
+        {
             interval *= VOD_FACTOR;
         }
         let next = now + self.entropy.jittered(interval);

@@ -7,6 +7,7 @@ use runnel_protocol::signature::{Signature, Statement};
 use runnel_protocol::ticket::{SignedTicket, Ticket};
 use runnel_protocol::time::{Timestamp, millis};
 
+use crate::config::AGENT;
 use crate::input::LinkId;
 use crate::links::{State, plausible, screen};
 use crate::output::Event;
@@ -91,9 +92,10 @@ impl Peer {
         let Some(link) = self.links.get_mut(id) else {
             return;
         };
-        let State::AwaitingHello { nonce } = link.state else {
+        let (State::AwaitingHello { nonce }, true) = (&link.state, AGENT) else {
             return self.turn_away(id, CloseReason::Malformed, now);
         };
+        let nonce = *nonce;
         link.peer = Some(dialler);
         link.key = Some(hello.key);
         let banned = self.banned.contains_key(&dialler) || self.has_revoked(&hello.tickets);

@@ -16,7 +16,7 @@ use runnel_protocol::units::UnixSeconds;
 
 use crate::allowance::Allowances;
 use crate::buffer::Buffer;
-use crate::config::Config;
+use crate::config::{AGENT, Config};
 use crate::entropy::Entropy;
 use crate::fetch::Fetches;
 use crate::heartbeat::Ledger;
@@ -148,7 +148,7 @@ impl Peer {
             attempts: SortedMap::new(),
             verifier: Verifier::new(config.most_segments()),
             timeline: Timeline::default(),
-            buffer: Buffer::new(config.memory, config.disk),
+            buffer: Buffer::new(config.memory, config.has_disk()),
             fetches: Fetches::default(),
             pace: CdnPace::default(),
             uploads: Uploads::new(config.uplink, now),
@@ -175,6 +175,16 @@ impl Peer {
     /// Takes what happened.
     pub fn handle_input(&mut self, input: Input, now: Timestamp) {
         match input {
+            // No page's shell says so: nothing of what follows from it is compiled into the page.
+            Input::Reachable { .. }
+            | Input::Enrol(_)
+            | Input::Close(_)
+            | Input::Accepted(_)
+            | Input::Loaded(..)
+            | Input::Restored { .. }
+            | Input::Attested { .. }
+            | Input::Unattainable(_)
+                if !AGENT => {}
             Input::CoordinatorConnected => self.session.on_connected(now),
             Input::Coordinator(message) => self.on_coordinator(message, now),
             Input::CoordinatorLost => {
@@ -348,6 +358,8 @@ impl Peer {
 
     fn on_checked(&mut self, check: CheckId, valid: bool, now: Timestamp) {
         match (self.checks.remove(&check), valid) {
+            (Some(Checking::Restored(_) | Checking::Hello(..) | Checking::Grant(_)), _)
+                if !AGENT => {}
             (Some(Checking::StreamKey(certificate)), true) => {
                 self.verifier.trust_stream_key(certificate);
             }

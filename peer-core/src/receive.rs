@@ -298,7 +298,7 @@ impl Peer {
             return;
         }
         self.event(Event::Proven(ChunkName { segment, index }));
-        if self.config.disk {
+        if self.config.has_disk() {
             self.output(Output::Store(entry, chunk));
         }
         self.pass_on(&segment, index, from, now);

@@ -8,6 +8,7 @@ use runnel_protocol::segment::SegmentKey;
 use runnel_protocol::signature::Statement;
 use runnel_protocol::time::Timestamp;
 
+use crate::config::AGENT;
 use crate::output::Output;
 use crate::peer::{Checking, Peer};
 use crate::verify::Judgement;
@@ -35,6 +36,9 @@ impl Peer {
     /// Somebody needs a segment: if the disk has it, its entry is checked. `false` if there is
     /// nothing to wait for.
     pub(crate) fn recall(&mut self, segment: &SegmentKey, now: Timestamp) -> bool {
+        if !AGENT {
+            return false;
+        }
         let Some((entry, _)) = self.restored.get(segment) else {
             return false;
         };
@@ -70,6 +74,9 @@ impl Peer {
 
     /// An entry is trusted, from wherever it came: what the disk holds of the same root counts.
     pub(crate) fn adopt_restored(&mut self, segment: &SegmentKey) {
+        if !AGENT {
+            return;
+        }
         let Some((entry, chunks)) = self.restored.remove(segment) else {
             return;
         };

@@ -29,7 +29,7 @@ impl Peer {
             })
             .copied()
             .collect();
-        if fit.is_empty() && !self.config.origin {
+        if fit.is_empty() && !self.config.has_origin() {
             all
         } else {
             fit
@@ -71,7 +71,7 @@ impl Peer {
     /// Brings the subscriptions for a content in line with who uses what and who is there.
     pub(crate) fn resubscribe(&mut self, content: ContentId, now: Timestamp) {
         let tracks = self.tracks_in_use(content);
-        if self.config.waypoint {
+        if self.config.is_waypoint() {
             return self.demand(content, &tracks);
         }
         let mut plan = SortedMap::new();

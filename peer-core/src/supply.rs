@@ -42,7 +42,7 @@ impl Peer {
         if let Some(superseded) = superseded {
             self.output(Output::Fail(superseded.id));
         }
-        if urgent && self.config.origin && !self.is_whole(&segment) {
+        if urgent && self.config.has_origin() && !self.is_whole(&segment) {
             self.start_origin(segment, true, now);
         } else {
             self.advance(segment, now);
@@ -112,11 +112,11 @@ impl Peer {
 
     /// A child needs a segment that is not here.
     pub(crate) fn seek(&mut self, segment: SegmentKey, due: Timestamp, now: Timestamp) {
-        if self.config.waypoint {
+        if self.config.is_waypoint() {
             return self.output(Output::DemandSegment(segment));
         }
         // A viewer's page passes on what it has; it fetches nothing on behalf of others.
-        if self.config.origin && !self.fetches.needs.contains_key(&segment) {
+        if self.config.has_origin() && !self.fetches.needs.contains_key(&segment) {
             return self.on_unattainable(&segment);
         }
         if self.fetches.need(segment, due, now).is_some() {
@@ -160,7 +160,7 @@ impl Peer {
         need.pushed = pushed;
         let declined = |one: &Candidate| need.declined.contains(&one.link());
         let hopeless = foreign || (!reaching && candidates.iter().all(declined));
-        match need.next_step(self.config.origin, below, hopeless, &self.pace, now) {
+        match need.next_step(self.config.has_origin(), below, hopeless, &self.pace, now) {
             Step::Wait => {}
             Step::Ask => {
                 self.ask(segment, &candidates, now);
@@ -190,7 +190,7 @@ impl Peer {
     /// When the next step for any need is due.
     pub(crate) fn next_need(&self) -> Option<Timestamp> {
         let needs = self.fetches.needs.values();
-        let next = needs.filter_map(|need| need.next_time(self.config.origin, &self.pace));
+        let next = needs.filter_map(|need| need.next_time(self.config.has_origin(), &self.pace));
         next.min()
     }
 
