@@ -12,6 +12,7 @@ pub mod codec;
 pub mod control;
 pub mod ids;
 pub mod manifest;
+mod octets;
 pub mod peer;
 pub mod proof;
 pub mod segment;

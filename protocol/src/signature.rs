@@ -3,41 +3,18 @@
 
 use core::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Serialize};
 
 use crate::codec::encode;
 use crate::ids::KeyId;
 
 /// An Ed25519 signature (RFC 8032), 64 bytes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Signature(pub [u8; 64]);
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature(#[serde(with = "crate::octets")] pub [u8; 64]);
 
 impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Signature({:02x}{:02x}…)", self.0[0], self.0[1])
-    }
-}
-
-// serde derives arrays up to 32 elements: two halves are the same 64 bytes on the wire.
-impl Serialize for Signature {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (first, second) = self.0.split_at(32);
-        let halves: (&[u8; 32], &[u8; 32]) = (
-            first.try_into().map_err(serde::ser::Error::custom)?,
-            second.try_into().map_err(serde::ser::Error::custom)?,
-        );
-        halves.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Signature {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (first, second) = <([u8; 32], [u8; 32])>::deserialize(deserializer)?;
-        let bytes = [first, second].concat();
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| D::Error::custom("not 64 bytes"))
     }
 }
 
