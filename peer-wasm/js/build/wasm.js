@@ -49,30 +49,63 @@ function compile() {
   ]);
 }
 
+function functions(module) {
+  return Array.from({ length: module.getNumFunctions() }, (_, index) =>
+    binaryen.getFunctionInfo(module.getFunctionByIndex(index)),
+  );
+}
+
+function exportedFunctions(module) {
+  const all = Array.from({ length: module.getNumExports() }, (_, index) =>
+    binaryen.getExportInfo(module.getExportByIndex(index)),
+  );
+  return all.filter(({ kind }) => kind === binaryen.ExternalFunction);
+}
+
 /** Rust's name of a function, without the crates' hashes. */
 function plainName(name) {
   return name.replaceAll(/\[[0-9a-f]+\]/g, "");
 }
 
-function shrink() {
-  const module = binaryen.readBinary(readFileSync(wasm));
-  const functions = Array.from({ length: module.getNumFunctions() }, (_, index) =>
-    binaryen.getFunctionInfo(module.getFunctionByIndex(index)),
-  );
-  for (const { name, base, params, results, vars } of functions) {
+/** Gives short names to what module and glue call each other; returns the glue with them. */
+function shorten(module, text) {
+  const short = new Map();
+  const name = (long) => short.get(long) ?? short.set(long, `$${short.size.toString(36)}`).get(long);
+  for (const { name: own, module: from, base, params, results } of functions(module)) {
+    if (!base) continue;
+    module.removeFunction(own);
+    module.addFunctionImport(own, from, name(base), params, results);
+  }
+  for (const { name: long, value } of exportedFunctions(module)) {
+    module.removeExport(long);
+    module.addFunctionExport(value, name(long));
+  }
+  return text.replaceAll(/\b\w+\b/g, (word) => short.get(word) ?? word);
+}
+
+function shrink(module) {
+  for (const { name, base, params, results, vars } of functions(module)) {
     if (base || !UNREAD.some((pattern) => pattern.test(plainName(name)))) continue;
     module.removeFunction(name);
     module.addFunction(name, params, results, vars, module.unreachable());
   }
   binaryen.setOptimizeLevel(2);
   binaryen.setShrinkLevel(2);
+  binaryen.setGenerateStackIR(true);
+  binaryen.setOptimizeStackIR(true);
+  // Larger functions have more locals, whose numbers are longer.
+  binaryen.setOneCallerInlineMaxSize(20);
+  // The lowest KB is the stack's end, which nothing but an overflow reaches.
+  binaryen.setLowMemoryUnused(true);
   // A second round finds what the first one freed.
   for (let round = 0; round < 2; round += 1) module.optimize();
   // What the tools tell each other.
   module.runPasses(["strip-producers", "strip-target-features"]);
-  writeFileSync(wasm, module.emitBinary());
 }
 
 compile();
-shrink();
-writeFileSync(glue, transformSync(readFileSync(glue, "utf8"), { minify: true }).code);
+const module = binaryen.readBinary(readFileSync(wasm));
+shrink(module);
+const text = shorten(module, readFileSync(glue, "utf8"));
+writeFileSync(wasm, module.emitBinary());
+writeFileSync(glue, transformSync(text, { minify: true }).code);
