@@ -9,9 +9,10 @@ use core::fmt;
 
 use runnel_protocol::control::Source;
 use runnel_protocol::ids::PeerId;
-use runnel_protocol::segment::SubstreamSet;
+use runnel_protocol::segment::{Substream, SubstreamSet};
 
 use crate::reach::Nearness;
+use crate::trees::Depths;
 
 /// Parents that push, where that many are possible.
 const PARENTS: usize = 2;
@@ -44,6 +45,12 @@ pub(crate) struct Candidate {
     pub(crate) spare: u64,
     /// What it pushes to the child already; `None` if it is not a parent.
     pub(crate) pushes: Option<SubstreamSet>,
+    /// Its place in each stripe's tree; matters to agents only.
+    pub(crate) depths: Depths,
+    /// The stripe that it is interior in; `None` for a source, which is in all.
+    pub(crate) home: Option<Substream>,
+    /// The network it sits in: parents in two of them do not fail together.
+    pub(crate) network: u64,
 }
 
 /// A parent of the new assignment.
@@ -252,6 +259,9 @@ mod tests {
             room,
             spare: u64::from(room) * 500_000,
             pushes: None,
+            depths: Depths::NOWHERE,
+            home: None,
+            network: 0,
         }
     }
 

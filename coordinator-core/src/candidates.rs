@@ -165,6 +165,9 @@ impl Search<'_> {
             room,
             spare: spare.0,
             pushes: self.member.feed(parent).map(|feed| feed.substreams),
+            depths: crate::trees::Depths::NOWHERE,
+            home: None,
+            network: 0,
         }
     }
 

@@ -1,0 +1,257 @@
+//! Whether a link brings what it should, from heartbeats alone: what was expected against what
+//! came (R2, R3), and what the parent sent against what the child received (H4).
+
+use core::time::Duration;
+
+use runnel_protocol::segment::{MAX_SUBSTREAMS, Substream};
+use runnel_protocol::units::BitsPerSecond;
+
+/// Heartbeats in a row after which a link is given up.
+pub(crate) const BEATS: u8 = 4;
+/// Of what a link should bring, the part below which a heartbeat counts against it, in percent.
+/// Encoders stay within it: reservations are made for the peak rate.
+const ENOUGH_PERCENT: u64 = 75;
+
+/// What a child says of one parent in one heartbeat.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Beat {
+    /// What the reserved rate brings in the time that the heartbeat covers.
+    pub(crate) expected: u64,
+    pub(crate) received: u64,
+    /// Chunks were due and did not come. Between two segments nothing is.
+    pub(crate) late: bool,
+    /// The parent itself is short: the fault lies above it, and is looked for there.
+    pub(crate) starved: bool,
+}
+
+impl Beat {
+    pub(crate) fn new(reserved: BitsPerSecond, covers: Duration, received: u64) -> Self {
+        Self {
+            expected: reserved.bytes_in(covers),
+            received,
+            late: false,
+            starved: false,
+        }
+    }
+
+    fn is_enough(&self) -> bool {
+        self.received.saturating_mul(100) >= self.expected.saturating_mul(ENOUGH_PERCENT)
+    }
+}
+
+/// What [`BEATS`] heartbeats in a row say of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Fine,
+    /// Nothing came (R2).
+    Silent,
+    /// Too little came (R3).
+    Slow,
+}
+
+/// One link's account of received against expected.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Watch {
+    short: u8,
+    /// Some of the short ones brought something.
+    drips: bool,
+}
+
+impl Watch {
+    /// Takes in a heartbeat. After a verdict other than fine the account begins anew.
+    pub(crate) fn observe(&mut self, beat: Beat) -> Verdict {
+        if beat.is_enough() && beat.received > 0 {
+            *self = Self::default();
+        } else if beat.late && !(beat.starved && beat.received > 0) {
+            self.short += 1;
+            self.drips |= beat.received > 0;
+        }
+        if self.short < BEATS {
+            return Verdict::Fine;
+        }
+        let drips = core::mem::take(self).drips;
+        if drips {
+            Verdict::Slow
+        } else {
+            Verdict::Silent
+        }
+    }
+
+    /// Whether the last word of this link was that too little came.
+    pub(crate) const fn is_short(&self) -> bool {
+        self.short > 0
+    }
+}
+
+/// One substream of one link: chunks sent, as the parent's last two reports say, and for how many
+/// of the child's reports it has been behind.
+#[derive(Debug, Clone, Copy)]
+struct Lane {
+    substream: Substream,
+    sent: u64,
+    sent_before: u64,
+    behind: u8,
+}
+
+/// One link's sequence numbers. What the parent had sent by its last report but one is at least a
+/// heartbeat old: on a link that carries its load it has arrived.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Lag {
+    lanes: Vec<Lane>,
+}
+
+impl Lag {
+    /// The parent's half. A number that runs backwards belongs to a new link.
+    pub(crate) fn on_sent(&mut self, numbers: &[(Substream, u64)]) {
+        for (substream, sent) in numbers.iter().copied() {
+            match self
+                .lanes
+                .iter()
+                .position(|lane| lane.substream == substream)
+            {
+                Some(place) => self.lanes[place].on_sent(sent),
+                None if self.lanes.len() < usize::from(MAX_SUBSTREAMS) => {
+                    self.lanes.push(Lane::new(substream, sent));
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// The child's half: the substream that has been behind for [`BEATS`] reports, if any.
+    pub(crate) fn on_received(&mut self, numbers: &[(Substream, u64)]) -> Option<Substream> {
+        for (substream, received) in numbers {
+            let lane = self
+                .lanes
+                .iter_mut()
+                .find(|lane| lane.substream == *substream);
+            let Some(lane) = lane else { continue };
+            lane.behind = if *received < lane.sent_before {
+                lane.behind + 1
+            } else {
+                0
+            };
+            if lane.behind >= BEATS {
+                self.lanes.clear();
+                return Some(*substream);
+            }
+        }
+        None
+    }
+}
+
+impl Lane {
+    fn new(substream: Substream, sent: u64) -> Self {
+        Self {
+            substream,
+            sent,
+            sent_before: 0,
+            behind: 0,
+        }
+    }
+
+    fn on_sent(&mut self, sent: u64) {
+        if sent < self.sent {
+            *self = Self::new(self.substream, sent);
+        } else {
+            self.sent_before = core::mem::replace(&mut self.sent, sent);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FULL: u64 = 250_000;
+
+    fn beat(received: u64, late: bool) -> Beat {
+        let rate = BitsPerSecond::from_kilobits(2000);
+        Beat {
+            late,
+            ..Beat::new(rate, Duration::from_secs(1), received)
+        }
+    }
+
+    fn verdicts(beats: &[Beat]) -> Vec<Verdict> {
+        let mut watch = Watch::default();
+        beats.iter().map(|beat| watch.observe(*beat)).collect()
+    }
+
+    #[test]
+    fn too_little_is_borne_for_three_heartbeats_and_not_for_four() {
+        let slow = beat(FULL / 2, true);
+        let said = verdicts(&[slow; 4]);
+        assert_eq!(said[..3], [Verdict::Fine; 3]);
+        assert_eq!(said[3], Verdict::Slow);
+    }
+
+    #[test]
+    fn nothing_at_all_is_told_apart_from_too_little() {
+        let said = verdicts(&[beat(0, true); 4]);
+        assert_eq!(said[3], Verdict::Silent);
+    }
+
+    #[test]
+    fn a_heartbeat_that_brings_enough_ends_the_series() {
+        let (slow, good) = (beat(FULL / 2, true), beat(FULL, true));
+        let said = verdicts(&[slow, slow, slow, good, slow, slow, slow]);
+        assert_eq!(said, [Verdict::Fine; 7]);
+    }
+
+    #[test]
+    fn the_pause_between_two_segments_is_no_fault() {
+        let segment = [beat(6 * FULL, false), beat(0, false), beat(0, false)];
+        let said = verdicts(&segment.repeat(20));
+        assert_eq!(said, [Verdict::Fine; 60]);
+    }
+
+    #[test]
+    fn a_link_whose_parent_is_itself_short_is_left_until_nothing_comes() {
+        let starved = |received| Beat {
+            starved: true,
+            ..beat(received, true)
+        };
+        assert_eq!(verdicts(&[starved(FULL / 2); 9]), [Verdict::Fine; 9]);
+        assert_eq!(verdicts(&[starved(0); 4])[3], Verdict::Silent);
+    }
+
+    const ONE: Substream = Substream(1);
+
+    /// Ten chunks are sent per beat; `arrive` says how many of all have arrived by the child's.
+    fn lagging(arrive: impl Fn(u64) -> u64, beats: u64) -> Option<u64> {
+        let mut lag = Lag::default();
+        (1..=beats).find(|beat| {
+            lag.on_sent(&[(Substream(0), 10 * beat), (ONE, 10 * beat)]);
+            lag.on_received(&[(Substream(0), 10 * beat), (ONE, arrive(*beat))]) == Some(ONE)
+        })
+    }
+
+    #[test]
+    fn chunks_in_flight_are_not_taken_for_congestion() {
+        assert_eq!(lagging(|beat| 10 * (beat - 1), 50), None);
+        let hiccup = |beat| if beat % 5 == 4 { 0 } else { 10 * beat };
+        assert_eq!(lagging(hiccup, 50), None);
+    }
+
+    #[test]
+    fn a_backlog_that_stays_for_four_heartbeats_is_congestion() {
+        // The first report is nothing to compare with, the second one shows the first as old.
+        assert_eq!(lagging(|beat| 6 * beat, 50), Some(2 + u64::from(BEATS)));
+        assert_eq!(
+            lagging(|beat| if beat < 7 { 10 * beat } else { 60 }, 50),
+            Some(11)
+        );
+    }
+
+    #[test]
+    fn a_new_link_counts_from_the_beginning() {
+        let mut lag = Lag::default();
+        lag.on_sent(&[(ONE, 1000)]);
+        lag.on_sent(&[(ONE, 1010)]);
+        for beat in 1..20 {
+            lag.on_sent(&[(ONE, 10 * beat)]);
+            assert_eq!(lag.on_received(&[(ONE, 10 * beat)]), None);
+        }
+    }
+}

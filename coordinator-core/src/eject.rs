@@ -1,0 +1,210 @@
+//! Who has to go to the CDN where all uplinks together do not carry everybody (R6), and who comes
+//! back (R8).
+//!
+//! A content is infeasible where the source's uplink and its members' fall short of what its
+//! members take. Then those whose uplink is below what they take go, the lowest priority first,
+//! among equals the one with the least uplink, among equals the one who came last. When there is
+//! enough again they come back in the opposite order.
+
+use core::cmp::Reverse;
+use std::collections::BTreeSet;
+
+/// One member's part in the balance. The derived order is the order of going.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Seat<Id> {
+    /// Higher ones stay longer.
+    pub(crate) priority: u8,
+    /// What it offers, bit/s.
+    pub(crate) uplink: u64,
+    /// Its place in the order of arrival.
+    pub(crate) arrival: Reverse<u64>,
+    pub(crate) id: Id,
+    /// What it takes, bit/s.
+    pub(crate) takes: u64,
+}
+
+/// What has to change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Move<Id> {
+    Out(Id),
+    Back(Id),
+}
+
+/// Supply and demand of one content, kept up with every change.
+#[derive(Debug)]
+pub(crate) struct Balance<Id> {
+    source: u64,
+    /// Of the members that are in.
+    supply: u64,
+    demand: u64,
+    /// Those who are in and whose going would help.
+    in_debt: BTreeSet<Seat<Id>>,
+    out: BTreeSet<Seat<Id>>,
+}
+
+impl<Id: Ord + Copy> Balance<Id> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            source: 0,
+            supply: 0,
+            demand: 0,
+            in_debt: BTreeSet::new(),
+            out: BTreeSet::new(),
+        }
+    }
+
+    /// What waypoints offer, bit/s.
+    pub(crate) fn set_source(&mut self, uplink: u64) {
+        self.source = uplink;
+    }
+
+    /// A member comes, or comes anew after [`Self::leave`] with other values: it is in until
+    /// [`Self::settle`] says otherwise.
+    pub(crate) fn enter(&mut self, seat: Seat<Id>) {
+        self.supply += seat.uplink;
+        self.demand += seat.takes;
+        if seat.uplink < seat.takes {
+            self.in_debt.insert(seat);
+        }
+    }
+
+    /// A member goes, with the very seat it came with; `true` where it was out.
+    pub(crate) fn leave(&mut self, seat: &Seat<Id>) -> bool {
+        if self.out.remove(seat) {
+            return true;
+        }
+        self.in_debt.remove(seat);
+        self.supply = self.supply.saturating_sub(seat.uplink);
+        self.demand = self.demand.saturating_sub(seat.takes);
+        false
+    }
+
+    /// Whether the uplinks carry everybody who is in.
+    pub(crate) const fn is_feasible(&self) -> bool {
+        self.source.saturating_add(self.supply) >= self.demand
+    }
+
+    /// The next move towards the balance, already made; `None` when it stands. `take_back` says
+    /// whether anybody may come back at present.
+    pub(crate) fn settle(&mut self, take_back: bool) -> Option<Move<Id>> {
+        if !self.is_feasible() {
+            let seat = self.in_debt.first().copied()?;
+            self.leave(&seat);
+            self.out.insert(seat);
+            return Some(Move::Out(seat.id));
+        }
+        let seat = self.out.last().copied().filter(|_| take_back)?;
+        let supply = self.source.saturating_add(self.supply + seat.uplink);
+        if supply < self.demand + seat.takes {
+            return None;
+        }
+        self.out.remove(&seat);
+        self.enter(seat);
+        Some(Move::Back(seat.id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn seat(id: u8, priority: u8, uplink: u64) -> Seat<u8> {
+        Seat {
+            priority,
+            uplink,
+            arrival: Reverse(u64::from(id)),
+            id,
+            takes: 10,
+        }
+    }
+
+    fn settled(balance: &mut Balance<u8>) -> Vec<Move<u8>> {
+        core::iter::from_fn(|| balance.settle(true)).collect()
+    }
+
+    fn balance(source: u64, seats: &[Seat<u8>]) -> Balance<u8> {
+        let mut balance = Balance::new();
+        balance.set_source(source);
+        seats.iter().for_each(|seat| balance.enter(*seat));
+        balance
+    }
+
+    #[test]
+    fn whoever_brings_least_goes_first_until_it_fits_and_comes_back_last() {
+        let seats = [seat(1, 5, 25), seat(2, 5, 0), seat(3, 5, 4), seat(4, 5, 9)];
+        let mut balance = balance(2, &seats);
+        assert!(settled(&mut balance).is_empty(), "40 of 40");
+        balance.set_source(0);
+        // 38 of 40, then 38 of 30.
+        assert_eq!(settled(&mut balance), [Move::Out(2)]);
+        balance.leave(&seats[0]);
+        // 13 of 20, 9 of 10.
+        assert_eq!(settled(&mut balance), [Move::Out(3), Move::Out(4)]);
+        balance.enter(seats[0]);
+        balance.set_source(2);
+        let back = [Move::Back(4), Move::Back(3), Move::Back(2)];
+        assert_eq!(settled(&mut balance), back);
+    }
+
+    #[test]
+    fn priority_counts_before_uplink_and_the_last_to_come_goes_first() {
+        let seats = [seat(1, 9, 0), seat(2, 1, 8), seat(3, 5, 0), seat(4, 5, 0)];
+        let mut balance = balance(10, &seats);
+        let gone = [Move::Out(2), Move::Out(4), Move::Out(3)];
+        assert_eq!(settled(&mut balance), gone);
+    }
+
+    #[test]
+    fn who_brings_more_than_it_takes_never_goes() {
+        let mut balance = balance(0, &[seat(1, 0, 10), seat(2, 9, 5)]);
+        assert_eq!(settled(&mut balance), [Move::Out(2)]);
+        assert!(balance.is_feasible());
+    }
+
+    #[test]
+    fn nobody_comes_back_while_that_is_not_allowed() {
+        let mut balance = balance(0, &[seat(1, 0, 0)]);
+        assert_eq!(balance.settle(false), Some(Move::Out(1)));
+        balance.set_source(10);
+        assert_eq!(balance.settle(false), None);
+        assert_eq!(balance.settle(true), Some(Move::Back(1)));
+    }
+
+    proptest! {
+        /// Settling always ends in a feasible balance, nobody out would fit in, and going through
+        /// members in any order of arrival gives sums that match.
+        #[test]
+        fn settling_ends_feasible_and_keeps_as_many_as_fit(
+            source in 0u64..200,
+            uplinks in prop::collection::vec((0u8..3, 0u64..30), 1..40),
+            shrinks in prop::collection::vec((0usize..40, 0u64..30), 0..20),
+        ) {
+            let name = |place: usize| u8::try_from(place).unwrap();
+            let mut seats: Vec<Seat<u8>> = uplinks
+                .iter()
+                .enumerate()
+                .map(|(place, (priority, uplink))| seat(name(place), *priority, *uplink))
+                .collect();
+            let mut balance = balance(source, &seats);
+            settled(&mut balance);
+            for (place, uplink) in shrinks {
+                let Some(seat) = seats.get_mut(place) else { continue };
+                balance.leave(seat);
+                seat.uplink = uplink;
+                balance.enter(*seat);
+                settled(&mut balance);
+            }
+            prop_assert!(balance.is_feasible());
+            if let Some(first) = balance.out.last() {
+                let with = source + balance.supply + first.uplink;
+                prop_assert!(with < balance.demand + first.takes);
+            }
+            let inside = seats.iter().filter(|seat| !balance.out.contains(seat));
+            let supply: u64 = inside.clone().map(|seat| seat.uplink).sum();
+            prop_assert_eq!(balance.supply, supply);
+            prop_assert_eq!(balance.demand, 10 * inside.count() as u64);
+        }
+    }
+}

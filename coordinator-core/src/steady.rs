@@ -1,0 +1,321 @@
+//! No flapping: why a member's parents change, how often they may, and which offers are believed.
+//!
+//! The bound: a repair is always made, and each costs a pair its trust for ten seconds or more.
+//! Whatever else changes a peer's parents happens at most [`PER_MINUTE`] times a minute, and what
+//! neither churn nor failure nor policy asks for at most once an hour.
+
+use core::fmt;
+use core::time::Duration;
+
+use runnel_protocol::time::Timestamp;
+use runnel_protocol::units::BitsPerSecond;
+
+/// Changes without a failure behind them per peer and minute.
+pub(crate) const PER_MINUTE: u8 = 4;
+const MINUTE: u32 = 60;
+/// Least time between two changes of one peer that nothing but a wish stands behind.
+const HOUR: u32 = 3600;
+/// An offer that rises is believed once it has stood for this long; one that falls, at once.
+pub(crate) const HOLD: Duration = Duration::from_secs(10);
+
+/// What stands behind a change of somebody's parents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// A parent went away.
+    ParentGone,
+    /// A parent has fallen silent, or a rule objects to it.
+    ParentUnfit,
+    /// A link failed, was lost, or brought nothing.
+    LinkFailed,
+    /// A link brought less than the stream's rate.
+    LinkSlow,
+    /// What a parent sent did not arrive in time.
+    LinkCongested,
+    /// A parent was accused of bad data.
+    Misconduct,
+    /// A stripe had no parent.
+    Uncovered,
+    /// The uplinks do not carry everybody.
+    Infeasible,
+    /// The uplinks carry everybody again.
+    FeasibleAgain,
+    /// A better peer came: it moved near the source.
+    Promoted,
+    /// A better peer took its place and became its parent.
+    Preempted,
+    /// Somebody came who can feed it at less cost.
+    Newcomer,
+    /// Somebody has room now who can feed it at less cost.
+    Improvement,
+}
+
+/// How much a cause excuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Excuse {
+    Failure,
+    Churn,
+    Wish,
+}
+
+impl Cause {
+    /// Every cause, in the order in which they are counted.
+    pub const ALL: [Self; 13] = [
+        Self::ParentGone,
+        Self::ParentUnfit,
+        Self::LinkFailed,
+        Self::LinkSlow,
+        Self::LinkCongested,
+        Self::Misconduct,
+        Self::Uncovered,
+        Self::Infeasible,
+        Self::FeasibleAgain,
+        Self::Promoted,
+        Self::Preempted,
+        Self::Newcomer,
+        Self::Improvement,
+    ];
+
+    /// Its name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ParentGone => "parent_gone",
+            Self::ParentUnfit => "parent_unfit",
+            Self::LinkFailed => "link_failed",
+            Self::LinkSlow => "link_slow",
+            Self::LinkCongested => "link_congested",
+            Self::Misconduct => "misconduct",
+            Self::Uncovered => "uncovered",
+            Self::Infeasible => "infeasible",
+            Self::FeasibleAgain => "feasible_again",
+            Self::Promoted => "promoted",
+            Self::Preempted => "preempted",
+            Self::Newcomer => "newcomer",
+            Self::Improvement => "improvement",
+        }
+    }
+
+    /// Whether neither churn nor failure nor policy asks for it.
+    pub fn is_voluntary(self) -> bool {
+        self.excuse() == Excuse::Wish
+    }
+
+    const fn excuse(self) -> Excuse {
+        match self {
+            Self::ParentGone
+            | Self::ParentUnfit
+            | Self::LinkFailed
+            | Self::LinkSlow
+            | Self::LinkCongested
+            | Self::Misconduct
+            | Self::Uncovered
+            | Self::Infeasible
+            | Self::FeasibleAgain => Excuse::Failure,
+            Self::Promoted | Self::Preempted | Self::Newcomer => Excuse::Churn,
+            Self::Improvement => Excuse::Wish,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ParentGone => "a parent went away",
+            Self::ParentUnfit => "a parent could not go on feeding it",
+            Self::LinkFailed => "a link to a parent failed",
+            Self::LinkSlow => "a parent brought less than the stream's rate",
+            Self::LinkCongested => "what a parent sent did not arrive in time",
+            Self::Misconduct => "a parent was accused of bad data",
+            Self::Uncovered => "some stripes had no parent",
+            Self::Infeasible => "all uplinks together do not carry everybody",
+            Self::FeasibleAgain => "the uplinks carry everybody again",
+            Self::Promoted => "its uplink is of most use near the source",
+            Self::Preempted => "a peer with more uplink took its place nearer to the source",
+            Self::Newcomer => "somebody came who feeds it at less cost",
+            Self::Improvement => "somebody got room who feeds it at less cost",
+        })
+    }
+}
+
+/// Changes of somebody's parents since the start, by cause.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Reassignments([u64; Cause::ALL.len()]);
+
+impl Reassignments {
+    pub(crate) fn count(&mut self, cause: Cause) {
+        self.0[cause as usize] += 1;
+    }
+
+    /// Changes for this cause.
+    pub const fn of(&self, cause: Cause) -> u64 {
+        self.0[cause as usize]
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Those that neither churn nor failure nor policy asked for.
+    pub fn voluntary(&self) -> u64 {
+        let wishes = Cause::ALL.into_iter().filter(|cause| cause.is_voluntary());
+        wishes.map(|cause| self.of(cause)).sum()
+    }
+}
+
+/// One member's account of changes. Seconds, to keep a million of them small.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Account {
+    minute: u32,
+    changes: u8,
+    /// Second of the last wish that was granted, and zero before the first.
+    wished: u32,
+}
+
+impl Account {
+    /// Whether a change for this cause may be made.
+    pub(crate) fn permits(&self, cause: Cause, now: Timestamp) -> bool {
+        let second = seconds(now);
+        let calm = second.saturating_sub(self.minute) >= MINUTE || self.changes < PER_MINUTE;
+        let rested = self.wished == 0 || second.saturating_sub(self.wished) >= HOUR;
+        match cause.excuse() {
+            Excuse::Failure => true,
+            Excuse::Churn => calm,
+            Excuse::Wish => calm && rested,
+        }
+    }
+
+    /// A change was made.
+    pub(crate) fn note(&mut self, cause: Cause, now: Timestamp) {
+        let second = seconds(now);
+        match cause.excuse() {
+            Excuse::Failure => return,
+            Excuse::Churn => {}
+            Excuse::Wish => self.wished = second,
+        }
+        if second.saturating_sub(self.minute) >= MINUTE {
+            (self.minute, self.changes) = (second, 0);
+        }
+        self.changes = self.changes.saturating_add(1);
+    }
+}
+
+fn seconds(now: Timestamp) -> u32 {
+    u32::try_from(now.unix_seconds().0).unwrap_or(u32::MAX)
+}
+
+/// What a peer says that it offers, and since when it has said more than is believed.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Offer {
+    said: BitsPerSecond,
+    since: Option<Timestamp>,
+}
+
+impl Offer {
+    /// What to believe after the peer said `said` while `believed` was; a rise waits.
+    pub(crate) fn hear(
+        &mut self,
+        said: BitsPerSecond,
+        believed: BitsPerSecond,
+        now: Timestamp,
+    ) -> BitsPerSecond {
+        let stands = self.since.is_some() && said >= self.said;
+        self.said = said;
+        if said <= believed {
+            self.since = None;
+            return said;
+        }
+        if !stands {
+            self.since = Some(now);
+        }
+        believed
+    }
+
+    /// What has stood long enough to be believed, once.
+    pub(crate) fn ripen(&mut self, now: Timestamp) -> Option<BitsPerSecond> {
+        let since = self.since?;
+        if now.since(since) < HOLD {
+            return None;
+        }
+        self.since = None;
+        Some(self.said)
+    }
+
+    /// Whether a rise waits to be believed.
+    pub(crate) const fn is_pending(&self) -> bool {
+        self.since.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_micros((1_800_000_000 + seconds) * 1_000_000)
+    }
+
+    /// Changes granted to somebody who asks every second for `time` seconds.
+    fn granted(cause: Cause, time: u64) -> usize {
+        let mut account = Account::default();
+        (0..time)
+            .filter(|second| {
+                let permits = account.permits(cause, at(*second));
+                if permits {
+                    account.note(cause, at(*second));
+                }
+                permits
+            })
+            .count()
+    }
+
+    #[test]
+    fn wishes_are_granted_once_an_hour() {
+        assert_eq!(granted(Cause::Improvement, 3600), 1);
+        assert_eq!(granted(Cause::Improvement, 3 * 3600), 3);
+    }
+
+    #[test]
+    fn churn_moves_a_peer_a_few_times_a_minute_and_failures_whenever_they_occur() {
+        assert_eq!(granted(Cause::Newcomer, 60), usize::from(PER_MINUTE));
+        assert_eq!(granted(Cause::Preempted, 600), 10 * usize::from(PER_MINUTE));
+        assert_eq!(granted(Cause::LinkFailed, 600), 600);
+    }
+
+    #[test]
+    fn each_cause_is_counted_under_its_own_name() {
+        let mut counted = Reassignments::default();
+        for cause in Cause::ALL {
+            counted.count(cause);
+            assert_eq!(counted.of(cause), 1, "{}", cause.name());
+        }
+        assert_eq!(counted.total(), Cause::ALL.len() as u64);
+        assert_eq!(counted.voluntary(), 1);
+        let names: std::collections::BTreeSet<_> =
+            Cause::ALL.iter().map(|one| one.name()).collect();
+        assert_eq!(names.len(), Cause::ALL.len());
+    }
+
+    #[test]
+    fn an_offer_that_falls_is_believed_at_once_and_one_that_rises_after_ten_seconds() {
+        let mut offer = Offer::default();
+        let (low, high) = (BitsPerSecond(1), BitsPerSecond(9));
+        assert_eq!(offer.hear(low, high, at(0)), low);
+        assert_eq!(offer.hear(high, low, at(1)), low);
+        assert_eq!(offer.ripen(at(10)), None);
+        assert_eq!(offer.ripen(at(11)), Some(high));
+        assert_eq!(offer.ripen(at(12)), None);
+    }
+
+    #[test]
+    fn an_offer_that_swings_is_believed_at_its_lowest() {
+        let mut offer = Offer::default();
+        let (low, high) = (BitsPerSecond(1), BitsPerSecond(9));
+        let mut believed = high;
+        for second in (0..300).step_by(5) {
+            let said = if second % 10 == 0 { low } else { high };
+            believed = offer.hear(said, believed, at(second));
+            believed = offer.ripen(at(second)).unwrap_or(believed);
+            assert_eq!(believed, low, "second {second}");
+        }
+    }
+}
