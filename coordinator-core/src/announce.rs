@@ -210,6 +210,7 @@ pub(crate) fn why_nobody(delivery: &Delivery, member: &Member) -> String {
         return String::new();
     }
     let reason = match member.excluded.first() {
+        None if member.out => delivery.why_out(),
         None => "nobody else takes part in this content yet".to_owned(),
         Some(first) => format!(
             "{} sources were looked at; of the first: {}",

@@ -11,8 +11,9 @@ use runnel_protocol::control::Source;
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::segment::{Substream, SubstreamSet};
 
+use crate::place::Network;
 use crate::reach::Nearness;
-use crate::trees::Depths;
+use crate::trees::{self, Depths};
 
 /// Parents that push, where that many are possible.
 const PARENTS: usize = 2;
@@ -50,7 +51,9 @@ pub(crate) struct Candidate {
     /// The stripe that it is interior in; `None` for a source, which is in all.
     pub(crate) home: Option<Substream>,
     /// The network it sits in: parents in two of them do not fail together.
-    pub(crate) network: u64,
+    pub(crate) network: Network,
+    /// Stripes of which it has handed out enough already: for these it is a filler only.
+    pub(crate) dear: SubstreamSet,
 }
 
 /// A parent of the new assignment.
@@ -132,12 +135,39 @@ impl Candidate {
         }
     }
 
+    /// How welcome it is for one stripe.
+    pub(crate) fn class_in(&self, stripe: Substream) -> Class {
+        if self.dear.contains(stripe) {
+            self.class.max(Class::IfNeeded)
+        } else {
+            self.class
+        }
+    }
+
+    /// How welcome it is for all of these.
+    fn class_for(&self, substreams: SubstreamSet) -> Class {
+        let classes = substreams.iter().map(|stripe| self.class_in(stripe));
+        classes.max().unwrap_or(self.class)
+    }
+
+    /// It pushes these from now on.
+    pub(crate) fn main(&self, substreams: SubstreamSet) -> Choice {
+        self.choice(substreams, self.role_in(substreams))
+    }
+
+    fn role_in(&self, substreams: SubstreamSet) -> Role {
+        match self.class_for(substreams) {
+            Class::Preferred => Role::Main,
+            Class::IfNeeded | Class::LastResort => Role::Filler,
+        }
+    }
+
     fn choice(&self, substreams: SubstreamSet, role: Role) -> Choice {
         Choice {
             parent: self.peer,
             source: self.source,
             substreams,
-            class: self.class,
+            class: self.class_for(substreams),
             why: Chosen {
                 source: self.source,
                 near: self.near,
@@ -157,16 +187,33 @@ pub(crate) fn choose(stripes: u8, mut candidates: Vec<Candidate>) -> Vec<Choice>
     let mut choices: Vec<Choice> = parents
         .iter()
         .zip(shares)
-        .map(|(parent, share)| {
-            let role = match parent.class {
-                Class::Preferred => Role::Main,
-                Class::IfNeeded | Class::LastResort => Role::Filler,
-            };
-            parent.choice(share, role)
-        })
+        .map(|(parent, share)| parent.choice(share, parent.role_in(share)))
         .filter(|choice| !choice.substreams.is_empty())
         .collect();
     let standby = rest.iter().find(|one| one.class != Class::LastResort);
+    choices.extend(standby.map(|one| one.choice(SubstreamSet::EMPTY, Role::Standby)));
+    choices
+}
+
+/// The parents that push to an agent, stripe by stripe as [`trees`] plans them, then the standby:
+/// one that gets nothing through this very agent.
+pub(crate) fn choose_for_agent(
+    stripes: u8,
+    home: Substream,
+    mut candidates: Vec<Candidate>,
+) -> Vec<Choice> {
+    candidates.sort_by_cached_key(Candidate::rank);
+    let given = trees::plan(stripes, home, &candidates);
+    let parents = candidates.iter().zip(&given);
+    let (parents, rest): (Vec<_>, Vec<_>) = parents.partition(|(_, set)| !set.is_empty());
+    let mut choices: Vec<Choice> = parents
+        .into_iter()
+        .map(|(parent, set)| parent.choice(*set, parent.role_in(*set)))
+        .collect();
+    let standby = rest
+        .into_iter()
+        .map(|(one, _)| one)
+        .find(|one| one.class != Class::LastResort && one.depths.reach_all(stripes));
     choices.extend(standby.map(|one| one.choice(SubstreamSet::EMPTY, Role::Standby)));
     choices
 }
@@ -248,6 +295,7 @@ fn shares(stripes: u8, parents: &[Candidate]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::place::Place;
 
     fn agent(name: u8, room: u8) -> Candidate {
         Candidate {
@@ -261,7 +309,8 @@ mod tests {
             pushes: None,
             depths: Depths::NOWHERE,
             home: None,
-            network: 0,
+            network: Place::of([10, name, 0, 0].into()).network,
+            dear: SubstreamSet::EMPTY,
         }
     }
 

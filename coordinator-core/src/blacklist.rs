@@ -17,13 +17,17 @@ const MAX_PAIRS: usize = 65_536;
 
 /// Why two peers are kept apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Cause {
+pub(crate) enum Apart {
     /// They could not connect.
     Unreachable,
     /// Their link was lost.
     Lost,
     /// Their link stood and nothing came.
     Stalled,
+    /// Their link stood and brought too little.
+    Slow,
+    /// What one sent did not reach the other in time.
+    Congested,
     /// One says that the other sent what an honest peer cannot send.
     Misbehaved,
 }
@@ -31,7 +35,7 @@ pub(crate) enum Cause {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ban {
     pub(crate) until: Timestamp,
-    pub(crate) cause: Cause,
+    pub(crate) cause: Apart,
     failures: u32,
 }
 
@@ -57,19 +61,19 @@ impl Blacklist {
         &mut self,
         one: PeerId,
         other: PeerId,
-        cause: Cause,
+        cause: Apart,
         now: Timestamp,
     ) -> Timestamp {
         let pair = key(one, other);
         if let Some(ban) = self.ban(one, other, now)
-            && (cause != Cause::Misbehaved || ban.cause == Cause::Misbehaved)
+            && (cause != Apart::Misbehaved || ban.cause == Apart::Misbehaved)
         {
             return ban.until;
         }
         let failures = self.pairs.get(&pair).map_or(0, |ban| ban.failures) + 1;
         let time = match cause {
-            Cause::Misbehaved => LONGEST,
-            Cause::Unreachable | Cause::Lost | Cause::Stalled => {
+            Apart::Misbehaved => LONGEST,
+            Apart::Unreachable | Apart::Lost | Apart::Stalled | Apart::Slow | Apart::Congested => {
                 (FIRST * 2u32.saturating_pow((failures - 1).min(8))).min(LONGEST)
             }
         };
@@ -92,7 +96,7 @@ impl Blacklist {
         if self
             .pairs
             .get(&pair)
-            .is_some_and(|ban| ban.cause == Cause::Unreachable)
+            .is_some_and(|ban| ban.cause == Apart::Unreachable)
         {
             self.pairs.remove(&pair);
         }
@@ -123,18 +127,18 @@ mod tests {
         let (a, b) = (PeerId([1; 16]), PeerId([2; 16]));
         let start = Timestamp::from_micros(0);
         let mut list = Blacklist::default();
-        assert_eq!(list.add(a, b, Cause::Unreachable, start), start + FIRST);
+        assert_eq!(list.add(a, b, Apart::Unreachable, start), start + FIRST);
         assert_eq!(
-            list.add(b, a, Cause::Lost, start),
+            list.add(b, a, Apart::Lost, start),
             start + FIRST,
             "one event, two reports"
         );
         let later = start + FIRST;
         assert!(list.ban(b, a, later).is_none());
-        assert_eq!(list.add(b, a, Cause::Lost, later), later + FIRST * 2);
+        assert_eq!(list.add(b, a, Apart::Lost, later), later + FIRST * 2);
         assert!(list.ban(a, b, later + FIRST * 2).is_none());
         list.decay(later + FIRST * 2 + MEMORY);
-        assert_eq!(list.add(a, b, Cause::Stalled, start), start + FIRST);
+        assert_eq!(list.add(a, b, Apart::Stalled, start), start + FIRST);
     }
 
     #[test]
@@ -142,10 +146,10 @@ mod tests {
         let (a, b) = (PeerId([1; 16]), PeerId([2; 16]));
         let start = Timestamp::from_micros(0);
         let mut list = Blacklist::default();
-        list.add(a, b, Cause::Unreachable, start);
+        list.add(a, b, Apart::Unreachable, start);
         list.forgive(a, b);
         assert!(list.ban(a, b, start).is_none());
-        list.add(a, b, Cause::Misbehaved, start);
+        list.add(a, b, Apart::Misbehaved, start);
         list.forgive(a, b);
         assert!(list.ban(a, b, start).is_some());
     }

@@ -1,6 +1,7 @@
 //! Feasible parents of a child, pruned by the rules: what `assign` chooses from (A1, A2).
 
 use runnel_protocol::ids::PeerId;
+use runnel_protocol::segment::{Substream, SubstreamSet};
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
@@ -12,12 +13,13 @@ use crate::reach::{Nearness, offered};
 use crate::rules::{CAPACITY, Objection, Pair, first_objection};
 use crate::supply::Area;
 use crate::table::Table;
+use crate::trees::Depths;
 use crate::view::Record;
 use crate::world::World;
 
-/// Agents that a waypoint feeds directly, where others can feed the rest: two, so that losing
-/// one loses no more than half, and the operator's bytes stay below two copies.
-const HEADS: usize = 2;
+/// Agents to which waypoints hand each stripe, where others can feed the rest: two, so that losing
+/// one loses no more than half, and the operator's bytes stay at two copies.
+pub(crate) const HEADS: usize = 2;
 /// Candidates from which the best are chosen.
 const WIDEST: usize = 16;
 /// Candidates after which no more are taken from the child's own site, and from its network:
@@ -49,22 +51,28 @@ pub(crate) fn gather(
     child: PeerId,
     now: Timestamp,
 ) -> Option<Gathered> {
-    let member = delivery.members.get(&child)?;
-    let mut search = Search {
-        delivery,
-        world,
-        child,
-        member,
-        record: world.view.get(child)?,
-        stripe: delivery.stripe_rate(member),
-        now,
-        seen: Table::default(),
-        upstream: Table::default(),
-        found: Gathered::default(),
-    };
+    let mut search = Search::new(delivery, world, child, now)?;
     search.run();
     search.found.work = search.seen.len() + search.upstream.len();
     Some(search.found)
+}
+
+/// One pair as a candidate, and the first rule that objects to it; `None` where one of the two
+/// takes no part.
+pub(crate) fn look_at(
+    delivery: &Delivery,
+    world: &World,
+    (child, parent): (PeerId, PeerId),
+    now: Timestamp,
+) -> Option<(Candidate, Option<&'static str>)> {
+    let mut search = Search::new(delivery, world, child, now)?;
+    let (member, record) = (delivery.members.get(&parent)?, world.view.get(parent)?);
+    let loops = search.is_fed_by_child(parent, member);
+    let pair = search.pair(parent, member, record, loops);
+    let spare = pair.spare.saturating_sub(pair.kept);
+    let rule = first_objection(&pair).map(|(rule, _)| rule);
+    let candidate = search.candidate(parent, member, record, (spare, search.room(spare)));
+    Some((candidate, rule))
 }
 
 struct Search<'a> {
@@ -82,7 +90,28 @@ struct Search<'a> {
     found: Gathered,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(
+        delivery: &'a Delivery,
+        world: &'a World,
+        child: PeerId,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let member = delivery.members.get(&child)?;
+        Some(Self {
+            delivery,
+            world,
+            child,
+            member,
+            record: world.view.get(child)?,
+            stripe: delivery.stripe_rate(member),
+            now,
+            seen: Table::default(),
+            upstream: Table::default(),
+            found: Gathered::default(),
+        })
+    }
+
     fn run(&mut self) {
         self.seen.insert(self.child, ());
         let member = self.member;
@@ -127,7 +156,7 @@ impl Search<'_> {
         ) else {
             return;
         };
-        let loops = self.loops(parent);
+        let loops = self.is_fed_by_child(parent, member);
         let pair = self.pair(parent, member, record, loops);
         let objection = first_objection(&pair);
         let stands_by =
@@ -165,9 +194,13 @@ impl Search<'_> {
             room,
             spare: spare.0,
             pushes: self.member.feed(parent).map(|feed| feed.substreams),
-            depths: crate::trees::Depths::NOWHERE,
-            home: None,
-            network: 0,
+            depths: match self.member.role {
+                Role::Agent => self.delivery.depths(parent, self.child),
+                Role::Head | Role::Viewer => Depths::NOWHERE,
+            },
+            home: member.home.map(|(home, _)| home),
+            network: record.place.network,
+            dear: self.dear(parent, member),
         }
     }
 
@@ -213,6 +246,34 @@ impl Search<'_> {
         downward() || upward()
     }
 
+    /// Whether everything that a candidate receives comes through the child. An agent may stand
+    /// above another in one tree and below it in the next one; what a viewer takes it takes from
+    /// anybody, so nothing at all may come back to it.
+    fn is_fed_by_child(&mut self, parent: PeerId, member: &Member) -> bool {
+        let childless = self.member.children().next().is_none();
+        match self.member.role {
+            _ if childless || member.role == Role::Head => false,
+            Role::Agent => self.delivery.depths(parent, self.child).is_nowhere(),
+            Role::Head | Role::Viewer => self.loops(parent),
+        }
+    }
+
+    /// The stripes that a waypoint hands to enough agents already.
+    fn dear(&self, peer: PeerId, parent: &Member) -> SubstreamSet {
+        if parent.role != Role::Head {
+            return SubstreamSet::EMPTY;
+        }
+        let others = parent.regular_children.keys();
+        let others = others.filter(|agent| **agent != self.child);
+        let sets: Vec<SubstreamSet> = others
+            .filter_map(|agent| Some(self.delivery.members.get(agent)?.feed(peer)?.substreams))
+            .collect();
+        let given = |stripe: &Substream| sets.iter().filter(|set| set.contains(*stripe)).count();
+        let all = SubstreamSet::all(self.delivery.stripes).iter();
+        all.filter(|stripe| given(stripe) >= HEADS)
+            .fold(SubstreamSet::EMPTY, SubstreamSet::with)
+    }
+
     /// What a waypoint keeps from viewers: one copy for agents, less what agents use already.
     fn kept(&self, parent: &Member) -> BitsPerSecond {
         match (self.member.role, parent.role) {
@@ -252,16 +313,8 @@ impl Search<'_> {
 
     fn class(&self, parent: &Member) -> Class {
         match (self.member.role, parent.role) {
-            (_, Role::Agent) => Class::Preferred,
+            (_, Role::Agent) | (Role::Agent, Role::Head) => Class::Preferred,
             (Role::Viewer | Role::Head, Role::Head) => Class::IfNeeded,
-            (Role::Agent, Role::Head) => {
-                let others = heads_of(parent).filter(|(agent, _)| *agent != self.child);
-                if others.count() < HEADS {
-                    Class::Preferred
-                } else {
-                    Class::IfNeeded
-                }
-            }
             (_, Role::Viewer) => Class::LastResort,
         }
     }

@@ -83,13 +83,17 @@ impl Watch {
     }
 }
 
-/// One substream of one link: chunks sent, as the parent's last two reports say, and for how many
-/// of the child's reports it has been behind.
+/// One substream of one link, in chunks since the link stands.
 #[derive(Debug, Clone, Copy)]
 struct Lane {
     substream: Substream,
+    /// As the parent's last report says, and the one before it.
     sent: u64,
     sent_before: u64,
+    received: u64,
+    /// Sent and never to come: what the child had from elsewhere is not counted twice.
+    lost: u64,
+    /// Reports in which it was behind while chunks were due.
     behind: u8,
 }
 
@@ -101,14 +105,14 @@ pub(crate) struct Lag {
 }
 
 impl Lag {
-    /// The parent's half. A number that runs backwards belongs to a new link.
+    /// The parent's half.
     pub(crate) fn on_sent(&mut self, numbers: &[(Substream, u64)]) {
         for (substream, sent) in numbers.iter().copied() {
-            match self
+            let known = self
                 .lanes
                 .iter()
-                .position(|lane| lane.substream == substream)
-            {
+                .position(|lane| lane.substream == substream);
+            match known {
                 Some(place) => self.lanes[place].on_sent(sent),
                 None if self.lanes.len() < usize::from(MAX_SUBSTREAMS) => {
                     self.lanes.push(Lane::new(substream, sent));
@@ -118,25 +122,20 @@ impl Lag {
         }
     }
 
-    /// The child's half: the substream that has been behind for [`BEATS`] reports, if any.
-    pub(crate) fn on_received(&mut self, numbers: &[(Substream, u64)]) -> Option<Substream> {
+    /// The child's half, and whether chunks were due that did not come; `true` once a substream
+    /// has been behind for [`BEATS`] reports.
+    pub(crate) fn on_received(&mut self, numbers: &[(Substream, u64)], late: bool) -> bool {
         for (substream, received) in numbers {
             let lane = self
                 .lanes
                 .iter_mut()
                 .find(|lane| lane.substream == *substream);
-            let Some(lane) = lane else { continue };
-            lane.behind = if *received < lane.sent_before {
-                lane.behind + 1
-            } else {
-                0
-            };
-            if lane.behind >= BEATS {
+            if lane.is_some_and(|lane| lane.on_received(*received, late)) {
                 self.lanes.clear();
-                return Some(*substream);
+                return true;
             }
         }
-        None
+        false
     }
 }
 
@@ -146,16 +145,33 @@ impl Lane {
             substream,
             sent,
             sent_before: 0,
+            received: 0,
+            lost: 0,
             behind: 0,
         }
     }
 
+    /// A number that runs backwards belongs to a new link.
     fn on_sent(&mut self, sent: u64) {
         if sent < self.sent {
             *self = Self::new(self.substream, sent);
         } else {
             self.sent_before = core::mem::replace(&mut self.sent, sent);
         }
+    }
+
+    fn on_received(&mut self, received: u64, late: bool) -> bool {
+        let before = core::mem::replace(&mut self.received, received);
+        if received.saturating_add(self.lost) >= self.sent_before {
+            self.behind = 0;
+        } else if late {
+            self.behind += 1;
+        } else if received == before && self.sent == self.sent_before {
+            // Nothing moves and nothing is missed: the rest is not going to come.
+            self.lost = self.sent.saturating_sub(received);
+            self.behind = 0;
+        }
+        self.behind >= BEATS
     }
 }
 
@@ -218,30 +234,44 @@ mod tests {
 
     const ONE: Substream = Substream(1);
 
-    /// Ten chunks are sent per beat; `arrive` says how many of all have arrived by the child's.
-    fn lagging(arrive: impl Fn(u64) -> u64, beats: u64) -> Option<u64> {
+    /// Ten chunks are sent per beat; `arrive` says how many of all have arrived by the child's
+    /// report, and whether some were due. Tells in which beat congestion is seen.
+    fn lagging(arrive: impl Fn(u64) -> (u64, bool), beats: u64) -> Option<u64> {
         let mut lag = Lag::default();
         (1..=beats).find(|beat| {
             lag.on_sent(&[(Substream(0), 10 * beat), (ONE, 10 * beat)]);
-            lag.on_received(&[(Substream(0), 10 * beat), (ONE, arrive(*beat))]) == Some(ONE)
+            let (received, late) = arrive(*beat);
+            lag.on_received(&[(Substream(0), 10 * beat), (ONE, received)], late)
         })
     }
 
     #[test]
     fn chunks_in_flight_are_not_taken_for_congestion() {
-        assert_eq!(lagging(|beat| 10 * (beat - 1), 50), None);
+        assert_eq!(lagging(|beat| (10 * (beat - 1), true), 50), None);
         let hiccup = |beat| if beat % 5 == 4 { 0 } else { 10 * beat };
-        assert_eq!(lagging(hiccup, 50), None);
+        assert_eq!(lagging(|beat| (hiccup(beat), true), 50), None);
+        let buffered = |beat| 10u64.saturating_mul(beat).saturating_sub(30);
+        assert_eq!(lagging(|beat| (buffered(beat), false), 50), None);
     }
 
     #[test]
     fn a_backlog_that_stays_for_four_heartbeats_is_congestion() {
-        // The first report is nothing to compare with, the second one shows the first as old.
-        assert_eq!(lagging(|beat| 6 * beat, 50), Some(2 + u64::from(BEATS)));
-        assert_eq!(
-            lagging(|beat| if beat < 7 { 10 * beat } else { 60 }, 50),
-            Some(11)
-        );
+        // The first report is nothing to compare with; from the third on, the second is missed.
+        assert_eq!(lagging(|beat| (4 * beat, true), 50), Some(2 + 3));
+        let breaks = |beat| if beat < 7 { 10 * beat } else { 60 };
+        assert_eq!(lagging(|beat| (breaks(beat), true), 50), Some(8 + 3));
+    }
+
+    #[test]
+    fn what_the_child_had_from_elsewhere_is_not_missed_for_ever() {
+        let mut lag = Lag::default();
+        for beat in 1..50u64 {
+            // Bursts with a pause; of the first one five chunks came from the CDN meanwhile.
+            let sent = 10 * beat.div_ceil(3);
+            lag.on_sent(&[(ONE, sent)]);
+            let late = beat == 3 || beat > 6;
+            assert!(!lag.on_received(&[(ONE, sent - 5)], late), "beat {beat}");
+        }
     }
 
     #[test]
@@ -251,7 +281,7 @@ mod tests {
         lag.on_sent(&[(ONE, 1010)]);
         for beat in 1..20 {
             lag.on_sent(&[(ONE, 10 * beat)]);
-            assert_eq!(lag.on_received(&[(ONE, 10 * beat)]), None);
+            assert!(!lag.on_received(&[(ONE, 10 * beat)], true));
         }
     }
 }

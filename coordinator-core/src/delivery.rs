@@ -1,10 +1,15 @@
 //! The delivery coordinator (DCM): one content in one region. It owns who takes part and who
 //! feeds whom, marks what is dirty, and has it planned within a budget on each look.
 
+mod balance;
+mod changes;
+mod making_room;
+mod places;
 mod planning;
+mod rising;
 
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use runnel_protocol::control::ContentReport;
 use runnel_protocol::ids::{ContentId, PeerId};
@@ -13,16 +18,22 @@ use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
 use crate::announce;
-use crate::explain::{Cause, What};
+use crate::eject::Balance;
+use crate::explain::{Parting, What};
 use crate::member::{Feed, Member, Role};
 use crate::rate::{PeakRate, differs};
 use crate::recruit;
+use crate::steady::Cause;
 use crate::summary::Received;
 use crate::supply::{Offer, Supply};
 use crate::table::Table;
+use crate::trees::Homes;
 use crate::view::Record;
 use crate::wanting::Wanting;
 use crate::world::World;
+
+/// For how long moves towards somebody who came are put down to the coming.
+const NEWCOMER_FOR: Duration = Duration::from_secs(30);
 
 /// How much work one wake-up may do, in peers looked at; what is left over goes on at the next
 /// one.
@@ -58,13 +69,23 @@ pub(crate) struct Delivery {
     pub(crate) opened: usize,
     /// What those who play received.
     pub(crate) received: Received,
+    /// How much uplink is at home in each stripe.
+    homes: Homes,
     peak: PeakRate,
     arrivals: u64,
+    /// What everybody's uplink carries, and who is left to the CDN.
+    balance: Balance<PeerId>,
+    /// Nobody comes back from the CDN before this.
+    calm_until: Option<Timestamp>,
+    /// Agents that may deserve a better place, and why.
+    rising: BTreeMap<PeerId, Cause>,
     /// To be planned: who feeds others first, then in order of arrival.
     dirty: BTreeSet<(Role, u64, PeerId)>,
     /// Players among the viewers that something better can be wished for, and other members.
     wanting_players: Wanting,
     wanting_others: Wanting,
+    /// When somebody came last who may feed others.
+    newcomer_at: Option<Timestamp>,
     /// The rate that agents were last planned with.
     carried: BitsPerSecond,
     /// Members whose assignment may differ from what they were told.
@@ -83,11 +104,16 @@ impl Delivery {
             players: 0,
             opened: 0,
             received: Received::default(),
+            homes: Homes::default(),
             peak: PeakRate::new(world.config.default_rate, now),
             arrivals: 0,
+            balance: Balance::new(),
+            calm_until: None,
+            rising: BTreeMap::new(),
             dirty: BTreeSet::new(),
             wanting_players: Wanting::new(world.growth),
             wanting_others: Wanting::new(world.growth),
+            newcomer_at: None,
             carried: world.config.default_rate,
             untold: BTreeSet::new(),
             idle_since: now,
@@ -128,6 +154,10 @@ impl Delivery {
             .entry(peer)
             .or_insert_with(|| Member::new(role, arrival));
         self.arrivals += 1;
+        if member.role == Role::Agent && member.home.is_none() {
+            let uplink = record.uplink.offered();
+            member.home = Some((self.homes.take(self.stripes, uplink.0), uplink));
+        }
         if let Some(plays) = opens {
             self.opened += usize::from(!member.opened);
             member.opened = true;
@@ -135,9 +165,12 @@ impl Delivery {
             self.players -= usize::from(!plays && member.plays);
             member.plays = plays;
         }
-        self.note_offer(peer, record);
+        if self.note_offer(peer, record) {
+            self.newcomer_at = Some(now);
+        }
+        self.weigh(peer, record);
         self.note_idleness(now);
-        self.mark(peer);
+        self.queue(peer);
     }
 
     /// What the peer can do for others is known anew; true where it is more than before.
@@ -190,10 +223,17 @@ impl Delivery {
             return;
         };
         self.players -= usize::from(member.plays);
+        if let Some(seat) = member.seat {
+            self.balance.leave(&seat);
+        }
+        if let Some((home, uplink)) = member.home {
+            self.homes.give_back(home, uplink.0);
+        }
         self.opened -= usize::from(member.opened);
         self.dirty.remove(&(member.role, member.arrival, peer));
         self.wanting_players.remove(peer);
         self.wanting_others.remove(peer);
+        self.rising.remove(&peer);
         self.supply.remove(peer);
         self.untold.remove(&peer);
         for feed in &member.feeds {
@@ -220,32 +260,42 @@ impl Delivery {
     fn orphan(&mut self, child: PeerId, parent: PeerId, world: &mut World, now: Timestamp) {
         if let Some(member) = self.members.get_mut(&child) {
             member.feeds.retain(|feed| feed.parent != parent);
-            let gone = What::Dropped(Cause::Gone);
+            let gone = What::Dropped(Parting::Gone);
             world
                 .log
                 .note_pair((child, parent), self.content, gone, now);
-            self.mark(child);
+            self.mark(child, Cause::ParentGone);
         }
         if let Some(record) = world.view.get(child) {
             self.note_offer(child, record);
         }
     }
 
-    /// A member has to be planned anew.
-    pub(crate) fn mark(&mut self, peer: PeerId) {
+    /// A member has to be planned anew, and why; of several reasons the gravest stands.
+    pub(crate) fn mark(&mut self, peer: PeerId, cause: Cause) {
+        if let Some(member) = self.members.get_mut(&peer) {
+            let gravest = member.due_to.map_or(cause, |other| other.min(cause));
+            member.due_to = Some(gravest);
+            self.queue(peer);
+        }
+    }
+
+    fn queue(&mut self, peer: PeerId) {
         if let Some(member) = self.members.get(&peer) {
             self.dirty.insert((member.role, member.arrival, peer));
         }
     }
 
     /// All children of a peer have to be planned anew.
-    pub(crate) fn mark_children(&mut self, peer: PeerId) {
+    pub(crate) fn mark_children(&mut self, peer: PeerId, cause: Cause) {
         let children = self
             .members
             .get(&peer)
             .map(|member| member.children().collect());
         let children: Vec<PeerId> = children.unwrap_or_default();
-        children.into_iter().for_each(|child| self.mark(child));
+        children
+            .into_iter()
+            .for_each(|child| self.mark(child, cause));
     }
 
     /// A pair's ticket grows old: whoever lists it is told again, with a new one.
@@ -294,7 +344,7 @@ impl Delivery {
         member.rate = report.rate;
         self.peak.observe(report.rate, now);
         if member.role == Role::Viewer && differs(member.planned, report.rate) {
-            self.mark(peer);
+            self.mark(peer, Cause::Improvement);
         }
     }
 
@@ -304,24 +354,40 @@ impl Delivery {
     }
 
     /// Once a second: agents that carry another rate than planned, who wants for a parent.
-    pub(crate) fn on_tick(&mut self, world: &World, now: Timestamp) {
+    pub(crate) fn on_tick(&mut self, world: &mut World, now: Timestamp) {
         self.note_idleness(now);
         let rate = self.rate();
         if differs(self.carried, rate) {
             self.carried = rate;
             let feeders: Vec<PeerId> = self.supply.peers().collect();
-            feeders.into_iter().for_each(|peer| self.mark(peer));
+            feeders
+                .into_iter()
+                .for_each(|peer| self.mark(peer, Cause::Improvement));
         }
-        let players = self.wanting_players.next_round(world.growth);
-        let others = self.wanting_others.next_round(world.growth);
+        self.settle(world, now);
+        self.rise(world, now);
+        self.mark_wanting(world.growth, now);
+    }
+
+    /// Marks a round of those who want; the next tick goes on where this one ends.
+    fn mark_wanting(&mut self, growth: u64, now: Timestamp) {
+        let lately = |at: Timestamp| now.since(at) < NEWCOMER_FOR;
+        let cause = if self.newcomer_at.is_some_and(lately) {
+            Cause::Newcomer
+        } else {
+            Cause::Improvement
+        };
+        let players = self.wanting_players.next_round(growth);
+        let others = self.wanting_others.next_round(growth);
         let round = others.into_iter().chain(players);
-        round.for_each(|peer| self.mark(peer));
+        round.for_each(|peer| self.mark(peer, cause));
     }
 
     /// Plans what is dirty, then tells who has to know; `false` when the budget did not suffice.
     pub(crate) fn look(&mut self, world: &mut World, budget: &mut Budget, now: Timestamp) -> bool {
         self.follow_moves(world);
         budget.spend(recruit::recruit(self, world, now));
+        self.settle(world, now);
         while !self.dirty.is_empty() {
             if budget.is_spent() {
                 return false;
@@ -336,7 +402,7 @@ impl Delivery {
 
     /// Whether viewers lack uplink of agents.
     pub(crate) fn is_short(&self) -> bool {
-        !self.wanting_players.is_empty()
+        !self.balance.is_enough() || !self.wanting_players.is_empty()
     }
 
     /// Whether nobody has played for so long that helpers may go.

@@ -1,7 +1,7 @@
 //! Who has to go to the CDN where all uplinks together do not carry everybody (R6), and who comes
 //! back (R8).
 //!
-//! A content is infeasible where the source's uplink and its members' fall short of what its
+//! A content is infeasible where all uplinks, the source's among them, fall short of what its
 //! members take. Then those whose uplink is below what they take go, the lowest priority first,
 //! among equals the one with the least uplink, among equals the one who came last. When there is
 //! enough again they come back in the opposite order.
@@ -33,8 +33,7 @@ pub(crate) enum Move<Id> {
 /// Supply and demand of one content, kept up with every change.
 #[derive(Debug)]
 pub(crate) struct Balance<Id> {
-    source: u64,
-    /// Of the members that are in.
+    /// Of those who are in; a source is one who takes nothing.
     supply: u64,
     demand: u64,
     /// Those who are in and whose going would help.
@@ -45,7 +44,6 @@ pub(crate) struct Balance<Id> {
 impl<Id: Ord + Copy> Balance<Id> {
     pub(crate) const fn new() -> Self {
         Self {
-            source: 0,
             supply: 0,
             demand: 0,
             in_debt: BTreeSet::new(),
@@ -53,13 +51,7 @@ impl<Id: Ord + Copy> Balance<Id> {
         }
     }
 
-    /// What waypoints offer, bit/s.
-    pub(crate) fn set_source(&mut self, uplink: u64) {
-        self.source = uplink;
-    }
-
-    /// A member comes, or comes anew after [`Self::leave`] with other values: it is in until
-    /// [`Self::settle`] says otherwise.
+    /// A member comes: it is in until [`Self::settle`] says otherwise.
     pub(crate) fn enter(&mut self, seat: Seat<Id>) {
         self.supply += seat.uplink;
         self.demand += seat.takes;
@@ -68,20 +60,40 @@ impl<Id: Ord + Copy> Balance<Id> {
         }
     }
 
-    /// A member goes, with the very seat it came with; `true` where it was out.
-    pub(crate) fn leave(&mut self, seat: &Seat<Id>) -> bool {
-        if self.out.remove(seat) {
-            return true;
+    /// A member goes, with the very seat it came with.
+    pub(crate) fn leave(&mut self, seat: &Seat<Id>) {
+        if !self.out.remove(seat) {
+            self.in_debt.remove(seat);
+            self.supply = self.supply.saturating_sub(seat.uplink);
+            self.demand = self.demand.saturating_sub(seat.takes);
         }
-        self.in_debt.remove(seat);
-        self.supply = self.supply.saturating_sub(seat.uplink);
-        self.demand = self.demand.saturating_sub(seat.takes);
-        false
     }
 
-    /// Whether the uplinks carry everybody who is in.
+    /// What a member brings or takes has changed: where it is, in or out, it stays until
+    /// [`Self::settle`] says otherwise.
+    pub(crate) fn change(&mut self, old: &Seat<Id>, new: Seat<Id>) {
+        if self.out.remove(old) {
+            self.out.insert(new);
+        } else {
+            self.leave(old);
+            self.enter(new);
+        }
+    }
+
+    /// Whether the uplinks carry everybody who is in. Where there are none at all nobody would be
+    /// helped by another's going.
     pub(crate) const fn is_feasible(&self) -> bool {
-        self.source.saturating_add(self.supply) >= self.demand
+        self.supply >= self.demand || self.supply == 0
+    }
+
+    /// Whether everybody is in and carried.
+    pub(crate) fn is_enough(&self) -> bool {
+        self.supply >= self.demand && self.out.is_empty()
+    }
+
+    /// What those who are in bring and take, bit/s.
+    pub(crate) const fn sums(&self) -> (u64, u64) {
+        (self.supply, self.demand)
     }
 
     /// The next move towards the balance, already made; `None` when it stands. `take_back` says
@@ -94,8 +106,7 @@ impl<Id: Ord + Copy> Balance<Id> {
             return Some(Move::Out(seat.id));
         }
         let seat = self.out.last().copied().filter(|_| take_back)?;
-        let supply = self.source.saturating_add(self.supply + seat.uplink);
-        if supply < self.demand + seat.takes {
+        if self.supply + seat.uplink < self.demand + seat.takes {
             return None;
         }
         self.out.remove(&seat);
@@ -124,9 +135,16 @@ mod tests {
         core::iter::from_fn(|| balance.settle(true)).collect()
     }
 
-    fn balance(source: u64, seats: &[Seat<u8>]) -> Balance<u8> {
+    fn source(uplink: u64) -> Seat<u8> {
+        Seat {
+            takes: 0,
+            ..seat(200, 9, uplink)
+        }
+    }
+
+    fn balance(uplink: u64, seats: &[Seat<u8>]) -> Balance<u8> {
         let mut balance = Balance::new();
-        balance.set_source(source);
+        balance.enter(source(uplink));
         seats.iter().for_each(|seat| balance.enter(*seat));
         balance
     }
@@ -136,14 +154,14 @@ mod tests {
         let seats = [seat(1, 5, 25), seat(2, 5, 0), seat(3, 5, 4), seat(4, 5, 9)];
         let mut balance = balance(2, &seats);
         assert!(settled(&mut balance).is_empty(), "40 of 40");
-        balance.set_source(0);
+        balance.change(&source(2), source(0));
         // 38 of 40, then 38 of 30.
         assert_eq!(settled(&mut balance), [Move::Out(2)]);
         balance.leave(&seats[0]);
         // 13 of 20, 9 of 10.
         assert_eq!(settled(&mut balance), [Move::Out(3), Move::Out(4)]);
         balance.enter(seats[0]);
-        balance.set_source(2);
+        balance.change(&source(0), source(2));
         let back = [Move::Back(4), Move::Back(3), Move::Back(2)];
         assert_eq!(settled(&mut balance), back);
     }
@@ -165,9 +183,9 @@ mod tests {
 
     #[test]
     fn nobody_comes_back_while_that_is_not_allowed() {
-        let mut balance = balance(0, &[seat(1, 0, 0)]);
+        let mut balance = balance(5, &[seat(1, 0, 0)]);
         assert_eq!(balance.settle(false), Some(Move::Out(1)));
-        balance.set_source(10);
+        balance.change(&source(5), source(10));
         assert_eq!(balance.settle(false), None);
         assert_eq!(balance.settle(true), Some(Move::Back(1)));
     }
@@ -191,19 +209,19 @@ mod tests {
             settled(&mut balance);
             for (place, uplink) in shrinks {
                 let Some(seat) = seats.get_mut(place) else { continue };
-                balance.leave(seat);
+                let old = *seat;
                 seat.uplink = uplink;
-                balance.enter(*seat);
+                balance.change(&old, *seat);
                 settled(&mut balance);
             }
             prop_assert!(balance.is_feasible());
             if let Some(first) = balance.out.last() {
-                let with = source + balance.supply + first.uplink;
+                let with = balance.supply + first.uplink;
                 prop_assert!(with < balance.demand + first.takes);
             }
             let inside = seats.iter().filter(|seat| !balance.out.contains(seat));
             let supply: u64 = inside.clone().map(|seat| seat.uplink).sum();
-            prop_assert_eq!(balance.supply, supply);
+            prop_assert_eq!(balance.supply, source + supply);
             prop_assert_eq!(balance.demand, 10 * inside.count() as u64);
         }
     }

@@ -4,12 +4,14 @@ use core::fmt;
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use runnel_protocol::control::{LinkResult, Offence, PeerType};
+use runnel_protocol::control::{Offence, PeerType};
 use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::time::Timestamp;
 
 use crate::assign::Chosen;
+use crate::blacklist::Apart;
 use crate::rules::Objection;
+use crate::steady::Cause;
 use crate::table::Table;
 
 /// Events kept per peer.
@@ -31,31 +33,58 @@ pub(crate) struct Record {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum What {
-    Joined { kind: PeerType, why: &'static str },
+    Joined {
+        kind: PeerType,
+        why: &'static str,
+    },
     Left,
     Enrolled,
     Certified,
-    Opened { plays: bool },
+    Opened {
+        plays: bool,
+    },
     Closed,
     Recruited,
     Dismissed,
-    Fed { stripes: u32, chosen: Chosen },
-    Dropped(Cause),
+    Fed {
+        stripes: u32,
+        chosen: Chosen,
+    },
+    Dropped(Parting),
+    Reassigned(Cause),
+    /// All uplinks of those who were in brought and took this much, bit/s.
+    Ejected {
+        supply: u64,
+        demand: u64,
+    },
+    TakenBack,
     NoParent,
     Silent,
     Spoke,
-    Link { result: LinkResult, apart: Duration },
-    Struck { offence: Offence, apart: Duration },
-    Accused { offence: Offence },
+    Connected {
+        after_ms: u32,
+    },
+    KeptApart {
+        cause: Apart,
+        time: Duration,
+    },
+    Struck {
+        offence: Offence,
+        apart: Duration,
+    },
+    Accused {
+        offence: Offence,
+    },
     Distrusted,
 }
 
 /// Why a parent was given up.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Cause {
+pub(crate) enum Parting {
     Objection(Objection),
     Gone,
     Better,
+    NeededByAgent,
 }
 
 /// Displays a peer by the first half of its id: enough for people.
@@ -95,28 +124,41 @@ impl fmt::Display for Record {
             What::Fed { stripes, chosen } => {
                 write!(f, "{who} pushes {stripes} of its stripes: {chosen}")
             }
-            What::Dropped(cause) => match cause {
-                Cause::Objection(objection) => {
+            What::Ejected { supply, demand } => write!(
+                f,
+                "is left to the CDN: all uplinks together carry {} kbit/s of the {} that everybody \
+                 takes",
+                supply / 1000,
+                demand / 1000
+            ),
+            What::TakenBack => write!(f, "is fed by peers again: the uplinks carry it"),
+            What::Reassigned(cause) => write!(f, "its parents change: {cause}"),
+            What::Dropped(parting) => match parting {
+                Parting::Objection(objection) => {
                     write!(f, "{who} is its parent no more: {objection}")
                 }
-                Cause::Gone => write!(f, "{who} is its parent no more: it went away"),
-                Cause::Better => write!(f, "{who} is its parent no more: others serve it better"),
+                Parting::Gone => write!(f, "{who} is its parent no more: it went away"),
+                Parting::NeededByAgent => write!(
+                    f,
+                    "{who} is its parent no more: an agent that will feed others needs the place"
+                ),
+                Parting::Better => write!(f, "{who} is its parent no more: others serve it better"),
             },
             What::NoParent => write!(f, "has no parent and plays from the CDN"),
             What::Silent => write!(f, "has fallen silent: nobody is sent to it"),
             What::Spoke => write!(f, "speaks again and may be chosen again"),
-            What::Link {
-                result: LinkResult::Connected { after_ms },
-                ..
-            } => {
+            What::Connected { after_ms } => {
                 write!(f, "is connected with {who} after {after_ms} ms")
             }
-            What::Link { result, apart } => {
-                let seconds = apart.as_secs();
-                let what = match result {
-                    LinkResult::Connected { .. } | LinkResult::Failed => "could not connect with",
-                    LinkResult::Lost => "lost its link with",
-                    LinkResult::Stalled => "gets nothing useful from",
+            What::KeptApart { cause, time } => {
+                let seconds = time.as_secs();
+                let what = match cause {
+                    Apart::Unreachable => "could not connect with",
+                    Apart::Lost => "lost its link with",
+                    Apart::Stalled => "gets nothing useful from",
+                    Apart::Slow => "gets less than the stream's rate from",
+                    Apart::Congested => "gets too late what was sent by",
+                    Apart::Misbehaved => "has had bad data from",
                 };
                 write!(f, "{what} {who}; the two are kept apart for {seconds} s")
             }

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use runnel_protocol::control::Source;
 use runnel_protocol::ids::PeerId;
-use runnel_protocol::segment::SubstreamSet;
+use runnel_protocol::segment::{Substream, SubstreamSet};
 use runnel_protocol::units::BitsPerSecond;
 
-use crate::assign::{Chosen, Class};
+use crate::assign::{Choice, Chosen, Class};
+use crate::congestion::{Lag, Watch};
+use crate::eject::Seat;
 use crate::rules::Objection;
+use crate::steady::{Account, Cause};
 
 /// Reasons against candidates kept per member: what the last assignment looked at.
 pub(crate) const MAX_EXCLUSIONS: usize = 16;
@@ -37,8 +40,26 @@ pub(crate) struct Feed {
     pub(crate) why: Chosen,
     /// One end reported that the link stands.
     pub(crate) connected: bool,
-    /// Heartbeats in a row with chunks due and nothing received.
-    pub(crate) dry_beats: u8,
+    /// What it brings against what it should (R2, R3), and what was sent against it (H4).
+    pub(crate) watch: Watch,
+    pub(crate) lag: Lag,
+}
+
+impl From<&Choice> for Feed {
+    /// A parent of which nothing is known yet, and nothing reserved.
+    fn from(choice: &Choice) -> Self {
+        Self {
+            parent: choice.parent,
+            source: choice.source,
+            class: choice.class,
+            substreams: choice.substreams,
+            reserved: BitsPerSecond(0),
+            why: choice.why,
+            connected: false,
+            watch: Watch::default(),
+            lag: Lag::default(),
+        }
+    }
 }
 
 /// A candidate that was left out, by which rule and why.
@@ -64,11 +85,20 @@ pub(crate) struct Member {
     pub(crate) rate: BitsPerSecond,
     /// The rate its feeds were planned with.
     pub(crate) planned: BitsPerSecond,
+    /// The stripe that an agent is interior in, and the uplink that was counted for it there.
+    pub(crate) home: Option<(Substream, BitsPerSecond)>,
     pub(crate) feeds: Vec<Feed>,
     /// Agents that it feeds, and what of its uplink is set aside for each.
     pub(crate) regular_children: BTreeMap<PeerId, BitsPerSecond>,
     pub(crate) light_children: BTreeSet<PeerId>,
     pub(crate) excluded: Vec<Excluded>,
+    /// Its part in the balance of uplinks, and whether it was sent to the CDN for want of them.
+    pub(crate) seat: Option<Seat<PeerId>>,
+    pub(crate) out: bool,
+    /// Why it is to be planned anew; `None` when it just came.
+    pub(crate) due_to: Option<Cause>,
+    /// How often its parents have changed lately.
+    pub(crate) account: Account,
     /// Epoch of the last assignment sent, and a fingerprint of what it said.
     pub(crate) epoch: u64,
     pub(crate) sent: Option<[u8; 16]>,
@@ -87,10 +117,15 @@ impl Member {
             holds: false,
             rate: BitsPerSecond(0),
             planned: BitsPerSecond(0),
+            home: None,
             feeds: Vec::new(),
             regular_children: BTreeMap::new(),
             light_children: BTreeSet::new(),
             excluded: Vec::new(),
+            seat: None,
+            out: false,
+            due_to: None,
+            account: Account::default(),
             epoch: 0,
             sent: None,
             buffer_ms: None,
@@ -111,6 +146,13 @@ impl Member {
         regular.chain(&self.light_children).copied()
     }
 
+    /// Who pushes this stripe to it.
+    pub(crate) fn pusher(&self, stripe: Substream) -> Option<PeerId> {
+        let mut feeds = self.feeds.iter();
+        let feed = feeds.find(|feed| feed.substreams.contains(stripe));
+        feed.map(|feed| feed.parent)
+    }
+
     /// The stripes that some parent pushes.
     pub(crate) fn covered(&self) -> SubstreamSet {
         self.feeds
@@ -123,9 +165,15 @@ impl Member {
     pub(crate) fn can_feed(&self) -> bool {
         match self.role {
             Role::Head => true,
-            Role::Agent => self.holds || !self.covered().is_empty(),
+            Role::Agent => !self.out && (self.holds || !self.covered().is_empty()),
             Role::Viewer => self.plays,
         }
+    }
+
+    /// Parents that push, a count.
+    pub(crate) fn pushing(feeds: &[Feed]) -> usize {
+        let pushing = feeds.iter().filter(|feed| !feed.substreams.is_empty());
+        pushing.count()
     }
 
     /// Whether nothing better could be wished for it: whoever wants something is looked at

@@ -44,7 +44,7 @@ pub(crate) struct Level {
 
 /// A place nearer to the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Rise {
     /// Free.
     Beside { parent: PeerId },
     /// In the place of `displaced`, who becomes the newcomer's child.
@@ -53,18 +53,18 @@ pub(crate) enum Place {
 
 /// The best place for a newcomer above its present one: `levels` go from the source down to the
 /// parent of its present parent. `can_feed` says whether it has room for whom it pushes aside.
-pub(crate) fn place(newcomer: Standing, can_feed: bool, levels: &[Level]) -> Option<Place> {
+pub(crate) fn rise(newcomer: Standing, can_feed: bool, levels: &[Level]) -> Option<Rise> {
     levels.iter().find_map(|level| {
         let parent = level.parent;
         if level.has_room {
-            return Some(Place::Beside { parent });
+            return Some(Rise::Beside { parent });
         }
         let worst = level
             .occupants
             .iter()
             .min_by_key(|(peer, standing)| (standing.at_home, standing.uplink, *peer));
         let worse = worst.filter(|(_, standing)| can_feed && newcomer.outclasses(*standing));
-        worse.map(|(displaced, _)| Place::InsteadOf {
+        worse.map(|(displaced, _)| Rise::InsteadOf {
             parent,
             displaced: *displaced,
         })
@@ -98,30 +98,30 @@ mod tests {
     #[test]
     fn the_narrowest_at_the_highest_place_gives_way() {
         let levels = [level(0, &[(1, 30), (2, 10), (3, 20)]), level(1, &[(4, 5)])];
-        let expected = Place::InsteadOf {
+        let expected = Rise::InsteadOf {
             parent: peer(0),
             displaced: peer(2),
         };
-        assert_eq!(place(home(15), true, &levels), Some(expected));
-        let lower = Place::InsteadOf {
+        assert_eq!(rise(home(15), true, &levels), Some(expected));
+        let lower = Rise::InsteadOf {
             parent: peer(1),
             displaced: peer(4),
         };
-        assert_eq!(place(home(14), true, &levels), Some(lower));
-        assert_eq!(place(home(7), true, &levels), None);
+        assert_eq!(rise(home(14), true, &levels), Some(lower));
+        assert_eq!(rise(home(7), true, &levels), None);
     }
 
     #[test]
     fn a_free_place_is_taken_before_anybody_has_to_move() {
         let mut levels = [level(0, &[(1, 30)]), level(1, &[(2, 1)])];
         levels[1].has_room = true;
-        let expected = Place::Beside { parent: peer(1) };
-        assert_eq!(place(home(9), true, &levels), Some(expected));
+        let expected = Rise::Beside { parent: peer(1) };
+        assert_eq!(rise(home(9), true, &levels), Some(expected));
     }
 
     #[test]
     fn who_cannot_feed_the_displaced_displaces_nobody() {
-        assert_eq!(place(home(99), false, &[level(0, &[(1, 1)])]), None);
+        assert_eq!(rise(home(99), false, &[level(0, &[(1, 1)])]), None);
     }
 
     #[test]

@@ -1,36 +1,50 @@
-//! What peers report about each other: failed, lost and stalled links, bad data, dry parents.
+//! What peers report about each other: failed, lost, stalled, slow and congested links, bad data.
 //! Here a pair is kept apart and the child is marked; the next look finds it a new parent.
 
-use runnel_protocol::control::{LinkResult, Outcome, ParentReport, Strike};
+use core::time::Duration;
+
+use runnel_protocol::control::{ChildReport, LinkResult, Outcome, ParentReport, Strike};
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::time::Timestamp;
 
-use crate::blacklist::Cause;
+use crate::blacklist::Apart;
+use crate::congestion::{Beat, Verdict, Watch};
 use crate::delivery::Delivery;
 use crate::explain::What;
-use crate::member::Feed;
+use crate::member::{Feed, Member};
+use crate::steady::Cause;
 use crate::world::World;
 
-/// Heartbeats in a row with chunks due and none received, before the parent is given up (R2).
-const DRY_BEATS: u8 = 4;
+/// A parent and its child.
+#[derive(Debug, Clone, Copy)]
+struct Pair {
+    parent: PeerId,
+    child: PeerId,
+}
 
-/// Which of two members is the parent: only what concerns an assigned pair is believed.
-fn as_pair(delivery: &Delivery, one: PeerId, other: PeerId) -> Option<(PeerId, PeerId)> {
-    let feeds = |parent: PeerId, child: PeerId| {
-        let member = delivery.members.get(&child);
-        member.is_some_and(|member| member.feed(parent).is_some())
-    };
-    if feeds(other, one) {
-        Some((other, one))
-    } else if feeds(one, other) {
-        Some((one, other))
-    } else {
-        None
+impl Pair {
+    fn other(self, one: PeerId) -> PeerId {
+        if one == self.parent {
+            self.child
+        } else {
+            self.parent
+        }
+    }
+
+    fn feed(self, delivery: &mut Delivery) -> Option<&mut Feed> {
+        delivery.members.get_mut(&self.child)?.feed_mut(self.parent)
     }
 }
 
-fn feed_mut(delivery: &mut Delivery, (parent, child): (PeerId, PeerId)) -> Option<&mut Feed> {
-    delivery.members.get_mut(&child)?.feed_mut(parent)
+/// Which of two members is the parent: only what concerns an assigned pair is believed.
+fn as_pair(delivery: &Delivery, one: PeerId, other: PeerId) -> Option<Pair> {
+    let feeds = |pair: &Pair| {
+        let member = delivery.members.get(&pair.child);
+        member.is_some_and(|member| member.feed(pair.parent).is_some())
+    };
+    let ways = [(other, one), (one, other)];
+    let pairs = ways.map(|(parent, child)| Pair { parent, child });
+    pairs.into_iter().find(feeds)
 }
 
 /// Takes in what became of a link; `false` where the two are no assigned pair.
@@ -44,80 +58,81 @@ pub(crate) fn on_outcome(
     let Some(pair) = as_pair(delivery, reporter, outcome.peer) else {
         return false;
     };
-    let cause = match outcome.result {
-        LinkResult::Connected { .. } => {
-            on_connected(delivery, world, reporter, pair, outcome, now);
+    let apart = match outcome.result {
+        LinkResult::Connected { after_ms } => {
+            on_connected(delivery, world, (reporter, pair), after_ms, now);
             return true;
         }
-        LinkResult::Failed => Cause::Unreachable,
-        LinkResult::Lost => Cause::Lost,
-        LinkResult::Stalled => Cause::Stalled,
+        LinkResult::Failed => Apart::Unreachable,
+        LinkResult::Lost => Apart::Lost,
+        LinkResult::Stalled => Apart::Stalled,
     };
-    let stands = feed_mut(delivery, pair).is_some_and(|feed| feed.connected);
-    if cause == Cause::Unreachable && stands {
-        // Both ends of a regular pair dial: one attempt failed, the other one stands.
-        return true;
+    let stands = pair.feed(delivery).is_some_and(|feed| feed.connected);
+    // Both ends of a regular pair dial: where one attempt failed, the other one may stand.
+    if apart != Apart::Unreachable || !stands {
+        part(delivery, world, (reporter, pair), apart, now);
     }
-    part(
-        delivery,
-        world,
-        (reporter, pair),
-        cause,
-        outcome.result,
-        now,
-    );
     true
 }
 
 fn on_connected(
     delivery: &mut Delivery,
     world: &mut World,
-    reporter: PeerId,
-    pair: (PeerId, PeerId),
-    outcome: &Outcome,
+    (reporter, pair): (PeerId, Pair),
+    after_ms: u32,
     now: Timestamp,
 ) {
-    let (parent, child) = pair;
-    if let Some(feed) = feed_mut(delivery, pair) {
+    if let Some(feed) = pair.feed(delivery) {
         feed.connected = true;
-        feed.dry_beats = 0;
+        feed.watch = Watch::default();
     }
-    world.blacklist.forgive(parent, child);
-    if let Some(record) = world.view.get_mut(parent) {
+    world.blacklist.forgive(pair.parent, pair.child);
+    if let Some(record) = world.view.get_mut(pair.parent) {
         record.history.on_connected();
     }
-    let what = What::Link {
-        result: outcome.result,
-        apart: core::time::Duration::ZERO,
-    };
-    world
-        .log
-        .note_pair((reporter, outcome.peer), delivery.content, what, now);
+    let both = (reporter, pair.other(reporter));
+    let what = What::Connected { after_ms };
+    world.log.note_pair(both, delivery.content, what, now);
 }
 
-/// Keeps a pair apart and has the child planned anew.
+/// Keeps a pair apart and has whoever was fed over their link planned anew.
 fn part(
     delivery: &mut Delivery,
     world: &mut World,
-    (reporter, (parent, child)): (PeerId, (PeerId, PeerId)),
-    cause: Cause,
-    result: LinkResult,
+    (reporter, pair): (PeerId, Pair),
+    cause: Apart,
     now: Timestamp,
 ) {
-    let until = world.blacklist.add(parent, child, cause, now);
-    if let Some(record) = world.view.get_mut(parent) {
+    let until = world.blacklist.add(pair.parent, pair.child, cause, now);
+    if let Some(record) = world.view.get_mut(pair.parent) {
         record.history.on_failed(now);
     }
-    let other = if reporter == parent { child } else { parent };
-    let what = What::Link {
-        result,
-        apart: until.since(now),
-    };
-    world
-        .log
-        .note_pair((reporter, other), delivery.content, what, now);
+    let time = until.since(now);
+    let both = (reporter, pair.other(reporter));
+    let what = What::KeptApart { cause, time };
+    world.log.note_pair(both, delivery.content, what, now);
     world.totals.repairs += 1;
-    delivery.mark(child);
+    mark_both(delivery, pair, cause.into());
+}
+
+/// In different trees two agents may feed each other.
+fn mark_both(delivery: &mut Delivery, pair: Pair, cause: Cause) {
+    delivery.mark(pair.child, cause);
+    let parent = delivery.members.get(&pair.parent);
+    if parent.is_some_and(|member| member.feed(pair.child).is_some()) {
+        delivery.mark(pair.parent, cause);
+    }
+}
+
+impl From<Apart> for Cause {
+    fn from(apart: Apart) -> Self {
+        match apart {
+            Apart::Unreachable | Apart::Lost | Apart::Stalled => Self::LinkFailed,
+            Apart::Slow => Self::LinkSlow,
+            Apart::Congested => Self::LinkCongested,
+            Apart::Misbehaved => Self::Misconduct,
+        }
+    }
 }
 
 /// Takes in an accusation; `false` where the two are no assigned pair.
@@ -128,63 +143,86 @@ pub(crate) fn on_strike(
     strike: &Strike,
     now: Timestamp,
 ) -> bool {
-    let Some((parent, child)) = as_pair(delivery, reporter, strike.peer) else {
+    let Some(pair) = as_pair(delivery, reporter, strike.peer) else {
         return false;
     };
-    let until = world.blacklist.add(parent, child, Cause::Misbehaved, now);
+    let until = world
+        .blacklist
+        .add(pair.parent, pair.child, Apart::Misbehaved, now);
     let (content, offence) = (delivery.content, strike.offence);
     let apart = until.since(now);
     let told = What::Struck { offence, apart };
     world
         .log
         .note_pair((reporter, strike.peer), content, told, now);
-    world.log.note_pair(
-        (strike.peer, reporter),
-        content,
-        What::Accused { offence },
-        now,
-    );
+    let told = What::Accused { offence };
+    world
+        .log
+        .note_pair((strike.peer, reporter), content, told, now);
     world.totals.strikes += 1;
-    delivery.mark(child);
+    mark_both(delivery, pair, Cause::Misconduct);
     if let Some(record) = world.view.get_mut(strike.peer)
         && record.history.on_accused(reporter, now)
     {
         world
             .log
             .note(strike.peer, Some(content), What::Distrusted, now);
-        delivery.mark_children(strike.peer);
+        delivery.mark_children(strike.peer, Cause::Misconduct);
     }
     true
 }
 
-/// Counts heartbeats in which a pushing parent brought nothing although chunks were due.
+/// Takes in a child's half of a link's account: gives up a parent that brings nothing, or too
+/// little, or too late, for several heartbeats in a row (R2, R3, H4).
 pub(crate) fn on_parent_report(
     delivery: &mut Delivery,
     world: &mut World,
     child: PeerId,
-    report: &ParentReport,
+    (report, covers): (&ParentReport, Duration),
     now: Timestamp,
 ) {
-    let pair = (report.peer, child);
-    let Some(feed) = feed_mut(delivery, pair) else {
+    let pair = Pair {
+        parent: report.peer,
+        child,
+    };
+    let starved = delivery.members.get(&report.peer).is_some_and(is_starved);
+    let Some(feed) = pair.feed(delivery) else {
         return;
     };
     feed.connected |= report.received > 0;
-    let dry = report.received == 0 && report.late && !feed.substreams.is_empty();
-    feed.dry_beats = if dry {
-        feed.dry_beats.saturating_add(1)
-    } else {
-        0
+    // A standby owes nothing.
+    if feed.substreams.is_empty() {
+        return;
+    }
+    let beat = Beat {
+        late: report.late,
+        starved,
+        ..Beat::new(feed.reserved, covers, report.received)
     };
-    if feed.dry_beats >= DRY_BEATS {
-        feed.dry_beats = 0;
-        part(
-            delivery,
-            world,
-            (child, pair),
-            Cause::Stalled,
-            LinkResult::Stalled,
-            now,
-        );
+    let congested = feed
+        .lag
+        .on_received(&report.sequence_numbers, report.late && !starved);
+    let apart = match feed.watch.observe(beat) {
+        Verdict::Silent => Apart::Stalled,
+        Verdict::Slow => Apart::Slow,
+        Verdict::Fine if congested => Apart::Congested,
+        Verdict::Fine => return,
+    };
+    part(delivery, world, (child, pair), apart, now);
+}
+
+/// Whether a parent itself gets too little at present.
+fn is_starved(member: &Member) -> bool {
+    member.feeds.iter().any(|feed| feed.watch.is_short())
+}
+
+/// Takes in the parent's half of a link's account.
+pub(crate) fn on_child_report(delivery: &mut Delivery, parent: PeerId, report: &ChildReport) {
+    let pair = Pair {
+        parent,
+        child: report.peer,
+    };
+    if let Some(feed) = pair.feed(delivery) {
+        feed.lag.on_sent(&report.sequence_numbers);
     }
 }

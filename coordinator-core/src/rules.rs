@@ -10,7 +10,7 @@ use runnel_protocol::ids::PeerId;
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
-use crate::blacklist::{Ban, Cause};
+use crate::blacklist::{Apart, Ban};
 use crate::view::Record;
 
 /// Most agents that one peer feeds: an assignment lists each of them and has to fit a message.
@@ -85,7 +85,7 @@ pub(crate) const RULES: [Rule; 10] = [
         judge: history,
     },
     Rule {
-        name: "loops",
+        name: LOOPS,
         judge: loops,
     },
     Rule {
@@ -93,6 +93,9 @@ pub(crate) const RULES: [Rule; 10] = [
         judge: capacity,
     },
 ];
+
+/// The rule that a change of places in a tree settles itself.
+pub(crate) const LOOPS: &str = "loops";
 
 /// The one rule that a waypoint may break as a standby, which sends nothing until it is needed.
 pub(crate) const CAPACITY: &str = "capacity";
@@ -113,7 +116,7 @@ pub(crate) enum Objection {
     Unreachable,
     Silent(Duration),
     KeptApart {
-        cause: Cause,
+        cause: Apart,
         left: Duration,
     },
     Accused,
@@ -210,10 +213,12 @@ impl fmt::Display for Objection {
             }
             Self::KeptApart { cause, left } => {
                 let why = match cause {
-                    Cause::Unreachable => "the two could not connect",
-                    Cause::Lost => "their link was lost",
-                    Cause::Stalled => "their link stood and nothing came",
-                    Cause::Misbehaved => "it was said to send what an honest peer cannot send",
+                    Apart::Unreachable => "the two could not connect",
+                    Apart::Lost => "their link was lost",
+                    Apart::Stalled => "their link stood and nothing came",
+                    Apart::Slow => "their link brought less than the stream's rate",
+                    Apart::Congested => "what was sent over their link did not arrive in time",
+                    Apart::Misbehaved => "it was said to send what an honest peer cannot send",
                 };
                 write!(f, "{why}; kept apart for another {} s", left.as_secs())
             }

@@ -6,9 +6,13 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::collections::VecDeque;
 
+use runnel_protocol::ids::PeerId;
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
+
+use crate::table::Table;
 
 /// Changes without a failure behind them per peer and minute.
 pub(crate) const PER_MINUTE: u8 = 4;
@@ -39,6 +43,8 @@ pub enum Cause {
     Infeasible,
     /// The uplinks carry everybody again.
     FeasibleAgain,
+    /// All that it had came from one parent, and losing that one would have lost all.
+    Alone,
     /// A better peer came: it moved near the source.
     Promoted,
     /// A better peer took its place and became its parent.
@@ -59,7 +65,7 @@ enum Excuse {
 
 impl Cause {
     /// Every cause, in the order in which they are counted.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ParentGone,
         Self::ParentUnfit,
         Self::LinkFailed,
@@ -69,6 +75,7 @@ impl Cause {
         Self::Uncovered,
         Self::Infeasible,
         Self::FeasibleAgain,
+        Self::Alone,
         Self::Promoted,
         Self::Preempted,
         Self::Newcomer,
@@ -87,6 +94,7 @@ impl Cause {
             Self::Uncovered => "uncovered",
             Self::Infeasible => "infeasible",
             Self::FeasibleAgain => "feasible_again",
+            Self::Alone => "alone",
             Self::Promoted => "promoted",
             Self::Preempted => "preempted",
             Self::Newcomer => "newcomer",
@@ -97,6 +105,31 @@ impl Cause {
     /// Whether neither churn nor failure nor policy asks for it.
     pub fn is_voluntary(self) -> bool {
         self.excuse() == Excuse::Wish
+    }
+
+    /// Whether something broke or is missing, so that it is seen to however often that happens.
+    pub(crate) fn is_failure(self) -> bool {
+        self.excuse() == Excuse::Failure
+    }
+
+    /// What is behind the change of whoever makes room for somebody that moves for this cause.
+    pub(crate) const fn of_who_gives_way(self) -> Self {
+        match self {
+            Self::Improvement => Self::Improvement,
+            Self::ParentGone
+            | Self::ParentUnfit
+            | Self::LinkFailed
+            | Self::LinkSlow
+            | Self::LinkCongested
+            | Self::Misconduct
+            | Self::Uncovered
+            | Self::Infeasible
+            | Self::FeasibleAgain
+            | Self::Alone
+            | Self::Promoted
+            | Self::Preempted
+            | Self::Newcomer => Self::Preempted,
+        }
     }
 
     const fn excuse(self) -> Excuse {
@@ -110,7 +143,7 @@ impl Cause {
             | Self::Uncovered
             | Self::Infeasible
             | Self::FeasibleAgain => Excuse::Failure,
-            Self::Promoted | Self::Preempted | Self::Newcomer => Excuse::Churn,
+            Self::Alone | Self::Promoted | Self::Preempted | Self::Newcomer => Excuse::Churn,
             Self::Improvement => Excuse::Wish,
         }
     }
@@ -128,6 +161,7 @@ impl fmt::Display for Cause {
             Self::Uncovered => "some stripes had no parent",
             Self::Infeasible => "all uplinks together do not carry everybody",
             Self::FeasibleAgain => "the uplinks carry everybody again",
+            Self::Alone => "one parent alone fed it",
             Self::Promoted => "its uplink is of most use near the source",
             Self::Preempted => "a peer with more uplink took its place nearer to the source",
             Self::Newcomer => "somebody came who feeds it at less cost",
@@ -203,46 +237,63 @@ fn seconds(now: Timestamp) -> u32 {
     u32::try_from(now.unix_seconds().0).unwrap_or(u32::MAX)
 }
 
-/// What a peer says that it offers, and since when it has said more than is believed.
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Offer {
+/// An offer that rose, and since when it has stood; `None` after it fell again.
+#[derive(Debug, Clone, Copy)]
+struct Rise {
     said: BitsPerSecond,
     since: Option<Timestamp>,
 }
 
-impl Offer {
-    /// What to believe after the peer said `said` while `believed` was; a rise waits.
+/// Offers that rose and are not believed yet: at most one of each peer.
+#[derive(Debug, Default)]
+pub(crate) struct Offers {
+    rises: Table<PeerId, Rise>,
+    /// When to look at each of them next.
+    due: VecDeque<(Timestamp, PeerId)>,
+}
+
+impl Offers {
+    /// What to believe of a peer that says `said` while `believed` was.
     pub(crate) fn hear(
         &mut self,
+        peer: PeerId,
         said: BitsPerSecond,
         believed: BitsPerSecond,
         now: Timestamp,
     ) -> BitsPerSecond {
-        let stands = self.since.is_some() && said >= self.said;
-        self.said = said;
+        let rise = self.rises.get_mut(&peer);
         if said <= believed {
-            self.since = None;
+            if let Some(rise) = rise {
+                rise.since = None;
+            }
             return said;
         }
-        if !stands {
-            self.since = Some(now);
+        if let Some(rise) = rise {
+            let stands = rise.since.filter(|_| said >= rise.said);
+            (rise.said, rise.since) = (said, Some(stands.unwrap_or(now)));
+        } else {
+            let since = Some(now);
+            self.rises.insert(peer, Rise { said, since });
+            self.due.push_back((now + HOLD, peer));
         }
         believed
     }
 
-    /// What has stood long enough to be believed, once.
-    pub(crate) fn ripen(&mut self, now: Timestamp) -> Option<BitsPerSecond> {
-        let since = self.since?;
-        if now.since(since) < HOLD {
-            return None;
+    /// The next offer that has stood long enough; it is believed from now on.
+    pub(crate) fn next_ripe(&mut self, now: Timestamp) -> Option<(PeerId, BitsPerSecond)> {
+        while let Some((_, peer)) = self.due.front().copied().filter(|(at, _)| *at <= now) {
+            self.due.pop_front();
+            let rise = self.rises.swap_remove(&peer)?;
+            match rise.since {
+                Some(since) if now.since(since) >= HOLD => return Some((peer, rise.said)),
+                Some(since) => {
+                    self.rises.insert(peer, rise);
+                    self.due.push_back((since + HOLD, peer));
+                }
+                None => {}
+            }
         }
-        self.since = None;
-        Some(self.said)
-    }
-
-    /// Whether a rise waits to be believed.
-    pub(crate) const fn is_pending(&self) -> bool {
-        self.since.is_some()
+        None
     }
 }
 
@@ -295,27 +346,32 @@ mod tests {
         assert_eq!(names.len(), Cause::ALL.len());
     }
 
+    const PEER: PeerId = PeerId([1; 16]);
+    const LOW: BitsPerSecond = BitsPerSecond(1);
+    const HIGH: BitsPerSecond = BitsPerSecond(9);
+
     #[test]
     fn an_offer_that_falls_is_believed_at_once_and_one_that_rises_after_ten_seconds() {
-        let mut offer = Offer::default();
-        let (low, high) = (BitsPerSecond(1), BitsPerSecond(9));
-        assert_eq!(offer.hear(low, high, at(0)), low);
-        assert_eq!(offer.hear(high, low, at(1)), low);
-        assert_eq!(offer.ripen(at(10)), None);
-        assert_eq!(offer.ripen(at(11)), Some(high));
-        assert_eq!(offer.ripen(at(12)), None);
+        let mut offers = Offers::default();
+        assert_eq!(offers.hear(PEER, LOW, HIGH, at(0)), LOW);
+        assert_eq!(offers.hear(PEER, HIGH, LOW, at(1)), LOW);
+        assert_eq!(offers.next_ripe(at(10)), None);
+        assert_eq!(offers.next_ripe(at(11)), Some((PEER, HIGH)));
+        assert_eq!(offers.next_ripe(at(99)), None);
     }
 
     #[test]
     fn an_offer_that_swings_is_believed_at_its_lowest() {
-        let mut offer = Offer::default();
-        let (low, high) = (BitsPerSecond(1), BitsPerSecond(9));
-        let mut believed = high;
+        let mut offers = Offers::default();
+        let mut believed = HIGH;
         for second in (0..300).step_by(5) {
-            let said = if second % 10 == 0 { low } else { high };
-            believed = offer.hear(said, believed, at(second));
-            believed = offer.ripen(at(second)).unwrap_or(believed);
-            assert_eq!(believed, low, "second {second}");
+            let said = if second % 10 == 0 { LOW } else { HIGH };
+            believed = offers.hear(PEER, said, believed, at(second));
+            while let Some((_, offered)) = offers.next_ripe(at(second)) {
+                believed = offered;
+            }
+            assert_eq!(believed, LOW, "second {second}");
         }
+        assert!(offers.due.len() <= 2, "{:?}", offers.due);
     }
 }

@@ -13,6 +13,7 @@ use crate::delivery::Delivery;
 use crate::directory::Directory;
 use crate::explain::Record as LogRecord;
 use crate::member::{Feed, Member};
+use crate::steady::Reassignments;
 use crate::view::Record;
 use crate::world::World;
 
@@ -33,6 +34,8 @@ pub struct Totals {
     pub assignments: u64,
     /// Pairs parted because of a failure.
     pub repairs: u64,
+    /// Changes of somebody's parents, by what was behind them.
+    pub reassignments: Reassignments,
     /// Accusations by assigned peers.
     pub strikes: u64,
     /// Peers that fell silent.

@@ -11,6 +11,7 @@ use runnel_protocol::ids::PeerId;
 use runnel_protocol::segment::{MAX_SUBSTREAMS, Substream, SubstreamSet};
 
 use crate::assign::{Candidate, Class};
+use crate::place::Network;
 use crate::reach::Nearness;
 
 const STRIPES: usize = MAX_SUBSTREAMS as usize;
@@ -22,13 +23,20 @@ pub(crate) struct Depths([u8; STRIPES]);
 impl Depths {
     /// In no tree at all.
     pub(crate) const NOWHERE: Self = Self([u8::MAX; STRIPES]);
-    /// The source itself.
-    pub(crate) const SOURCE: Self = Self([0; STRIPES]);
-
     pub(crate) fn set(&mut self, stripe: Substream, depth: u8) {
         if let Some(place) = self.0.get_mut(usize::from(stripe.0)) {
             *place = depth;
         }
+    }
+
+    /// Whether it receives all stripes, none of them through whoever asks.
+    pub(crate) fn reach_all(&self, stripes: u8) -> bool {
+        let mut all = SubstreamSet::all(stripes).iter();
+        all.all(|stripe| self.of(stripe).is_some())
+    }
+
+    pub(crate) fn is_nowhere(&self) -> bool {
+        *self == Self::NOWHERE
     }
 
     /// `None` where it does not receive the stripe, or only through whoever asks.
@@ -81,7 +89,7 @@ fn rank(candidate: &Candidate, stripe: Substream, home: Substream) -> Option<Ran
     let hops = candidate.depths.of(stripe)?;
     let at_home = stripe == home;
     Some(Rank {
-        class: candidate.class,
+        class: candidate.class_in(stripe),
         is_new: !candidate.pushes.is_some_and(|set| set.contains(stripe)),
         hops_at_home: if at_home { hops } else { 0 },
         foreign: candidate.home.is_some_and(|other| other != stripe),
@@ -226,7 +234,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn cheapest_move_away(&self, network: u64) -> Option<(u8, usize, usize, Substream)> {
+    fn cheapest_move_away(&self, network: Network) -> Option<(u8, usize, usize, Substream)> {
         let mut moves = Vec::new();
         for (from, parent) in self.candidates.iter().enumerate() {
             let kept = parent.pushes.unwrap_or_default();
@@ -235,7 +243,7 @@ impl<'a> Plan<'a> {
                 moves.extend(self.able(stripe).into_iter().filter_map(|to| {
                     let other = &self.candidates[to];
                     let fits = other.network != network
-                        && other.class <= parent.class
+                        && other.class_in(stripe) <= parent.class_in(stripe)
                         && self.has_room(to);
                     let more = other.depths.of(stripe)?.saturating_sub(now);
                     fits.then_some((more, from, to, stripe))

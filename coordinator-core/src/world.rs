@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::explain::Log;
 use crate::io::Output;
 use crate::random::Random;
+use crate::steady::Offers;
 use crate::summary::Totals;
 use crate::tickets::TicketBook;
 use crate::view::View;
@@ -31,6 +32,8 @@ pub(crate) struct World {
     pub(crate) moved_elsewhere: Vec<PeerId>,
     /// See [`Config::settle`].
     pub(crate) settled_at: Timestamp,
+    /// Offers that rose and are not believed yet.
+    pub(crate) offers: Offers,
     pub(crate) outputs: VecDeque<Output>,
 }
 
@@ -49,6 +52,7 @@ impl World {
             growth: 0,
             moved_elsewhere: Vec::new(),
             settled_at,
+            offers: Offers::default(),
             outputs: VecDeque::new(),
         }
     }

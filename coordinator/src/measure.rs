@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use runnel_coordinator_core::Cause;
 
 use crate::engine::Health;
 
@@ -59,6 +60,10 @@ fn expose(health: &Health) {
         ("runnel_unrelated_reports_total", totals.unrelated_reports),
     ] {
         counter!(name).absolute(value);
+    }
+    for cause in Cause::ALL {
+        counter!("runnel_reassignments_total", "cause" => cause.name())
+            .absolute(totals.reassignments.of(cause));
     }
     for (source, bytes) in [
         ("peer", totals.received.from_peers),

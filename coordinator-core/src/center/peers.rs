@@ -1,5 +1,7 @@
 //! Messages of peers whose key is proven.
 
+use core::time::Duration;
+
 use runnel_protocol::control::{
     ContentLocator, FromCoordinator, Heartbeat, Open, Opened, Outcome, Strike, ToCoordinator,
 };
@@ -12,6 +14,7 @@ use crate::delivery::Delivery;
 use crate::explain::What;
 use crate::io::{CloseCause, SessionId};
 use crate::repair;
+use crate::steady::Cause;
 
 impl ControlCenter {
     pub(super) fn on_peer_message(
@@ -113,9 +116,16 @@ impl ControlCenter {
             }
             self.look_if_dirty(report.content, now);
         }
+        for report in &beat.children {
+            if let Some(delivery) = self.directory.delivery_mut(report.content) {
+                repair::on_child_report(delivery, peer, report);
+            }
+        }
+        let covers = Duration::from_millis(beat.covers_ms.into());
         for report in &beat.parents {
             if let Some(delivery) = self.directory.delivery_mut(report.content) {
-                repair::on_parent_report(delivery, &mut self.world, peer, report, now);
+                let account = (report, covers);
+                repair::on_parent_report(delivery, &mut self.world, peer, account, now);
             }
             self.look_if_dirty(report.content, now);
         }
@@ -131,24 +141,46 @@ impl ControlCenter {
         }
     }
 
-    pub(super) fn on_uplink(&mut self, peer: PeerId, offered: BitsPerSecond, now: Timestamp) {
+    /// A peer says what it offers: less is believed at once, more once it has stood for a while.
+    pub(super) fn on_uplink(&mut self, peer: PeerId, said: BitsPerSecond, now: Timestamp) {
         let Some(record) = self.world.view.get(peer) else {
             return;
         };
-        if record.uplink.offered() == offered {
-            return;
+        let believed = record.uplink.offered();
+        let offered = self.world.offers.hear(peer, said, believed, now);
+        if offered != believed {
+            self.believe(peer, offered, now);
         }
-        let contents = record.contents.clone();
+    }
+
+    /// Offers that rose and have stood long enough.
+    pub(super) fn ripen(&mut self, now: Timestamp) {
+        while let Some((peer, offered)) = self.world.offers.next_ripe(now) {
+            self.believe(peer, offered, now);
+        }
+    }
+
+    fn believe(&mut self, peer: PeerId, offered: BitsPerSecond, now: Timestamp) {
+        let Some(record) = self.world.view.get(peer) else {
+            return;
+        };
+        let rises = offered > record.uplink.offered();
         self.world
             .view
             .change(peer, |record| record.uplink.offer(offered));
         self.world.view.note_moved(peer);
         self.world.growth += 1;
-        let known = self.world.view.get(peer);
-        if known.is_some_and(|record| record.uplink.is_overdrawn()) {
-            for content in contents.iter() {
-                if let Some(delivery) = self.directory.delivery_mut(content) {
-                    delivery.mark_children(peer);
+        let Some(record) = self.world.view.get(peer) else {
+            return;
+        };
+        for content in record.contents.iter() {
+            if let Some(delivery) = self.directory.delivery_mut(content) {
+                delivery.weigh(peer, record);
+                if record.uplink.is_overdrawn() {
+                    delivery.mark_children(peer, Cause::ParentUnfit);
+                }
+                if rises {
+                    delivery.may_rise(peer, Cause::Improvement);
                 }
             }
         }

@@ -7,6 +7,7 @@ use super::ControlCenter;
 use crate::delivery::{Budget, Delivery};
 use crate::explain::What;
 use crate::recruit;
+use crate::steady::Cause;
 
 /// Peers looked at per wake-up: a few milliseconds, so that messages get their turn.
 const BUDGET: usize = 10_000;
@@ -16,12 +17,16 @@ const RENEWALS_PER_TICK: usize = 5000;
 /// bans end and bad names fade without a word (R7).
 const RECONSIDER_EVERY: u64 = 5;
 
+/// Everybody's place in the trees is looked at again after this many ticks (R7).
+const RECOMPUTE_EVERY: u64 = 300;
+
 impl ControlCenter {
     pub(super) fn on_tick(&mut self, now: Timestamp) {
         let silence = self.world.config.silence();
         for peer in self.world.view.take_silent(silence, now) {
             self.on_silent(peer, now);
         }
+        self.ripen(now);
         self.renew(now);
         self.end_overdue(now);
         self.world.blacklist.decay(now);
@@ -46,7 +51,7 @@ impl ControlCenter {
             .map(|record| record.contents.clone());
         for content in contents.unwrap_or_default().iter() {
             if let Some(delivery) = self.directory.delivery_mut(content) {
-                delivery.mark_children(peer);
+                delivery.mark_children(peer, Cause::ParentUnfit);
             }
         }
     }
@@ -66,7 +71,10 @@ impl ControlCenter {
         let Some(delivery) = self.directory.delivery_mut(id) else {
             return;
         };
-        delivery.on_tick(&self.world, now);
+        if self.ticks.is_multiple_of(RECOMPUTE_EVERY) {
+            delivery.reconsider_places();
+        }
+        delivery.on_tick(&mut self.world, now);
         if delivery.is_idle(idle, now) {
             recruit::dismiss(delivery, &mut self.world, now);
             if delivery.opened == 0 {

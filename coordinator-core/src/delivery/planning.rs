@@ -7,8 +7,9 @@ use runnel_protocol::units::BitsPerSecond;
 use super::Delivery;
 use crate::assign::{self, Choice};
 use crate::candidates::{gather, objection_to};
-use crate::explain::{Cause, What};
+use crate::explain::{Parting, What};
 use crate::member::{Excluded, Feed, Member, Role};
+use crate::steady::Cause;
 use crate::world::World;
 
 impl Delivery {
@@ -19,16 +20,39 @@ impl Delivery {
             self.untold.insert(child);
             return 1;
         }
+        if self.members.get(&child).is_some_and(|member| member.out) {
+            self.cut_off(child, world, now);
+            return 1;
+        }
         let Some(gathered) = gather(self, world, child, now) else {
             return 1;
         };
-        let choices = assign::choose(self.stripes, gathered.candidates);
+        let stays = self.can_stay(child, &gathered.candidates);
+        let home = self.members.get(&child).and_then(|member| member.home);
+        let above = self.pusher_at_home(child);
+        let choices = match home {
+            Some((home, _)) => assign::choose_for_agent(self.stripes, home, gathered.candidates),
+            None => assign::choose(self.stripes, gathered.candidates),
+        };
         let feeds = self.feeds(child, &choices);
+        let cause = self.cause(child, &feeds, stays);
+        let feeds = self.permitted(child, feeds, cause, now);
+        let changed = cause.filter(|_| self.would_change(child, &feeds));
         self.adopt(child, feeds, &gathered.excluded, world, now);
+        self.account(child, changed, world, now);
         if let Some(member) = self.members.get_mut(&child) {
             member.excluded = gathered.excluded;
         }
+        self.make_room(child, world, now);
+        if self.pusher_at_home(child) != above {
+            self.may_rise(child, Cause::Promoted);
+        }
         gathered.work
+    }
+
+    fn pusher_at_home(&self, peer: PeerId) -> Option<PeerId> {
+        let member = self.members.get(&peer)?;
+        member.pusher(member.home?.0)
     }
 
     /// The choices as feeds; what is known of a link that stays is kept.
@@ -39,17 +63,13 @@ impl Delivery {
         let stripe = self.stripe_rate(member);
         let feed = |choice: &Choice| {
             let old = member.feed(choice.parent);
-            let same = old.filter(|old| old.substreams == choice.substreams);
-            Feed {
-                parent: choice.parent,
-                source: choice.source,
-                class: choice.class,
-                substreams: choice.substreams,
-                reserved: BitsPerSecond(stripe.0 * u64::from(choice.substreams.count())),
-                why: same.map_or(choice.why, |old| old.why),
-                connected: old.is_some_and(|old| old.connected),
-                dry_beats: old.map_or(0, |old| old.dry_beats),
+            let mut feed = old.cloned().unwrap_or_else(|| Feed::from(choice));
+            if feed.substreams != choice.substreams {
+                (feed.substreams, feed.why) = (choice.substreams, choice.why);
             }
+            feed.class = choice.class;
+            feed.reserved = BitsPerSecond(stripe.0 * u64::from(choice.substreams.count()));
+            feed
         };
         choices.iter().map(feed).collect()
     }
@@ -80,6 +100,7 @@ impl Delivery {
         }
         self.note_wishes(child, &old);
         if let Some(record) = world.view.get(child) {
+            self.weigh(child, record);
             let more = self.note_offer(child, record);
             world.growth += u64::from(more);
         }
@@ -106,7 +127,7 @@ impl Delivery {
             its.on_helped();
         }
         other.remove(child);
-        if member.is_content(self.stripes) {
+        if member.out || member.is_content(self.stripes) {
             its.remove(child);
         } else {
             its.insert(child);
@@ -160,7 +181,7 @@ impl Delivery {
         for feed in old {
             if new.iter().all(|other| other.parent != feed.parent) {
                 let cause = objection_to(excluded, feed.parent);
-                let cause = cause.map_or(Cause::Better, Cause::Objection);
+                let cause = cause.map_or(Parting::Better, Parting::Objection);
                 let what = What::Dropped(cause);
                 world
                     .log

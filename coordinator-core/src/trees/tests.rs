@@ -3,9 +3,14 @@ use runnel_protocol::control::Source;
 
 use super::*;
 use crate::bounds::least_depth;
-use crate::preempt::{Level, Place, Standing, place};
+use crate::place::Place;
+use crate::preempt::{Level, Rise, Standing, rise};
 
 const KBIT: u64 = 1000;
+
+fn network(name: u8) -> Network {
+    Place::of([10, name, 0, 0].into()).network
+}
 
 fn candidate(name: u8, room: u8, depth: u8) -> Candidate {
     let mut depths = Depths::NOWHERE;
@@ -21,7 +26,8 @@ fn candidate(name: u8, room: u8, depth: u8) -> Candidate {
         pushes: None,
         depths,
         home: Some(Substream(name % 4)),
-        network: u64::from(name),
+        network: network(name),
+        dear: SubstreamSet::EMPTY,
     }
 }
 
@@ -29,7 +35,6 @@ fn source(room: u8) -> Candidate {
     Candidate {
         source: Source::Waypoint,
         home: None,
-        depths: Depths::SOURCE,
         ..candidate(200, room, 0)
     }
 }
@@ -73,11 +78,11 @@ fn losing_one_of_two_loses_half() {
 #[test]
 fn parents_sit_in_two_networks_where_that_costs_nothing() {
     let here = |name| Candidate {
-        network: 7,
+        network: network(7),
         ..candidate(name, 8, 1)
     };
     let there = Candidate {
-        network: 8,
+        network: network(8),
         ..candidate(3, 8, 4)
     };
     let candidates = [here(4), here(8), there];
@@ -228,7 +233,7 @@ impl Swarm {
             depths: self.depths(member),
             room: u8::try_from(room).unwrap_or(u8::MAX).min(self.stripes),
             spare: room,
-            network: member as u64,
+            network: network(u8::try_from(member % 251).unwrap()),
             ..candidate(0, 0, 0)
         }
     }
@@ -293,9 +298,9 @@ impl Swarm {
             .collect();
         let number = |peer: PeerId| names.iter().position(|name| *name == peer).unwrap();
         let standing = self.standing(member, stripe);
-        match place(standing, self.room[member] > 0, &levels) {
-            Some(Place::Beside { parent }) => self.hang(member, stripe, number(parent)),
-            Some(Place::InsteadOf { parent, displaced }) => {
+        match rise(standing, self.room[member] > 0, &levels) {
+            Some(Rise::Beside { parent }) => self.hang(member, stripe, number(parent)),
+            Some(Rise::InsteadOf { parent, displaced }) => {
                 let (parent, displaced) = (number(parent), number(displaced));
                 self.room[parent] += 1;
                 self.hang(member, stripe, parent);

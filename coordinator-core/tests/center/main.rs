@@ -5,6 +5,10 @@
     reason = "a test that meets the unexpected ends"
 )]
 
+mod congestion;
+mod ejection;
+mod preemption;
 mod properties;
 mod stage;
+mod steadiness;
 mod stories;

@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
-use crate::stage::{RATE, Stage, kilobits, live};
+use crate::stage::{RATE, Stage, live};
 use proptest::prelude::*;
-use runnel_protocol::control::{Heartbeat, LinkResult, Offence, Strike, ToCoordinator};
+use runnel_protocol::control::{LinkResult, Offence, Strike, ToCoordinator};
 
 const NAMES: [&str; 14] = [
     "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n",
@@ -89,14 +89,7 @@ fn perform(stage: &mut Stage, step: Step) -> Option<()> {
             stage.say(who, ToCoordinator::Strike(strike));
         }
         Step::Uplink(who, uplink) => {
-            let beat = Heartbeat {
-                uplink: Some(kilobits(uplink)),
-                ..Heartbeat::default()
-            };
-            stage.say(
-                present(stage, who)?,
-                ToCoordinator::Heartbeat(Box::new(beat)),
-            );
+            stage.offers(present(stage, who)?, uplink);
         }
         Step::PlaysAt(who, rate) => stage.plays_at(present(stage, who)?, rate),
         Step::Wait(millis) => stage.run(Duration::from_millis(millis)),

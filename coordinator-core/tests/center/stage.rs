@@ -9,10 +9,11 @@ use runnel_coordinator_core::{
     SignedStatement, Unsigned,
 };
 use runnel_protocol::control::{
-    Assign, ClientHello, ContentLocator, ContentReport, Enrol, FromCoordinator, Heartbeat,
-    Implementation, LinkResult, Open, Outcome, Platform, ToCoordinator,
+    Assign, ChildReport, ClientHello, ContentLocator, ContentReport, Enrol, FromCoordinator,
+    Heartbeat, Implementation, LinkResult, Open, Outcome, ParentReport, Platform, ToCoordinator,
 };
 use runnel_protocol::ids::{CertificateHash, ContentId, KeyId, PeerId, PublicKey};
+use runnel_protocol::segment::Substream;
 use runnel_protocol::signature::{Signature, Signed};
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
@@ -39,6 +40,8 @@ pub(crate) struct Actor {
     pub(crate) assigns: BTreeMap<ContentId, Assign>,
     sequence: u32,
     report: Option<ContentReport>,
+    received: BTreeMap<&'static str, ParentReport>,
+    sent: BTreeMap<&'static str, ChildReport>,
 }
 
 pub(crate) struct Stage {
@@ -177,6 +180,8 @@ impl Stage {
             assigns: BTreeMap::new(),
             sequence: 0,
             report: None,
+            received: BTreeMap::new(),
+            sent: BTreeMap::new(),
         };
         self.actors.insert(name, actor);
         let address: IpAddr = address.parse().unwrap();
@@ -274,6 +279,56 @@ impl Stage {
         self.actors.get_mut(name).unwrap().report = Some(report);
     }
 
+    /// From the next heartbeat on the actor receives this much (kbit/s) from a parent, and says
+    /// whether chunks that were due did not come.
+    pub(crate) fn receives(
+        &mut self,
+        name: &'static str,
+        from: &'static str,
+        rate: u64,
+        late: bool,
+    ) {
+        let report = ParentReport {
+            peer: self.peer(from),
+            content: live(),
+            received: kilobits(rate).bytes_in(SECOND),
+            wasted: 0,
+            sequence_numbers: Vec::new(),
+            late,
+        };
+        let actor = self.actors.get_mut(name).unwrap();
+        actor.received.insert(from, report);
+    }
+
+    /// The next heartbeats of both ends say how many chunks of a stripe were sent and received.
+    pub(crate) fn chunks(
+        &mut self,
+        (parent, child): (&'static str, &'static str),
+        stripe: Substream,
+        (sent, received): (u64, u64),
+    ) {
+        let report = ChildReport {
+            peer: self.peer(child),
+            content: live(),
+            sent: 1,
+            sequence_numbers: vec![(stripe, sent)],
+        };
+        let actor = self.actors.get_mut(parent).unwrap();
+        actor.sent.insert(child, report);
+        let actor = self.actors.get_mut(child).unwrap();
+        let report = actor.received.get_mut(parent).unwrap();
+        report.sequence_numbers = vec![(stripe, received)];
+    }
+
+    /// The actor says at once what it offers (kbit/s).
+    pub(crate) fn offers(&mut self, name: &'static str, uplink: u64) {
+        let beat = Heartbeat {
+            uplink: Some(kilobits(uplink)),
+            ..Heartbeat::default()
+        };
+        self.say(name, ToCoordinator::Heartbeat(Box::new(beat)));
+    }
+
     /// The connection breaks, as when a process is killed.
     pub(crate) fn kill(&mut self, name: &'static str) {
         let session = self.actors[name].session;
@@ -319,6 +374,8 @@ impl Stage {
                 sequence: actor.sequence,
                 covers_ms: 1000,
                 contents: actor.report.clone().into_iter().collect(),
+                parents: actor.received.values().cloned().collect(),
+                children: actor.sent.values().cloned().collect(),
                 ..Heartbeat::default()
             };
             self.say(name, ToCoordinator::Heartbeat(Box::new(beat)));
@@ -372,13 +429,13 @@ impl Stage {
         events.into_iter().map(|event| event.words + "\n").collect()
     }
 
-    /// Asserts what holds at every moment: two lightweight peers are never paired, nobody is fed
-    /// by itself through others, and what is reserved is exactly what somebody is fed with.
+    /// Asserts what holds at every moment: two lightweight peers are never paired, no stripe runs
+    /// in a circle, and what is reserved is exactly what somebody is fed with.
     pub(crate) fn check(&self) {
         let peers: BTreeMap<PeerId, PeerSummary> =
             self.center.peers().map(|peer| (peer.peer, peer)).collect();
         let mut reserved: BTreeMap<PeerId, u64> = BTreeMap::new();
-        let mut edges: Vec<(ContentId, PeerId, PeerId)> = Vec::new();
+        let mut edges: Vec<(ContentId, Substream, PeerId, PeerId)> = Vec::new();
         for (id, peer) in &peers {
             for member in self.center.explain_peer(*id).unwrap().contents {
                 for feed in member.parents {
@@ -389,7 +446,8 @@ impl Stage {
                         "two lightweight peers are paired"
                     );
                     *reserved.entry(feed.parent).or_default() += feed.reserved.0;
-                    edges.push((member.content, feed.parent, *id));
+                    let stripes = feed.substreams.iter();
+                    edges.extend(stripes.map(|one| (member.content, one, feed.parent, *id)));
                 }
             }
         }
@@ -405,14 +463,14 @@ impl Stage {
 }
 
 /// Takes away whoever is fed by nobody, again and again: what is left is a cycle.
-fn no_cycles(mut edges: Vec<(ContentId, PeerId, PeerId)>) {
+fn no_cycles(mut edges: Vec<(ContentId, Substream, PeerId, PeerId)>) {
     loop {
         let before = edges.len();
         let fed: std::collections::BTreeSet<_> = edges
             .iter()
-            .map(|(content, _, child)| (*content, *child))
+            .map(|(content, stripe, _, child)| (*content, *stripe, *child))
             .collect();
-        edges.retain(|(content, parent, _)| fed.contains(&(*content, *parent)));
+        edges.retain(|(content, stripe, parent, _)| fed.contains(&(*content, *stripe, *parent)));
         if edges.len() == before {
             break;
         }
