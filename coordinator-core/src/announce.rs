@@ -13,7 +13,9 @@ use crate::member::{Feed, Member, Role};
 use crate::tickets::{Answer, Pairing, Terms};
 use crate::world::World;
 
-/// Agents are served before viewers: whoever feeds others matters to more.
+/// Whoever feeds others matters to more: agents that do come first, then other agents, then
+/// viewers.
+const INTERIOR_PRIORITY: u8 = 220;
 const AGENT_PRIORITY: u8 = 200;
 const VIEWER_PRIORITY: u8 = 100;
 
@@ -143,10 +145,12 @@ fn child(
     now: Timestamp,
 ) -> Option<Child> {
     let ticket = ticket(delivery, world, (parent, child), feed, now)?;
-    let role = delivery.members.get(&child)?.role;
+    let member = delivery.members.get(&child)?;
+    let feeds_others = member.children().next().is_some();
     Some(Child {
         contact: contact(world, child, parent, ticket)?,
-        priority: match role {
+        priority: match member.role {
+            Role::Agent | Role::Head if feeds_others => INTERIOR_PRIORITY,
             Role::Agent | Role::Head => AGENT_PRIORITY,
             Role::Viewer => VIEWER_PRIORITY,
         },

@@ -241,3 +241,78 @@ impl fmt::Display for Objection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::net::IpAddr;
+
+    use runnel_protocol::control::Platform;
+    use runnel_protocol::ids::PublicKey;
+
+    use super::*;
+    use crate::capacity::Uplink;
+    use crate::io::SessionId;
+    use crate::place::Place;
+    use crate::record::{Contents, History};
+
+    const NOW: Timestamp = Timestamp::from_micros(1_000_000);
+
+    fn record(kind: PeerType) -> Record {
+        let address = IpAddr::from([192, 0, 2, 1]);
+        Record {
+            session: SessionId(1),
+            address,
+            place: Place::of(address),
+            key: PublicKey([1; 32]),
+            platform: Platform::Browser,
+            version: "story".into(),
+            kind,
+            why: "",
+            waypoint: false,
+            endpoints: Box::new([]),
+            certificates: Box::new([]),
+            uplink: Uplink::new(BitsPerSecond(1_000_000)),
+            last_heard: NOW,
+            silent: false,
+            codes_tried: 0,
+            history: History::default(),
+            contents: Contents::default(),
+        }
+    }
+
+    /// A pair to which no rule objects for any other reason than the two types.
+    fn verdict(child: PeerType, parent: PeerType) -> Option<&'static str> {
+        let (child_record, parent_record) = (record(child), record(parent));
+        let pair = Pair {
+            child: PeerId([1; 16]),
+            child_record: &child_record,
+            parent: PeerId([2; 16]),
+            parent_record: &parent_record,
+            current: false,
+            reachable: true,
+            holds: true,
+            loops: false,
+            regular_children: 0,
+            ban: None,
+            spare: BitsPerSecond(1_000_000),
+            kept: BitsPerSecond(0),
+            stripe: BitsPerSecond(500_000),
+            hesitation: Duration::from_secs(2),
+            now: NOW,
+        };
+        first_objection(&pair).map(|(rule, _)| rule)
+    }
+
+    #[test]
+    fn two_lightweight_peers_are_never_paired_even_if_they_could_reach_each_other() {
+        use PeerType::{Lightweight, Regular};
+        assert_eq!(verdict(Lightweight, Lightweight), Some("type"));
+        for (child, parent) in [
+            (Lightweight, Regular),
+            (Regular, Lightweight),
+            (Regular, Regular),
+        ] {
+            assert_eq!(verdict(child, parent), None, "{child:?} {parent:?}");
+        }
+    }
+}

@@ -7,8 +7,10 @@
 
 mod congestion;
 mod ejection;
+mod feeding;
 mod preemption;
 mod properties;
+mod repair;
+mod sessions;
 mod stage;
 mod steadiness;
-mod stories;

@@ -93,6 +93,18 @@ impl Stage {
         stage
     }
 
+    /// A waypoint, two agents and a viewer, settled. Ann is the wider one: she is recruited first
+    /// and feeds Bob.
+    pub(crate) fn evening() -> Self {
+        let mut stage = Self::new(1);
+        stage.waypoint("waypoint", 2 * RATE);
+        stage.agent("ann", 11 * RATE);
+        stage.agent("bob", 10 * RATE);
+        stage.viewer("viewer");
+        stage.settle();
+        stage
+    }
+
     pub(crate) fn input(&mut self, input: Input) {
         self.center.handle_input(input, self.now);
         self.drain();
