@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::memory;
+use super::verdict::CHROMIUMS;
 use crate::browser::Browser;
 
 const BOUND: Duration = Duration::from_secs(60);
@@ -58,13 +59,13 @@ impl Watcher {
     /// Who holds how many bytes, in the same order each time.
     pub(super) async fn memory(&self) -> Result<Vec<(String, u64)>> {
         let heap = self.heap().await?;
-        let (renderer, rest) = memory::below(self.browser.driver())?;
+        let (renderers, rest) = memory::below(self.browser.driver())?;
         let named = |(who, bytes): (&str, u64)| (who.to_owned(), bytes);
         Ok([
             ("page's heap", heap),
             ("Worker's wasm", self.wasm),
-            ("renderer", renderer),
-            ("rest of Chromium", rest),
+            (CHROMIUMS[0], renderers),
+            (CHROMIUMS[1], rest),
         ]
         .map(named)
         .to_vec())

@@ -2,7 +2,10 @@
 //!
 //! The first third of the run is for warming up: caches and windows fill. The rest is cut in three
 //! parts. The median of the last part may be above the median of the first by [`SHARE`] of it and
-//! [`ROOM`]: medians, because collectors and allocators let go when they like.
+//! [`ROOM`]: medians, because collectors and allocators let go when they like. Chromium's processes
+//! may grow by [`CHROMIUM_SHARE`]: they keep what the network brought the player for as long as they
+//! like. With plain hls.js the renderer went from 184 to 277 MiB within five minutes, with peers
+//! from 197 to 204; what is ours in it, the page's heap and the Worker's memory, is judged by itself.
 
 use std::time::Duration;
 
@@ -15,12 +18,17 @@ const WARM_UP: u32 = 3;
 const PARTS: usize = 3;
 /// What it may grow by: this share, and this many bytes.
 const SHARE: f64 = 0.05;
+const CHROMIUM_SHARE: f64 = 0.20;
 const ROOM: f64 = (2 << 20) as f64;
+
+/// Names of what Chromium's own processes hold.
+pub(super) const CHROMIUMS: [&str; 2] = ["renderer", "rest of Chromium"];
 
 /// One holder's memory over time.
 #[derive(Clone, Debug)]
 pub(super) struct Series {
     pub(super) who: String,
+    is_chromiums: bool,
     /// When, since the start, and bytes.
     samples: Vec<(Duration, u64)>,
 }
@@ -28,6 +36,7 @@ pub(super) struct Series {
 impl Series {
     pub(super) fn of(who: String) -> Self {
         Self {
+            is_chromiums: CHROMIUMS.contains(&who.as_str()),
             who,
             samples: Vec::new(),
         }
@@ -60,7 +69,11 @@ impl Series {
 
     /// The median of the last part that would just pass.
     pub(super) fn limit(&self) -> f64 {
-        self.parts()[0] * (1.0 + SHARE) + ROOM
+        let share = match self.is_chromiums {
+            true => CHROMIUM_SHARE,
+            false => SHARE,
+        };
+        self.parts()[0] * (1.0 + share) + ROOM
     }
 
     pub(super) fn is_flat(&self) -> bool {
