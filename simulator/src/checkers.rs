@@ -16,7 +16,7 @@ use runnel_protocol::control::FromCoordinator;
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
-use crate::node::{At, Node};
+use crate::node::At;
 use crate::population::Role;
 use crate::world::World;
 
@@ -81,13 +81,8 @@ pub(crate) struct Checkers {
 }
 
 impl Checkers {
-    pub(crate) fn new(_guests: usize) -> Self {
-        Self::default()
-    }
-
     pub(crate) fn on_arrive(&mut self, at: At, uplink: BitsPerSecond, now: Timestamp) {
         self.caps.offers(at, uplink, now);
-        self.epochs.arrived(at);
     }
 
     pub(crate) fn on_offer(&mut self, at: At, uplink: BitsPerSecond, now: Timestamp) {
@@ -98,17 +93,11 @@ impl Checkers {
         self.caps.sent(at, bytes, now);
     }
 
-    pub(crate) fn on_dialled(&mut self, from: Role, to: Role) {
-        self.pairs.dialled(from, to);
+    pub(crate) fn on_dialled(&mut self, to: Role) {
+        self.pairs.dialled(to);
     }
 
-    pub(crate) fn on_told(
-        &mut self,
-        nodes: &[Option<Box<Node>>],
-        at: At,
-        message: &FromCoordinator,
-    ) {
-        let _ = nodes;
+    pub(crate) fn on_told(&mut self, at: At, message: &FromCoordinator) {
         if let FromCoordinator::Assign(assign) = message {
             self.pairs.assigned(at, assign);
         }

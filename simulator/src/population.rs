@@ -126,13 +126,12 @@ impl Casting<'_> {
                 .unwrap_or(scenario.agents.per_viewer);
             let count = whole(viewers * region.share / shares * each);
             let count = self.with_successors(count, &scenario.agents.session);
-            for (number, first) in count {
+            for (_, first) in count {
                 let mut dice = self.dice();
                 let mut guest = self.agent(place, &scenario.agents.up_kbps, &mut dice);
                 guest.arrives = self.arrival(first, &mut dice, |dice| dice.millis(0, 2000));
                 guest.leaves = self.leaving(&guest, &scenario.agents.session, &mut dice);
                 guest.reachable = !dice.happens(scenario.agents.unreachable_share);
-                let _ = number;
                 self.guests.push(guest);
             }
         }

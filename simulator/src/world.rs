@@ -115,7 +115,7 @@ impl World {
             origin: Origin::new(&scenario.origin, seed, now),
             network: Network::new(seed),
             signatures: Signatures::default(),
-            checkers: Checkers::new(guests.len()),
+            checkers: Checkers::default(),
             tally: Tally::new(scenario, now),
             digest: Digest::default(),
             befallen: vec![Vec::new(); faults.len()],

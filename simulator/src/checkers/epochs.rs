@@ -17,9 +17,6 @@ impl Default for Epochs {
 }
 
 impl Epochs {
-    /// A process that starts anew knows of no epoch.
-    pub(crate) const fn arrived(&self, _: At) {}
-
     pub(crate) fn assigned(&mut self, at: At, (before, after): (Option<u64>, u64)) {
         let rises = before.is_none_or(|before| before < after);
         self.verdict.expect(rises, || {

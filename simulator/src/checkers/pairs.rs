@@ -22,13 +22,12 @@ impl Default for Pairs {
 }
 
 impl Pairs {
-    pub(crate) fn dialled(&mut self, _: Role, to: Role) {
+    pub(crate) fn dialled(&mut self, to: Role) {
         self.verdict
             .expect(to != Role::Viewer, || "a viewer was dialled".into());
     }
 
-    /// Tickets name both ends: a page's own ticket never has a page at the other end, and no
-    /// contact of one comes with addresses.
+    /// Nobody is to feed itself.
     pub(crate) fn assigned(&mut self, at: At, assign: &Assign) {
         let itself = assign
             .parents

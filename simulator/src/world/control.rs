@@ -156,7 +156,7 @@ impl World {
         let Some((at, life)) = self.office.behind(session) else {
             return;
         };
-        self.checkers.on_told(&self.nodes, at, &message);
+        self.checkers.on_told(at, &message);
         let arrives = self.lost_at(at);
         self.digest
             .note(&[self.now.as_micros(), 2, u64::from(at.0)]);

@@ -29,10 +29,8 @@ impl World {
             .find_map(|endpoint| self.places.get(endpoint));
         let target = found.copied();
         if let Some(target) = target {
-            self.checkers.on_dialled(
-                self.guests[at.0 as usize].role,
-                self.guests[target.0 as usize].role,
-            );
+            self.checkers
+                .on_dialled(self.guests[target.0 as usize].role);
         }
         let answered = target.and_then(|target| self.handshake(at, link, target));
         if answered.is_none() {

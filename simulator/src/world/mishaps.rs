@@ -232,14 +232,13 @@ impl World {
         let mut found: Vec<(u64, At)> = self
             .present()
             .filter(|(at, node)| fits(*at) && !node.hung)
-            .map(|(at, node)| {
+            .map(|(at, _)| {
                 let busy = if fault.who == Target::BusiestAgents {
                     u64::MAX - self.tally.served(at)
                 } else {
                     0
                 };
                 let order = if busy == 0 { dice.roll() } else { busy };
-                let _ = node;
                 (order, at)
             })
             .collect();
