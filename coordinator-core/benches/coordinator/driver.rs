@@ -1,4 +1,5 @@
-//! Drives the control center: time passes as fast as the center works, or as messages arrive.
+//! Drives the control center and measures it: joins and heartbeats by the processor time that they
+//! take, decisions by the wall, on a clock that goes on while the center works.
 
 use core::time::Duration;
 use std::time::Instant;
@@ -21,6 +22,8 @@ const RUSH: Duration = Duration::from_secs(60);
 const BEATS_PER_S: u32 = 250_000;
 /// Rounds of heartbeats that are measured.
 const ROUNDS: usize = 3;
+/// Heartbeats composed at a time.
+const BATCH: usize = 1000;
 /// Decisions that are timed.
 const PROBES: usize = 1000;
 /// Heartbeats in a row without a chunk that end a pair.
@@ -29,10 +32,10 @@ const DRY: usize = 4;
 struct Driver {
     center: ControlCenter,
     crowd: Crowd,
-    /// The center's own clock.
+    /// The center's clock.
     now: Duration,
-    /// Time that the center took in all.
-    busy: Duration,
+    /// Whether the clock goes on while the center works, besides what it is set forward.
+    runs: bool,
     /// Whose assignment is waited for.
     awaited: Option<usize>,
     told_at: Option<Duration>,
@@ -63,7 +66,7 @@ pub(crate) fn measure(peers: usize) -> Result<Figures> {
         center: ControlCenter::new(config, [1; 32], moment(Duration::ZERO)),
         crowd,
         now: Duration::ZERO,
-        busy: Duration::ZERO,
+        runs: false,
         awaited: None,
         told_at: None,
         interval,
@@ -97,32 +100,29 @@ fn resident() -> Result<f64> {
     Ok(pages.parse::<f64>()? * 4096.0)
 }
 
+/// Processor time of this thread.
+fn processor() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
 impl Driver {
-    /// Hands in one input; the clock goes on by the time that it takes.
     fn input(&mut self, input: Input) {
-        let start = Instant::now();
-        self.center.handle_input(input, moment(self.now));
-        self.passed(start);
+        self.work(|center, now| center.handle_input(input, now));
         self.drain();
     }
 
-    fn passed(&mut self, start: Instant) {
-        let time = start.elapsed();
-        self.busy += time;
-        self.now += time;
+    fn work<T>(&mut self, work: impl FnOnce(&mut ControlCenter, Timestamp) -> T) -> T {
+        let start = self.runs.then(Instant::now);
+        let result = work(&mut self.center, moment(self.now));
+        self.now += start.map_or(Duration::ZERO, |start| start.elapsed());
+        result
     }
 
-    /// Takes what comes out; answers count as the center's time, composing them does not.
     fn drain(&mut self) {
-        loop {
-            let start = Instant::now();
-            let output = self.center.poll_output();
-            self.passed(start);
-            let Some(output) = output else { return };
+        while let Some(output) = self.work(|center, _| center.poll_output()) {
             if let Some(answer) = self.answer(output) {
-                let start = Instant::now();
-                self.center.handle_input(answer, moment(self.now));
-                self.passed(start);
+                self.work(|center, now| center.handle_input(answer, now));
             }
         }
     }
@@ -156,9 +156,7 @@ impl Driver {
                 break;
             }
             self.now = self.now.max(due);
-            let start = Instant::now();
-            self.center.handle_timeout(moment(self.now));
-            self.passed(start);
+            self.work(ControlCenter::handle_timeout);
             self.drain();
         }
         self.now = self.now.max(end);
@@ -172,27 +170,31 @@ impl Driver {
             peer: waypoint,
             contents,
         });
-        self.busy = Duration::ZERO;
-        let every = RUSH / u32::try_from(peers).unwrap_or(u32::MAX);
+        let people = u32::try_from(peers).unwrap_or(u32::MAX);
+        let start = processor();
+        let mut speaking = Duration::ZERO;
         for place in 0..peers {
-            self.until(self.now + every);
+            self.until(self.now + RUSH / people);
             self.join(place);
-            self.others_speak(place + 1);
+            speaking += self.others_speak(place + 1);
         }
         self.until(self.now + Duration::from_secs(2));
-        self.busy / u32::try_from(peers).unwrap_or(u32::MAX)
+        (processor() - start - speaking) / people
     }
 
-    /// Those who are in send their heartbeats, which are not counted here.
-    fn others_speak(&mut self, joined: usize) {
-        let busy = self.busy;
+    /// Those who are in send the heartbeats that are due; the time that takes.
+    fn others_speak(&mut self, joined: usize) -> Duration {
+        if self.now < self.next_beat {
+            return Duration::ZERO;
+        }
+        let start = processor();
         let gap = self.interval / u32::try_from(joined).unwrap_or(u32::MAX);
         while self.next_beat <= self.now {
             self.speaker = (self.speaker + 1) % joined;
             self.beat(self.speaker, false);
             self.next_beat += gap;
         }
-        self.busy = busy;
+        processor() - start
     }
 
     fn join(&mut self, place: usize) {
@@ -216,26 +218,39 @@ impl Driver {
     /// The cost of one heartbeat, with the ticks and looks that fall into that time.
     fn everybody_speaks(&mut self, peers: usize) -> Duration {
         self.round(peers);
-        self.busy = Duration::ZERO;
-        (0..ROUNDS).for_each(|_| self.round(peers));
-        let beats = u32::try_from(peers * ROUNDS).unwrap_or(u32::MAX);
-        self.busy / beats
+        let all: Duration = (0..ROUNDS).map(|_| self.round(peers)).sum();
+        all / u32::try_from(peers * ROUNDS).unwrap_or(u32::MAX)
     }
 
-    /// One heartbeat of each.
-    fn round(&mut self, peers: usize) {
-        let end = self.now + self.interval;
+    /// One heartbeat of each, composed beforehand and not counted.
+    fn round(&mut self, peers: usize) -> Duration {
         let every = self.interval / u32::try_from(peers).unwrap_or(u32::MAX);
-        for step in 0..peers {
-            self.beat(scattered(step, peers), false);
-            self.until((self.now + every / 2).min(end));
+        let order: Vec<usize> = (0..peers).map(|step| scattered(step, peers)).collect();
+        let mut time = Duration::ZERO;
+        for places in order.chunks(BATCH) {
+            let beats = places.iter().map(|place| self.heartbeat(*place, false));
+            let beats: Vec<Input> = beats.collect();
+            let start = processor();
+            for beat in beats {
+                self.until(self.now + every);
+                self.input(beat);
+            }
+            time += processor() - start;
         }
-        self.until(end);
+        time
+    }
+
+    fn heartbeat(&mut self, place: usize, dry: bool) -> Input {
+        let beat = self.crowd.heartbeat(place, dry);
+        Input::Received {
+            session: crowd::session(place),
+            message: ToCoordinator::Heartbeat(Box::new(beat)),
+        }
     }
 
     fn beat(&mut self, place: usize, dry: bool) {
-        let beat = self.crowd.heartbeat(place, dry);
-        self.say(place, ToCoordinator::Heartbeat(Box::new(beat)));
+        let beat = self.heartbeat(place, dry);
+        self.input(beat);
     }
 
     /// Share of the players that somebody pushes to.
@@ -248,7 +263,8 @@ impl Driver {
     /// The 99th percentile of the time from a heartbeat to the decision that it leads to, while
     /// others speak half as fast as one core can listen.
     fn decisions(&mut self, peers: usize, beat: Duration) -> Duration {
-        let gap = (beat * 2).max(Duration::from_nanos(1));
+        self.runs = true;
+        let gap = beat * 2;
         let mut times = Vec::new();
         let mut next = 0;
         let probes = (1..peers).filter(|place| !self.crowd.is_agent(*place));
