@@ -17,7 +17,7 @@ use crate::trees::Depths;
 use crate::view::Record;
 use crate::world::World;
 
-/// Agents to which waypoints hand each stripe, where others can feed the rest: two, so that losing
+/// Agents of a region to which waypoints hand each stripe, where others can feed the rest: two, so that losing
 /// one loses no more than half, and the operator's bytes stay at two copies.
 pub(crate) const HEADS: usize = 2;
 /// Candidates from which the best are chosen.
@@ -28,6 +28,10 @@ const FROM_SITE: usize = 6;
 const FROM_NETWORK: usize = 11;
 /// Waypoints looked at.
 const MAX_HEADS: usize = 8;
+/// Other regions that are looked at.
+const MAX_ABROAD: usize = 8;
+/// Times the rate that an agent has to offer, to feed other regions than its own.
+const WIDE: u64 = 2;
 /// Looks in one area at members that no rule lets through, and at those too narrow for a stripe:
 /// the latter only so that the child can be told why.
 const MAX_FRUITLESS: usize = 48;
@@ -126,13 +130,39 @@ impl<'a> Search<'a> {
         for (area, enough) in Area::around(self.record.place).into_iter().zip(enough) {
             self.look_at(Role::Agent, area, enough);
         }
+        self.look_abroad();
         if self.member.role == Role::Agent {
             self.look_at(Role::Viewer, Area::Anywhere, WIDEST);
         }
     }
 
+    /// Where its own region's agents have too little room, a child may be fed by wide ones of
+    /// other regions: for what the waypoints have no room for either (S3).
+    fn look_abroad(&mut self) {
+        let agents = |one: &&Candidate| one.class == Class::Preferred;
+        let room = self.found.candidates.iter().filter(agents);
+        let room: u32 = room.map(|one| u32::from(one.room)).sum();
+        if room >= u32::from(self.delivery.stripes) {
+            return;
+        }
+        let delivery = self.delivery;
+        let regions = delivery.supply.regions_besides(self.record.place.region);
+        for region in regions.take(MAX_ABROAD) {
+            let enough = (self.found.candidates.len() + 2).min(WIDEST);
+            self.look_at(Role::Agent, Area::Region(region), enough);
+        }
+    }
+
+    fn is_wide(&self, peer: PeerId) -> bool {
+        let wide = self.delivery.rate().0.saturating_mul(WIDE);
+        let record = self.world.view.get(peer);
+        record.is_some_and(|record| record.uplink.offered().0 >= wide)
+    }
+
     /// The widest of an area, until there are `enough` candidates.
     fn look_at(&mut self, role: Role, area: Area, enough: usize) {
+        let here = Area::Region(self.record.place.region);
+        let abroad = matches!(area, Area::Region(_)) && area != here;
         let (mut fruitless, mut narrow) = (0, 0);
         let delivery = self.delivery;
         for (peer, rung) in delivery.supply.widest(role, area) {
@@ -141,7 +171,12 @@ impl<'a> Search<'a> {
             if before >= enough || fruitless > MAX_FRUITLESS || narrow > MAX_NARROW {
                 break;
             }
-            self.consider(peer);
+            if self.seen.contains_key(&peer) {
+                continue;
+            }
+            if !abroad || self.is_wide(peer) {
+                self.consider(peer);
+            }
             fruitless += usize::from(self.found.candidates.len() == before);
         }
     }
@@ -188,8 +223,11 @@ impl<'a> Search<'a> {
         Candidate {
             peer: parent,
             source: record.source(),
-            class: self.class(member),
-            near: Nearness::between(record.address, self.record.address),
+            class: self.class(member, record),
+            near: Nearness::between(
+                (record.address, record.place),
+                (self.record.address, self.record.place),
+            ),
             trouble: record.history.trouble(),
             room,
             spare: spare.0,
@@ -264,7 +302,7 @@ impl<'a> Search<'a> {
             return SubstreamSet::EMPTY;
         }
         let others = parent.regular_children.keys();
-        let others = others.filter(|agent| **agent != self.child);
+        let others = others.filter(|agent| self.is_rival(**agent));
         let sets: Vec<SubstreamSet> = others
             .filter_map(|agent| Some(self.delivery.members.get(agent)?.feed(peer)?.substreams))
             .collect();
@@ -311,8 +349,18 @@ impl<'a> Search<'a> {
         false
     }
 
-    fn class(&self, parent: &Member) -> Class {
+    /// Another agent of the child's region.
+    fn is_rival(&self, agent: PeerId) -> bool {
+        let member = self.delivery.members.get(&agent);
+        let near = member.is_some_and(|member| member.region == self.member.region);
+        agent != self.child && near
+    }
+
+    fn class(&self, parent: &Member, record: &Record) -> Class {
         match (self.member.role, parent.role) {
+            (_, Role::Agent) if record.place.region != self.record.place.region => {
+                Class::LastResort
+            }
             (_, Role::Agent) | (Role::Agent, Role::Head) => Class::Preferred,
             (Role::Viewer | Role::Head, Role::Head) => Class::IfNeeded,
             (_, Role::Viewer) => Class::LastResort,

@@ -5,6 +5,8 @@ use core::time::Duration;
 use runnel_protocol::ids::PublicKey;
 use runnel_protocol::units::BitsPerSecond;
 
+use crate::place::NetworkTable;
+
 /// How the control center behaves. Every value has a default in [`Config::new`].
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -29,6 +31,8 @@ pub struct Config {
     /// For this long after a restart no viewer is told that it has no parents: those it has are
     /// on their way back as well. Zero for a first start.
     pub settle: Duration,
+    /// Which addresses are in which region and network.
+    pub networks: NetworkTable,
     /// A content that nobody has played for this long lets its volunteers go.
     pub idle: Duration,
 }
@@ -47,6 +51,7 @@ impl Config {
             max_contents: 10_000,
             contents_per_peer: 16,
             settle: Duration::ZERO,
+            networks: NetworkTable::default(),
             idle: Duration::from_secs(30),
         }
     }

@@ -21,6 +21,7 @@ use crate::announce;
 use crate::eject::Balance;
 use crate::explain::{Parting, What};
 use crate::member::{Feed, Member, Role};
+use crate::place::Region;
 use crate::rate::{PeakRate, differs};
 use crate::recruit;
 use crate::steady::Cause;
@@ -56,6 +57,14 @@ impl Budget {
     }
 }
 
+/// Those of a region who play.
+#[derive(Debug, Default)]
+struct Audience {
+    players: usize,
+    /// Viewers among them that something better can be wished for.
+    wanting: Wanting,
+}
+
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) content: ContentId,
@@ -81,8 +90,9 @@ pub(crate) struct Delivery {
     rising: BTreeMap<PeerId, Cause>,
     /// To be planned: who feeds others first, then in order of arrival.
     dirty: BTreeSet<(Role, u64, PeerId)>,
-    /// Players among the viewers that something better can be wished for, and other members.
-    wanting_players: Wanting,
+    /// The viewers who play, by region.
+    audiences: BTreeMap<Region, Audience>,
+    /// Other members that something better can be wished for.
     wanting_others: Wanting,
     /// When somebody came last who may feed others.
     newcomer_at: Option<Timestamp>,
@@ -111,8 +121,8 @@ impl Delivery {
             calm_until: None,
             rising: BTreeMap::new(),
             dirty: BTreeSet::new(),
-            wanting_players: Wanting::new(world.growth),
-            wanting_others: Wanting::new(world.growth),
+            audiences: BTreeMap::new(),
+            wanting_others: Wanting::default(),
             newcomer_at: None,
             carried: world.config.default_rate,
             untold: BTreeSet::new(),
@@ -152,7 +162,7 @@ impl Delivery {
         let member = self
             .members
             .entry(peer)
-            .or_insert_with(|| Member::new(role, arrival));
+            .or_insert_with(|| Member::new(role, record.place.region, arrival));
         self.arrivals += 1;
         if member.role == Role::Agent && member.home.is_none() {
             let uplink = record.uplink.offered();
@@ -161,8 +171,11 @@ impl Delivery {
         if let Some(plays) = opens {
             self.opened += usize::from(!member.opened);
             member.opened = true;
-            self.players += usize::from(plays && !member.plays);
-            self.players -= usize::from(!plays && member.plays);
+            let audience = self.audiences.entry(member.region).or_default();
+            for players in [&mut self.players, &mut audience.players] {
+                *players += usize::from(plays && !member.plays);
+                *players -= usize::from(!plays && member.plays);
+            }
             member.plays = plays;
         }
         if self.note_offer(peer, record) {
@@ -229,9 +242,12 @@ impl Delivery {
         if let Some((home, uplink)) = member.home {
             self.homes.give_back(home, uplink.0);
         }
+        if let Some(audience) = self.audiences.get_mut(&member.region) {
+            audience.players -= usize::from(member.plays);
+            audience.wanting.remove(peer);
+        }
         self.opened -= usize::from(member.opened);
         self.dirty.remove(&(member.role, member.arrival, peer));
-        self.wanting_players.remove(peer);
         self.wanting_others.remove(peer);
         self.rising.remove(&peer);
         self.supply.remove(peer);
@@ -377,10 +393,12 @@ impl Delivery {
         } else {
             Cause::Improvement
         };
-        let players = self.wanting_players.next_round(growth);
-        let others = self.wanting_others.next_round(growth);
-        let round = others.into_iter().chain(players);
-        round.for_each(|peer| self.mark(peer, cause));
+        let mut round = self.wanting_others.next_round(growth);
+        self.audiences.retain(|_, audience| {
+            round.append(&mut audience.wanting.next_round(growth));
+            audience.players > 0 || !audience.wanting.is_empty()
+        });
+        round.into_iter().for_each(|peer| self.mark(peer, cause));
     }
 
     /// Plans what is dirty, then tells who has to know; `false` when the budget did not suffice.
@@ -400,9 +418,14 @@ impl Delivery {
         announce::tell(self, world, budget, now)
     }
 
-    /// Whether viewers lack uplink of agents.
-    pub(crate) fn is_short(&self) -> bool {
-        !self.balance.is_enough() || !self.wanting_players.is_empty()
+    /// The regions where somebody plays, and whether viewers there lack uplink of agents.
+    pub(crate) fn watched_regions(&self) -> Vec<(Region, bool)> {
+        let short = !self.balance.is_enough();
+        let watched = self.audiences.iter();
+        watched
+            .filter(|(_, audience)| audience.players > 0)
+            .map(|(region, audience)| (*region, short || !audience.wanting.is_empty()))
+            .collect()
     }
 
     /// Whether nobody has played for so long that helpers may go.

@@ -1,5 +1,6 @@
-//! The content directory, and the service manager: a delivery coordinator per content and region,
-//! made on demand and retired when idle (C2).
+//! The content directory, and the service manager: a delivery coordinator per content, made on
+//! demand and retired when idle (C2). Its regions are areas inside it, so that one that is poor
+//! can be fed by the others.
 
 use std::collections::BTreeMap;
 
@@ -11,21 +12,12 @@ use crate::content::{Content, normalised};
 use crate::delivery::Delivery;
 use crate::world::World;
 
-/// Part of the audience that one delivery coordinator looks after. The table that maps addresses
-/// to regions has one entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Region(pub(crate) u16);
-
-impl Region {
-    pub(crate) const EVERYWHERE: Self = Self(0);
-}
-
 /// What is offered, and who is in charge of it.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
     contents: BTreeMap<ContentId, Content>,
     by_url: BTreeMap<String, ContentId>,
-    deliveries: BTreeMap<(ContentId, Region), Delivery>,
+    deliveries: BTreeMap<ContentId, Delivery>,
 }
 
 impl Directory {
@@ -45,7 +37,7 @@ impl Directory {
     pub(crate) fn remove(&mut self, id: ContentId) -> Option<Delivery> {
         self.forget_url(id);
         self.contents.remove(&id);
-        self.deliveries.remove(&(id, Region::EVERYWHERE))
+        self.deliveries.remove(&id)
     }
 
     fn forget_url(&mut self, id: ContentId) {
@@ -71,11 +63,11 @@ impl Directory {
     }
 
     pub(crate) fn delivery(&self, id: ContentId) -> Option<&Delivery> {
-        self.deliveries.get(&(id, Region::EVERYWHERE))
+        self.deliveries.get(&id)
     }
 
     pub(crate) fn delivery_mut(&mut self, id: ContentId) -> Option<&mut Delivery> {
-        self.deliveries.get_mut(&(id, Region::EVERYWHERE))
+        self.deliveries.get_mut(&id)
     }
 
     /// The one in charge, made where there is none yet; a new one begins with the content's
@@ -87,15 +79,14 @@ impl Directory {
         now: Timestamp,
     ) -> &mut Delivery {
         self.deliveries
-            .entry((id, Region::EVERYWHERE))
+            .entry(id)
             .or_insert_with(|| with_waypoints(id, world, now))
     }
 
     /// Those that `which` picks, the most watched first.
     pub(crate) fn busiest_first(&self, which: fn(&Delivery) -> bool) -> Vec<ContentId> {
-        let watched = |(key, delivery): (&(ContentId, Region), &Delivery)| {
-            (usize::MAX - delivery.players, key.0)
-        };
+        let watched =
+            |(id, delivery): (&ContentId, &Delivery)| (usize::MAX - delivery.players, *id);
         let picked = self.deliveries.iter().filter(|(_, one)| which(one));
         let mut order: Vec<_> = picked.map(watched).collect();
         order.sort_unstable();
@@ -104,7 +95,7 @@ impl Directory {
 
     /// Ends a delivery coordinator that nobody needs.
     pub(crate) fn retire(&mut self, id: ContentId) {
-        self.deliveries.remove(&(id, Region::EVERYWHERE));
+        self.deliveries.remove(&id);
     }
 }
 

@@ -54,6 +54,7 @@ pub use clock::Reason;
 pub use config::Config;
 pub use content::Content;
 pub use io::{CloseCause, Input, Output, SessionId, SignedStatement, Unsigned};
+pub use place::{NetworkEntry, NetworkTable};
 pub use steady::{Cause, Reassignments};
 pub use summary::{
     ContentSummary, Event, Exclusion, FeedSummary, MemberSummary, PairExplanation, PeerExplanation,

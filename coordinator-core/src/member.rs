@@ -10,6 +10,7 @@ use runnel_protocol::units::BitsPerSecond;
 use crate::assign::{Choice, Chosen, Class};
 use crate::congestion::{Lag, Watch};
 use crate::eject::Seat;
+use crate::place::Region;
 use crate::rules::Objection;
 use crate::steady::{Account, Cause};
 
@@ -73,6 +74,7 @@ pub(crate) struct Excluded {
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) role: Role,
+    pub(crate) region: Region,
     /// Order of arrival: earlier ones are planned first.
     pub(crate) arrival: u64,
     /// Watches, not only serves.
@@ -108,9 +110,10 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub(crate) fn new(role: Role, arrival: u64) -> Self {
+    pub(crate) fn new(role: Role, region: Region, arrival: u64) -> Self {
         Self {
             role,
+            region,
             arrival,
             plays: false,
             opened: false,

@@ -1,28 +1,99 @@
 //! Where a peer is, as far as its address tells: nested areas, the nearest first.
 
 use core::net::IpAddr;
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use prefix_trie::joint::JointPrefixMap;
 
 /// A /24 (IPv4) or /48 (IPv6): usually one site or access network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Site(u64);
 
-/// One provider's addresses: a /16 or /32 where nothing better is known.
+/// One provider's addresses: what the operator's table gives one name, or a /16 or /32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Network(u64);
+pub(crate) enum Network {
+    Named(u32),
+    Prefix(u64),
+}
+
+/// Part of the audience that feeds itself as far as it can; who is in no region of the table is
+/// in one with all others of that kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Region {
+    Elsewhere,
+    Named(u16),
+}
 
 /// The areas that an address lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) site: Site,
     pub(crate) network: Network,
+    pub(crate) region: Region,
 }
 
 impl Place {
+    /// What an address alone tells.
     pub(crate) fn of(address: IpAddr) -> Self {
+        let address = address.to_canonical();
         Self {
             site: Site(prefix(address, 24, 48)),
-            network: Network(prefix(address, 16, 32)),
+            network: Network::Prefix(prefix(address, 16, 32)),
+            region: Region::Elsewhere,
         }
+    }
+}
+
+/// One line of the operator's table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkEntry {
+    /// Addresses.
+    pub cidr: IpNet,
+    /// The region that they are in, by name.
+    pub region: String,
+    /// The network that they belong to, by name; several lines may share one.
+    pub name: String,
+}
+
+/// Which addresses belong to which region and network; the longest prefix decides.
+#[derive(Clone, Default)]
+pub struct NetworkTable {
+    lines: JointPrefixMap<IpNet, (Network, Region)>,
+}
+
+impl NetworkTable {
+    /// A table of these lines; of two for the same addresses the later one stands. At most
+    /// 65,536 regions are told apart, the others count as elsewhere.
+    pub fn new(entries: impl IntoIterator<Item = NetworkEntry>) -> Self {
+        let mut table = Self::default();
+        let (mut networks, mut regions) = (BTreeMap::new(), BTreeMap::new());
+        for entry in entries {
+            let next = u32::try_from(networks.len()).unwrap_or(u32::MAX);
+            let network = *networks.entry(entry.name).or_insert(next);
+            let next = u16::try_from(regions.len()).map_or(Region::Elsewhere, Region::Named);
+            let region = *regions.entry(entry.region).or_insert(next);
+            let areas = (Network::Named(network), region);
+            table.lines.insert(entry.cidr.trunc(), areas);
+        }
+        table
+    }
+
+    /// The areas around an address.
+    pub(crate) fn place(&self, address: IpAddr) -> Place {
+        let unknown = Place::of(address);
+        let found = self.lines.get_lpm(&IpNet::from(address.to_canonical()));
+        found.map_or(unknown, |(_, (network, region))| Place {
+            network: *network,
+            region: *region,
+            ..unknown
+        })
+    }
+}
+
+impl core::fmt::Debug for NetworkTable {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "NetworkTable({} lines)", self.lines.len())
     }
 }
 
@@ -34,5 +105,39 @@ fn prefix(address: IpAddr, four: u32, six: u32) -> u64 {
             let bits = address.to_bits() >> (128 - six);
             1 << 63 | u64::try_from(bits).unwrap_or(u64::MAX >> 1)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(cidr: &str, region: &str, name: &str) -> NetworkEntry {
+        NetworkEntry {
+            cidr: cidr.parse().unwrap(),
+            region: region.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_longest_prefix_decides() {
+        let table = NetworkTable::new([
+            line("203.0.113.0/24", "south", "beta"),
+            line("203.0.113.64/26", "north", "alpha"),
+            line("2001:db8::/32", "north", "alpha"),
+        ]);
+        let place = |address: &str| table.place(address.parse().unwrap());
+        let (south, north) = (place("203.0.113.1"), place("203.0.113.70"));
+        assert_ne!(south.region, north.region);
+        assert_eq!(south.site, north.site, "one /24 all the same");
+        assert_eq!(place("2001:db8:7::1").network, north.network);
+        assert_eq!(
+            place("::ffff:203.0.113.70"),
+            north,
+            "one address, written in two ways"
+        );
+        assert_eq!(place("198.51.100.1").region, Region::Elsewhere);
+        assert_ne!(place("198.51.100.1").network, place("192.0.2.1").network);
     }
 }

@@ -2,33 +2,34 @@
 
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use crate::place::{Place, Region};
+
 /// How far two peers are apart, by their addresses; nearer is smaller (A3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Nearness {
     /// The same public address: one machine or one NAT.
     SameAddress,
-    /// The same /24 (IPv4) or /48 (IPv6): usually one site or access network.
+    /// See [`crate::place::Site`].
     SameSite,
-    /// The same /16 or /32: usually one provider.
-    SameProvider,
+    /// See [`crate::place::Network`].
+    SameNetwork,
+    /// See [`crate::place::Region`].
+    SameRegion,
     /// Nothing in common that is known.
     Far,
 }
 
 impl Nearness {
-    pub(crate) fn between(one: IpAddr, other: IpAddr) -> Self {
-        let (site, provider) = match (one, other) {
-            (IpAddr::V4(_), IpAddr::V4(_)) => (24, 16),
-            (IpAddr::V6(_), IpAddr::V6(_)) => (48, 32),
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return Self::Far,
-        };
-        let common = (bits(one) ^ bits(other)).leading_zeros();
+    pub(crate) fn between(one: (IpAddr, Place), other: (IpAddr, Place)) -> Self {
+        let ((one, here), (other, there)) = (one, other);
         if one == other {
             Self::SameAddress
-        } else if common >= site {
+        } else if here.site == there.site {
             Self::SameSite
-        } else if common >= provider {
-            Self::SameProvider
+        } else if here.network == there.network {
+            Self::SameNetwork
+        } else if here.region == there.region && here.region != Region::Elsewhere {
+            Self::SameRegion
         } else {
             Self::Far
         }
@@ -37,18 +38,11 @@ impl Nearness {
     pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::SameAddress => "behind the same address",
-            Self::SameSite => "in the same network",
-            Self::SameProvider => "in a neighbouring network",
+            Self::SameSite => "at the same site",
+            Self::SameNetwork => "in the same network",
+            Self::SameRegion => "in the same region",
             Self::Far => "in another network",
         }
-    }
-}
-
-/// The address's bits, left-aligned.
-fn bits(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(four) => u128::from(four.to_bits()) << 96,
-        IpAddr::V6(six) => six.to_bits(),
     }
 }
 
@@ -90,26 +84,33 @@ pub(crate) fn offered(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::place::{NetworkEntry, NetworkTable};
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
 
     #[test]
-    fn nearness_follows_the_common_prefix() {
-        let home = ip("192.0.2.7");
-        assert_eq!(Nearness::between(home, home), Nearness::SameAddress);
-        assert_eq!(
-            Nearness::between(home, ip("192.0.2.200")),
-            Nearness::SameSite
-        );
-        assert_eq!(
-            Nearness::between(home, ip("192.0.77.1")),
-            Nearness::SameProvider
-        );
-        assert_eq!(Nearness::between(home, ip("198.51.100.1")), Nearness::Far);
-        assert_eq!(Nearness::between(home, ip("2001:db8::1")), Nearness::Far);
-        let six = Nearness::between(ip("2001:db8:1::1"), ip("2001:db8:1:2::3"));
+    fn nearness_follows_the_areas_in_common() {
+        let line = |cidr: &str, name: &str| NetworkEntry {
+            cidr: cidr.parse().unwrap(),
+            region: "north".to_owned(),
+            name: name.to_owned(),
+        };
+        let table = NetworkTable::new([line("192.0.0.0/16", "alpha"), line("10.0.0.0/8", "beta")]);
+        let near = |one: &str, other: &str| {
+            let (one, other) = (ip(one), ip(other));
+            Nearness::between((one, table.place(one)), (other, table.place(other)))
+        };
+        assert_eq!(near("192.0.2.7", "192.0.2.7"), Nearness::SameAddress);
+        assert_eq!(near("192.0.2.7", "192.0.2.200"), Nearness::SameSite);
+        assert_eq!(near("192.0.2.7", "192.0.77.1"), Nearness::SameNetwork);
+        assert_eq!(near("192.0.2.7", "10.9.9.9"), Nearness::SameRegion);
+        assert_eq!(near("192.0.2.7", "198.51.100.1"), Nearness::Far);
+        assert_eq!(near("198.51.1.1", "198.51.2.1"), Nearness::SameNetwork);
+        assert_eq!(near("198.51.1.1", "203.0.113.1"), Nearness::Far);
+        assert_eq!(near("192.0.2.7", "2001:db8::1"), Nearness::Far);
+        let six = near("2001:db8:1::1", "2001:db8:1:2::3");
         assert_eq!(six, Nearness::SameSite);
     }
 

@@ -8,6 +8,7 @@ use crate::announce;
 use crate::delivery::Delivery;
 use crate::explain::What;
 use crate::member::Role;
+use crate::place::Region;
 use crate::view::Record;
 use crate::world::World;
 
@@ -20,19 +21,30 @@ const MAX_LOOKED_AT: usize = 256;
 /// Volunteers of which the widest are taken.
 const MAX_VOLUNTEERS: usize = 32;
 
-/// Recruits for a content that is watched and has too few agents; how many peers were looked at.
+/// Recruits for a content, in each region where it is watched and has too few agents; how many
+/// peers were looked at.
 pub(crate) fn recruit(delivery: &mut Delivery, world: &mut World, now: Timestamp) -> usize {
-    if delivery.players == 0 {
-        return 0;
-    }
-    let wanted = AT_LEAST.saturating_sub(delivery.supply.agents());
+    let watched = delivery.watched_regions().into_iter();
+    watched
+        .map(|(region, lacks)| recruit_in(region, lacks, delivery, world, now))
+        .sum()
+}
+
+fn recruit_in(
+    region: Region,
+    lacks: bool,
+    delivery: &mut Delivery,
+    world: &mut World,
+    now: Timestamp,
+) -> usize {
+    let wanted = AT_LEAST.saturating_sub(delivery.supply.agents(region));
     // More hands are of use only where somebody has something to hand out.
-    let short = delivery.is_short() && delivery.supply.has_source();
+    let short = lacks && delivery.supply.has_source();
     let wanted = if short { PER_LOOK } else { wanted };
     if wanted == 0 {
         return 0;
     }
-    let (found, looked_at) = volunteers(delivery, world, now);
+    let (found, looked_at) = volunteers(region, delivery, world, now);
     for peer in found.into_iter().take(wanted) {
         world.view.enter(peer, delivery.content);
         if let Some(record) = world.view.get(peer) {
@@ -45,8 +57,13 @@ pub(crate) fn recruit(delivery: &mut Delivery, world: &mut World, now: Timestamp
     looked_at
 }
 
-/// Regular peers that take no part yet: those with the fewest contents first, then the widest.
-fn volunteers(delivery: &Delivery, world: &World, now: Timestamp) -> (Vec<PeerId>, usize) {
+/// Regular peers of a region that take no part yet: those with the fewest contents first, then the widest.
+fn volunteers(
+    region: Region,
+    delivery: &Delivery,
+    world: &World,
+    now: Timestamp,
+) -> (Vec<PeerId>, usize) {
     let rate = delivery.rate();
     let fits = |peer: PeerId, record: &Record| {
         !record.silent
@@ -58,7 +75,7 @@ fn volunteers(delivery: &Delivery, world: &World, now: Timestamp) -> (Vec<PeerId
     let mut looked_at = 0;
     let mut found: Vec<(usize, u64, PeerId)> = world
         .view
-        .helpers()
+        .helpers(region)
         .take(MAX_LOOKED_AT)
         .inspect(|_| looked_at += 1)
         .filter(|(peer, record)| fits(*peer, record))

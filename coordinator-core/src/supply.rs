@@ -2,13 +2,15 @@
 //! index that is kept as reservations change, so that a search neither sorts nor scans.
 
 use core::cmp::Reverse;
+use core::ops::Bound;
 use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 use runnel_protocol::ids::PeerId;
 
 use crate::capacity::Rung;
 use crate::member::Role;
-use crate::place::{Network, Place, Site};
+use crate::place::{Network, Place, Region, Site};
 use crate::table::Table;
 
 /// Where somebody is looked for.
@@ -16,6 +18,7 @@ use crate::table::Table;
 pub(crate) enum Area {
     Site(Site),
     Network(Network),
+    Region(Region),
     Anywhere,
 }
 
@@ -25,7 +28,7 @@ impl Area {
         [
             Self::Site(place.site),
             Self::Network(place.network),
-            Self::Anywhere,
+            Self::Region(place.region),
         ]
     }
 }
@@ -49,7 +52,7 @@ impl Offer {
 
 /// Derived order is the order of a search: the widest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
+struct Standing {
     area: Area,
     role: Role,
     rung: Reverse<Rung>,
@@ -59,8 +62,9 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Supply {
     offers: Table<PeerId, Offer>,
-    entries: BTreeSet<Entry>,
-    agents: usize,
+    standings: BTreeSet<Standing>,
+    /// Number of agents in each region.
+    agents: BTreeMap<Region, usize>,
     /// Heads and agents that are ready.
     sources: usize,
 }
@@ -71,9 +75,19 @@ impl Supply {
         self.offers.len()
     }
 
-    /// Agents among them.
-    pub(crate) const fn agents(&self) -> usize {
-        self.agents
+    /// Agents among them, in a region.
+    pub(crate) fn agents(&self, region: Region) -> usize {
+        self.agents.get(&region).copied().unwrap_or(0)
+    }
+
+    /// Regions other than this one that have agents: the next ones in the table's order first,
+    /// so that not all poor regions turn to the same rich one.
+    pub(crate) fn regions_besides(&self, region: Region) -> impl Iterator<Item = Region> {
+        let above = self
+            .agents
+            .range((Bound::Excluded(region), Bound::Unbounded));
+        let below = self.agents.range(..region);
+        above.chain(below).map(|(other, _)| *other)
     }
 
     /// Whether somebody has the content to hand out.
@@ -94,9 +108,11 @@ impl Supply {
         if let Some(old) = old {
             self.forget(peer, old);
         }
-        self.agents += usize::from(offer.role == Role::Agent);
+        if offer.role == Role::Agent {
+            *self.agents.entry(offer.place.region).or_default() += 1;
+        }
         self.sources += usize::from(offer.ready && offer.role != Role::Viewer);
-        self.entries.extend(entries(peer, offer));
+        self.standings.extend(standings(peer, offer));
         old.is_none_or(|old| old.rung() < offer.rung())
     }
 
@@ -107,40 +123,48 @@ impl Supply {
     }
 
     fn forget(&mut self, peer: PeerId, offer: Offer) {
-        self.agents -= usize::from(offer.role == Role::Agent);
+        if offer.role == Role::Agent
+            && let Entry::Occupied(mut count) = self.agents.entry(offer.place.region)
+        {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
         self.sources -= usize::from(offer.ready && offer.role != Role::Viewer);
-        for entry in entries(peer, offer) {
-            self.entries.remove(&entry);
+        for standing in standings(peer, offer) {
+            self.standings.remove(&standing);
         }
     }
 
     /// Members of a role in an area, those with most to give first.
     pub(crate) fn widest(&self, role: Role, area: Area) -> impl Iterator<Item = (PeerId, Rung)> {
-        let first = Entry {
+        let first = Standing {
             area,
             role,
             rung: Reverse(Rung::MAX),
             peer: PeerId([0; 16]),
         };
-        self.entries
+        self.standings
             .range(first..)
-            .take_while(move |entry| entry.area == area && entry.role == role)
-            .map(|entry| (entry.peer, entry.rung.0))
+            .take_while(move |standing| standing.area == area && standing.role == role)
+            .map(|standing| (standing.peer, standing.rung.0))
     }
 }
 
 /// Agents are found in each area around them, the few others anywhere.
-fn entries(peer: PeerId, offer: Offer) -> impl Iterator<Item = Entry> {
-    let anywhere_only = offer.role != Role::Agent;
-    let areas = Area::around(offer.place).into_iter();
-    areas
-        .filter(move |area| !anywhere_only || *area == Area::Anywhere)
-        .map(move |area| Entry {
-            area,
-            role: offer.role,
-            rung: Reverse(offer.rung()),
-            peer,
-        })
+fn standings(peer: PeerId, offer: Offer) -> impl Iterator<Item = Standing> {
+    let [site, network, region] = Area::around(offer.place);
+    let areas = match offer.role {
+        Role::Agent => [Some(site), Some(network), Some(region)],
+        Role::Head | Role::Viewer => [Some(Area::Anywhere), None, None],
+    };
+    areas.into_iter().flatten().map(move |area| Standing {
+        area,
+        role: offer.role,
+        rung: Reverse(offer.rung()),
+        peer,
+    })
 }
 
 #[cfg(test)]
@@ -148,13 +172,18 @@ mod tests {
     use runnel_protocol::units::BitsPerSecond;
 
     use super::*;
+    use crate::place::NetworkTable;
+
+    fn place(address: &str) -> Place {
+        NetworkTable::default().place(address.parse().unwrap())
+    }
 
     fn offer(address: &str, kilobits: u64) -> Offer {
         Offer {
             role: Role::Agent,
             ready: true,
             rung: Rung::of(BitsPerSecond::from_kilobits(kilobits)),
-            place: Place::of(address.parse().unwrap()),
+            place: place(address),
         }
     }
 
@@ -166,19 +195,18 @@ mod tests {
     #[test]
     fn the_widest_of_an_area_come_first_and_full_ones_last() {
         let mut supply = Supply::default();
-        let home = Place::of("192.0.2.1".parse().unwrap());
-        let [site, network, anywhere] = Area::around(home);
+        let [site, network, region] = Area::around(place("192.0.2.1"));
         supply.note(PeerId([1; 16]), offer("192.0.2.7", 1000));
         supply.note(PeerId([2; 16]), offer("192.0.2.8", 9000));
         supply.note(PeerId([3; 16]), offer("192.0.77.1", 70_000));
         supply.note(PeerId([4; 16]), offer("198.51.100.1", 300));
         assert_eq!(names(&supply, site), [2, 1]);
         assert_eq!(names(&supply, network), [3, 2, 1]);
-        assert_eq!(names(&supply, anywhere), [3, 2, 1, 4]);
+        assert_eq!(names(&supply, region), [3, 2, 1, 4]);
 
         let narrow = offer("192.0.77.1", 10);
         assert!(!supply.note(PeerId([3; 16]), narrow), "it has less");
-        assert_eq!(names(&supply, anywhere), [2, 1, 4, 3]);
+        assert_eq!(names(&supply, region), [2, 1, 4, 3]);
         supply.remove(PeerId([2; 16]));
         assert_eq!(names(&supply, site), [1]);
         assert!(supply.note(PeerId([1; 16]), offer("192.0.2.7", 9000)));
@@ -195,6 +223,6 @@ mod tests {
         assert!(!supply.has_source());
         assert!(supply.note(PeerId([1; 16]), offer("192.0.2.7", 1000)));
         assert!(supply.has_source());
-        assert_eq!((supply.len(), supply.agents()), (1, 1));
+        assert_eq!((supply.len(), supply.agents(Region::Elsewhere)), (1, 1));
     }
 }

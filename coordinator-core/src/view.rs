@@ -1,5 +1,6 @@
 //! All peers with a session: observed here, decided elsewhere.
 
+use core::cmp::Reverse;
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use runnel_protocol::units::BitsPerSecond;
 
 use crate::capacity::Rung;
 use crate::io::SessionId;
+use crate::place::Region;
 pub(crate) use crate::record::Record;
 use crate::table::Table;
 use crate::wheel::Wheel;
@@ -36,8 +38,9 @@ pub(crate) struct View {
 /// Derived order is the rule: who does least comes first, then who has most to give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Helper {
+    region: Region,
     contents: usize,
-    rung: core::cmp::Reverse<Rung>,
+    rung: Reverse<Rung>,
     peer: PeerId,
 }
 
@@ -45,8 +48,9 @@ impl Helper {
     fn of(peer: PeerId, record: &Record) -> Option<Self> {
         let helps = record.is_regular() && !record.waypoint;
         helps.then(|| Self {
+            region: record.place.region,
             contents: record.contents.len(),
-            rung: core::cmp::Reverse(record.rung()),
+            rung: Reverse(record.rung()),
             peer,
         })
     }
@@ -79,11 +83,18 @@ impl View {
         new
     }
 
-    /// Regular peers that are no waypoints: those with the fewest contents first, of these those
+    /// Regular peers of a region that are no waypoints: those with the fewest contents first, of these those
     /// with most uplink to spare, coarsely.
-    pub(crate) fn helpers(&self) -> impl Iterator<Item = (PeerId, &Record)> {
+    pub(crate) fn helpers(&self, region: Region) -> impl Iterator<Item = (PeerId, &Record)> {
+        let first = Helper {
+            region,
+            contents: 0,
+            rung: Reverse(Rung::MAX),
+            peer: PeerId([0; 16]),
+        };
         self.helpers
-            .iter()
+            .range(first..)
+            .take_while(move |helper| helper.region == region)
             .filter_map(|helper| Some((helper.peer, self.get(helper.peer)?)))
     }
 

@@ -10,28 +10,18 @@ use runnel_protocol::ids::PeerId;
 const FEWEST: usize = 200;
 const MOST: usize = 12_800;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Wanting {
     members: BTreeSet<PeerId>,
     /// Where the next round begins.
     cursor: Option<PeerId>,
-    round: usize,
+    last_round: usize,
     /// Members of this round that were helped.
     helped: usize,
     growth_seen: u64,
 }
 
 impl Wanting {
-    pub(crate) fn new(growth: u64) -> Self {
-        Self {
-            members: BTreeSet::new(),
-            cursor: None,
-            round: FEWEST,
-            helped: 0,
-            growth_seen: growth,
-        }
-    }
-
     pub(crate) fn insert(&mut self, peer: PeerId) {
         self.members.insert(peer);
     }
@@ -55,16 +45,14 @@ impl Wanting {
         if self.growth_seen == growth {
             return Vec::new();
         }
-        self.round = if self.helped * 4 >= self.round {
-            (self.round * 2).min(MOST)
-        } else {
-            FEWEST
-        };
+        let helps = self.helped > 0 && self.helped * 4 >= self.last_round;
+        let most = if helps { self.last_round * 2 } else { 0 };
+        self.last_round = most.clamp(FEWEST, MOST);
         self.helped = 0;
         let from = self.cursor.take().map_or(Bound::Unbounded, Bound::Excluded);
         let rest = self.members.range((from, Bound::Unbounded));
-        let round: Vec<PeerId> = rest.take(self.round).copied().collect();
-        if round.len() == self.round {
+        let round: Vec<PeerId> = rest.take(self.last_round).copied().collect();
+        if round.len() == self.last_round {
             self.cursor = round.last().copied();
         } else {
             self.growth_seen = growth;
@@ -79,7 +67,7 @@ mod tests {
 
     #[test]
     fn rounds_grow_while_they_help_and_end_when_everybody_was_looked_at() {
-        let mut wanting = Wanting::new(0);
+        let mut wanting = Wanting::default();
         for number in 0..1000u16 {
             let mut id = [0; 16];
             id[..2].copy_from_slice(&number.to_be_bytes());

@@ -1,8 +1,7 @@
 //! Drives the control center and measures it: joins and heartbeats by the processor time that they
-//! take, decisions by the wall, on a clock that goes on while the center works.
+//! take, decisions on a clock that goes on while the center works, as on a core of its own.
 
 use core::time::Duration;
-use std::time::Instant;
 
 use anyhow::{Context, Result};
 use runnel_coordinator_core::{
@@ -113,9 +112,9 @@ impl Driver {
     }
 
     fn work<T>(&mut self, work: impl FnOnce(&mut ControlCenter, Timestamp) -> T) -> T {
-        let start = self.runs.then(Instant::now);
+        let start = self.runs.then(processor);
         let result = work(&mut self.center, moment(self.now));
-        self.now += start.map_or(Duration::ZERO, |start| start.elapsed());
+        self.now += start.map_or(Duration::ZERO, |start| processor() - start);
         result
     }
 

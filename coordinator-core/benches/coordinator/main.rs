@@ -5,11 +5,6 @@
 //! asked for is answered at once with constant data. `cargo xtask bench coordinator` starts it.
 
 #![expect(clippy::print_stdout, reason = "figures are what this program is for")]
-#![expect(
-    clippy::disallowed_methods,
-    reason = "it measures what the core, which has no clock, takes of one"
-)]
-
 mod crowd;
 mod driver;
 mod figures;

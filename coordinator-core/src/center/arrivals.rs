@@ -159,7 +159,8 @@ impl ControlCenter {
         }
         let (kind, why) = kind::judge(&hello);
         let version = self.world.view.version(&hello.implementation.version);
-        let record = record(session, address, hello, version, (kind, why), now);
+        let place = self.world.config.networks.place(address);
+        let record = record(session, (address, place), hello, version, (kind, why), now);
         self.world.view.insert(peer, record);
         self.world.totals.joins += 1;
         self.world
@@ -206,7 +207,7 @@ impl ControlCenter {
 
 fn record(
     session: SessionId,
-    address: IpAddr,
+    (address, place): (IpAddr, Place),
     hello: ClientHello,
     version: Arc<str>,
     (kind, why): (PeerType, &'static str),
@@ -215,7 +216,7 @@ fn record(
     Record {
         session,
         address,
-        place: Place::of(address),
+        place,
         key: hello.key,
         platform: hello.implementation.platform,
         version,

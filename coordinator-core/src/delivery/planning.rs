@@ -111,11 +111,11 @@ impl Delivery {
         let Some(member) = self.members.get(&child) else {
             return;
         };
-        let plays = member.role == Role::Viewer && member.plays;
-        let (its, other) = if plays {
-            (&mut self.wanting_players, &mut self.wanting_others)
+        let audience = self.audiences.entry(member.region).or_default();
+        let (its, other) = if member.role == Role::Viewer && member.plays {
+            (&mut audience.wanting, &mut self.wanting_others)
         } else {
-            (&mut self.wanting_others, &mut self.wanting_players)
+            (&mut self.wanting_others, &mut audience.wanting)
         };
         let covered = |feeds: &[Feed]| {
             feeds

@@ -101,13 +101,15 @@ impl Delivery {
     fn levels(&self, peer: PeerId, stripe: Substream, world: &World, now: Timestamp) -> Vec<Level> {
         let way = self.way_up(peer, stripe).unwrap_or_default();
         let above = way.get(2..).unwrap_or_default().iter().rev();
+        let region = self.members.get(&peer).map(|member| member.region);
         let level = |parent: &PeerId| {
             let member = self.members.get(parent)?;
             let fed = member.regular_children.keys().copied();
             let fed: Vec<PeerId> = fed
                 .filter(|child| {
                     let child = self.members.get(child);
-                    child.and_then(|child| child.pusher(stripe)) == Some(*parent)
+                    child.map(|child| child.region) == region
+                        && child.and_then(|child| child.pusher(stripe)) == Some(*parent)
                 })
                 .collect();
             let enough = member.role == Role::Head && fed.len() >= HEADS;

@@ -10,6 +10,7 @@ mod ejection;
 mod feeding;
 mod preemption;
 mod properties;
+mod regions;
 mod repair;
 mod sessions;
 mod stage;

@@ -228,13 +228,37 @@ impl Stage {
 
     /// An agent with `uplink` kbit/s that waits to be asked.
     pub(crate) fn agent(&mut self, name: &'static str, uplink: u64) {
-        let hello = self.hello(Platform::Native, uplink);
-        self.join(name, hello, "127.0.0.1");
+        self.agent_at(name, uplink, "127.0.0.1");
+    }
+
+    pub(crate) fn agent_at(&mut self, name: &'static str, uplink: u64, address: &str) {
+        let mut hello = self.hello(Platform::Native, uplink);
+        for endpoint in &mut hello.endpoints {
+            endpoint.set_ip(address.parse().unwrap());
+        }
+        self.join(name, hello, address);
+    }
+
+    /// A waypoint for both contents that everybody can reach.
+    pub(crate) fn waypoint_at(&mut self, name: &'static str, uplink: u64, address: &str) {
+        self.agent_at(name, uplink, address);
+        self.enrol(name);
+    }
+
+    /// A browser that plays `live`.
+    pub(crate) fn viewer_at(&mut self, name: &'static str, address: &str) {
+        let hello = self.hello(Platform::Browser, 0);
+        self.join(name, hello, address);
+        self.open(name, "live", true);
     }
 
     /// A waypoint for both contents.
     pub(crate) fn waypoint(&mut self, name: &'static str, uplink: u64) {
         self.agent(name, uplink);
+        self.enrol(name);
+    }
+
+    fn enrol(&mut self, name: &'static str) {
         let stream_key = PublicKey([200; 32]);
         let code = Some(CODE.to_owned());
         self.say(name, ToCoordinator::Enrol(Enrol { code, stream_key }));
