@@ -22,5 +22,5 @@ mod view;
 pub use codes::{DEFAULT_LIFE_SECONDS, new_code};
 pub use logs::start as start_logs;
 pub use server::{Server, StartError};
-pub use settings::{ContentSetting, Settings, SettingsError};
+pub use settings::{ContentSetting, NetworkSetting, Settings, SettingsError};
 pub use store::{Store, StoreError};

@@ -24,7 +24,11 @@ A configuration file:
   [[content]]
   id = \"live\"
   provider = \"my-channel\"
-  url = \"https://cdn.example/live/master.m3u8\""
+  url = \"https://cdn.example/live/master.m3u8\"
+  [[network]]
+  cidr = \"203.0.113.0/24\"
+  region = \"north\"
+  name = \"my-provider\""
 )]
 struct Cli {
     #[command(flatten)]

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::any;
-use runnel_coordinator_core::{Config, Content, ControlCenter, Input, SignedStatement};
+use runnel_coordinator_core::{
+    Config, Content, ControlCenter, Input, NetworkEntry, NetworkTable, SignedStatement,
+};
 use runnel_protocol::WEBSOCKET_PATH;
 use runnel_protocol::ids::ContentId;
 use tokio::net::TcpListener;
@@ -21,7 +23,7 @@ use crate::engine::{self, Command, Handle, Parts};
 use crate::keys::Keys;
 use crate::measure;
 use crate::operator::Operator;
-use crate::settings::{ContentSetting, Settings};
+use crate::settings::{ContentSetting, NetworkSetting, Settings};
 use crate::store::{Store, StoreError};
 
 /// How long peers get to take their farewell.
@@ -150,6 +152,7 @@ fn furnish(
     let mut config = Config::new(keys.root.public(), keys.ticket.public());
     config.admissions_per_second = settings.admissions_per_second;
     config.max_sessions = settings.max_sessions;
+    config.networks = NetworkTable::new(settings.network.iter().map(line));
     let waypoints = store.waypoints()?;
     if !waypoints.is_empty() {
         config.settle = SETTLE;
@@ -176,6 +179,14 @@ fn registered(setting: &ContentSetting) -> Content {
         name: setting.id.clone(),
         provider: setting.provider.clone(),
         master_url: setting.url.clone(),
+    }
+}
+
+fn line(setting: &NetworkSetting) -> NetworkEntry {
+    NetworkEntry {
+        cidr: setting.cidr,
+        region: setting.region.clone(),
+        name: setting.name.clone(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::origins::{self, OriginError};
@@ -28,6 +29,21 @@ pub struct Settings {
     pub max_sessions: usize,
     /// Contents that are offered from the start.
     pub content: Vec<ContentSetting>,
+    /// Which addresses are in which region and network; the longest prefix decides.
+    pub network: Vec<NetworkSetting>,
+}
+
+/// One `[[network]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkSetting {
+    /// Its addresses, like `203.0.113.0/24`.
+    pub cidr: IpNet,
+    /// The region that they are in: its peers feed each other first.
+    pub region: String,
+    /// Whose network it is; several may share a name.
+    #[serde(default)]
+    pub name: String,
 }
 
 /// One `[[content]]`.
@@ -76,8 +92,9 @@ impl Default for Settings {
             allow_private_origins: false,
             admin_token: None,
             admissions_per_second: 500,
-            max_sessions: 100_000,
+            max_sessions: 1_000_000,
             content: Vec::new(),
+            network: Vec::new(),
         }
     }
 }
@@ -171,6 +188,16 @@ mod tests {
         );
         let settings = load(&format!("allow_private_origins = true\n{content}")).unwrap();
         assert_eq!(settings.content[0].id, "live");
+    }
+
+    #[test]
+    fn a_network_is_an_address_range_with_a_region() {
+        let settings =
+            load("[[network]]\ncidr = \"203.0.113.0/24\"\nregion = \"north\"\nname = \"alpha\"");
+        assert_eq!(settings.unwrap().network[0].region, "north");
+        let error = load("[[network]]\ncidr = \"203.0.113\"\nregion = \"north\"");
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("cidr"), "{error}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{page, setup};
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// What to measure, and how: `viewers --help` and `agent --help` say more.
+    /// What to measure, and how: `viewers --help`, `agent --help` and `coordinator --help` say more.
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,
@@ -23,8 +23,10 @@ pub(crate) struct Options {
 
 /// Does not return when all is well: the bench takes this process's place and gets its Ctrl-C.
 pub(crate) fn measure(options: &Options) -> Result<()> {
-    if let Some(("agent", more)) = options.split() {
-        return measure_agent(more);
+    match options.split() {
+        Some(("agent", more)) => return measure_agent(more),
+        Some(("coordinator", more)) => return measure_coordinator(more),
+        Some(_) | None => {}
     }
     setup::everything()?;
     run(&["cargo", "build", "--release", "--workspace", "--bins"])?;
@@ -48,6 +50,29 @@ fn measure_agent(more: &[String]) -> Result<()> {
     let mut bench = run::command(".", &["target/release/runnel-bench-agent", "run"]);
     bench.args(more);
     Err(bench.exec()).context("cannot start target/release/runnel-bench-agent")
+}
+
+/// The control center alone, in one thread, or with `--server` the whole server over WebSocket.
+fn measure_coordinator(more: &[String]) -> Result<()> {
+    let server = more.iter().any(|option| option == "--server");
+    let package = if server {
+        run(&[
+            "cargo",
+            "build",
+            "--release",
+            "-p=runnel-coordinator",
+            "--bins",
+        ])?;
+        "runnel-coordinator"
+    } else {
+        "runnel-coordinator-core"
+    };
+    let bench = ["cargo", "bench", "-q", "-p", package, "--bench"];
+    let name = if server { "server" } else { "coordinator" };
+    let mut bench = run::command(".", &bench);
+    bench.arg(name).arg("--");
+    bench.args(more.iter().filter(|option| *option != "--server"));
+    Err(bench.exec()).context("cannot start cargo bench")
 }
 
 impl Options {
