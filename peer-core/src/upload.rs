@@ -49,7 +49,14 @@ pub(crate) struct Job {
     loading: SortedSet<u32>,
     /// Chunks given to the shell and not yet written.
     writing: u32,
+    /// Chunks whose turn has come.
+    sent: u32,
+    place: Option<Place>,
 }
+
+/// Where a job stands in the queue. Of those that are due together, who had least goes first: every
+/// child sees a segment grow, and passes it on, however short the uplink is.
+type Place = (Timestamp, u32, BulkId);
 
 impl Job {
     /// Whether all that was promised has been sent.
@@ -95,7 +102,7 @@ pub(crate) enum Turn {
 pub(crate) struct Uploads {
     jobs: SortedMap<BulkId, Job>,
     /// Jobs with something ready, most urgent first.
-    queue: SortedSet<(Timestamp, BulkId)>,
+    queue: SortedSet<Place>,
     by_segment: SortedMap<SegmentKey, SortedSet<BulkId>>,
     by_link: SortedMap<LinkId, Traffic>,
     opened: u64,
@@ -147,6 +154,8 @@ impl Uploads {
             opened: false,
             loading: SortedSet::new(),
             writing: 0,
+            sent: 0,
+            place: None,
         };
         self.jobs.insert(bulk, job);
         self.requeue(bulk);
@@ -208,7 +217,7 @@ impl Uploads {
         permit: impl Fn(&Job, u64) -> Permission,
     ) -> Turn {
         let mut wake: Option<Timestamp> = None;
-        for (_, bulk) in &self.queue {
+        for (_, _, bulk) in &self.queue {
             let Some(job) = self.jobs.get(bulk).filter(|job| !self.is_busy(job)) else {
                 continue;
             };
@@ -247,6 +256,7 @@ impl Uploads {
         if let Some(job) = self.jobs.get_mut(&next.bulk) {
             job.order.ready.remove(&next.index);
             job.writing += 1;
+            job.sent += 1;
         }
         if let Some(traffic) = self.by_link.get_mut(&next.link) {
             traffic.in_flight += 1;
@@ -313,7 +323,9 @@ impl Uploads {
 
     pub(crate) fn take(&mut self, bulk: BulkId) -> Option<Job> {
         let job = self.jobs.remove(&bulk)?;
-        self.queue.remove(&(job.order.due, bulk));
+        if let Some(place) = job.place {
+            self.queue.remove(&place);
+        }
         if let Some(bulks) = self.by_segment.get_mut(&job.segment()) {
             bulks.remove(&bulk);
             if bulks.is_empty() {
@@ -367,15 +379,15 @@ impl Uploads {
     }
 
     fn requeue(&mut self, bulk: BulkId) {
-        let Some(job) = self.jobs.get(&bulk) else {
+        let Some(job) = self.jobs.get_mut(&bulk) else {
             return;
         };
-        let place = (job.order.due, bulk);
-        if job.order.ready.is_empty() {
-            self.queue.remove(&place);
-        } else {
-            self.queue.insert(place);
+        let place = (job.order.due, job.sent, bulk);
+        let place = (!job.order.ready.is_empty()).then_some(place);
+        if let Some(old) = core::mem::replace(&mut job.place, place) {
+            self.queue.remove(&old);
         }
+        self.queue.extend(place);
     }
 
     fn bulks_of(&self, segment: &SegmentKey) -> Vec<BulkId> {
@@ -476,6 +488,17 @@ mod tests {
         uploads.add(order(1, 2, &[0], 2000));
         uploads.add(order(1, 1, &[0], 1000));
         assert_eq!(next(&mut uploads, 100).unwrap().segment.sequence, 1);
+    }
+
+    #[test]
+    fn children_of_equal_urgency_take_turns() {
+        let mut uploads = uploads(1_000_000);
+        for link in [1, 2] {
+            uploads.add(order(link, 1, &[0, 1], 1000));
+        }
+        let links = core::iter::from_fn(|| next(&mut uploads, 100)).map(|next| next.link);
+        let links: Vec<LinkId> = links.collect();
+        assert_eq!(links, [1, 2, 1, 2].map(LinkId::dialled));
     }
 
     #[test]
