@@ -275,7 +275,10 @@ impl Delivery {
 
     fn orphan(&mut self, child: PeerId, parent: PeerId, world: &mut World, now: Timestamp) {
         if let Some(member) = self.members.get_mut(&child) {
-            member.feeds.retain(|feed| feed.parent != parent);
+            // Who leaves one content may stay in others: its uplink is one account.
+            for feed in member.feeds.extract_if(.., |feed| feed.parent == parent) {
+                world.view.release(parent, feed.reserved);
+            }
             let gone = What::Dropped(Parting::Gone);
             world
                 .log

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::stage::{RATE, SECOND, Stage};
+use crate::stage::{RATE, SECOND, Stage, live};
 use runnel_coordinator_core::{NetworkEntry, NetworkTable};
+use runnel_protocol::control::ToCoordinator;
 
 const WAYPOINT: &str = "192.0.2.1";
 
@@ -141,5 +142,21 @@ fn an_agent_in_two_contents_has_one_account_of_its_uplink() {
     let ann = stage.summary("ann");
     assert_eq!(ann.contents.len(), 2, "both contents asked it to help");
     assert_eq!(ann.reserved, ann.uplink, "and together use it up");
+    stage.check();
+}
+
+#[test]
+fn an_agent_that_leaves_one_of_its_contents_gets_that_uplink_back() {
+    let mut stage = Stage::new(1);
+    stage.waypoint("waypoint", 2 * RATE);
+    stage.agent("ann", 6 * RATE);
+    for viewer in ["a", "b"] {
+        stage.viewer(viewer);
+    }
+    stage.open("b", "vod", true);
+    stage.run(SECOND * 10);
+    assert_eq!(stage.summary("ann").contents.len(), 2);
+    stage.say("ann", ToCoordinator::Close(live()));
+    stage.settle();
     stage.check();
 }
