@@ -99,6 +99,8 @@ pub(crate) struct Member {
     pub(crate) out: bool,
     /// Why it is to be planned anew; `None` when it just came.
     pub(crate) due_to: Option<Cause>,
+    /// A failure stands behind its last change: what it has is what was left.
+    pub(crate) makeshift: bool,
     /// How often its parents have changed lately.
     pub(crate) account: Account,
     /// Epoch of the last assignment sent, and a fingerprint of what it said.
@@ -128,6 +130,7 @@ impl Member {
             seat: None,
             out: false,
             due_to: None,
+            makeshift: false,
             account: Account::default(),
             epoch: 0,
             sent: None,

@@ -8,6 +8,7 @@ use runnel_protocol::control::{PeerType, Platform, Source};
 use runnel_protocol::ids::{CertificateHash, ContentId, PeerId, PublicKey};
 use runnel_protocol::time::Timestamp;
 
+use crate::blacklist::Apart;
 use crate::capacity::{Rung, Uplink};
 use crate::io::SessionId;
 use crate::place::Place;
@@ -134,11 +135,18 @@ impl History {
         deeds.failed_in_a_row = 0;
     }
 
-    pub(crate) fn on_failed(&mut self, now: Timestamp) {
+    /// Whoever is too busy for one child may serve the next: only links that could not be made, or
+    /// did not last, speak against sending anybody there.
+    pub(crate) fn on_failed(&mut self, cause: Apart, now: Timestamp) {
         let deeds = self.deeds();
         deeds.failed = deeds.failed.saturating_add(1);
-        deeds.failed_in_a_row = deeds.failed_in_a_row.saturating_add(1);
-        deeds.last_failure = Some(now);
+        match cause {
+            Apart::Unreachable | Apart::Lost => {
+                deeds.failed_in_a_row = deeds.failed_in_a_row.saturating_add(1);
+                deeds.last_failure = Some(now);
+            }
+            Apart::Stalled | Apart::Slow | Apart::Congested | Apart::Misbehaved => {}
+        }
     }
 
     /// Remembers an accusation; true where it makes the peer distrusted.

@@ -105,7 +105,7 @@ fn part(
 ) {
     let until = world.blacklist.add(pair.parent, pair.child, cause, now);
     if let Some(record) = world.view.get_mut(pair.parent) {
-        record.history.on_failed(now);
+        record.history.on_failed(cause, now);
     }
     let time = until.since(now);
     let both = (reporter, pair.other(reporter));

@@ -51,6 +51,9 @@ pub enum Cause {
     Preempted,
     /// Somebody came who can feed it at less cost.
     Newcomer,
+    /// What had failed, or somebody as cheap, has room again: it need not stay with whoever was
+    /// left.
+    Recovered,
     /// Somebody has room now who can feed it at less cost.
     Improvement,
 }
@@ -65,7 +68,7 @@ enum Excuse {
 
 impl Cause {
     /// Every cause, in the order in which they are counted.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ParentGone,
         Self::ParentUnfit,
         Self::LinkFailed,
@@ -79,6 +82,7 @@ impl Cause {
         Self::Promoted,
         Self::Preempted,
         Self::Newcomer,
+        Self::Recovered,
         Self::Improvement,
     ];
 
@@ -98,6 +102,7 @@ impl Cause {
             Self::Promoted => "promoted",
             Self::Preempted => "preempted",
             Self::Newcomer => "newcomer",
+            Self::Recovered => "recovered",
             Self::Improvement => "improvement",
         }
     }
@@ -128,7 +133,8 @@ impl Cause {
             | Self::Alone
             | Self::Promoted
             | Self::Preempted
-            | Self::Newcomer => Self::Preempted,
+            | Self::Newcomer
+            | Self::Recovered => Self::Preempted,
         }
     }
 
@@ -143,7 +149,9 @@ impl Cause {
             | Self::Uncovered
             | Self::Infeasible
             | Self::FeasibleAgain => Excuse::Failure,
-            Self::Alone | Self::Promoted | Self::Preempted | Self::Newcomer => Excuse::Churn,
+            Self::Alone | Self::Promoted | Self::Preempted | Self::Newcomer | Self::Recovered => {
+                Excuse::Churn
+            }
             Self::Improvement => Excuse::Wish,
         }
     }
@@ -165,6 +173,7 @@ impl fmt::Display for Cause {
             Self::Promoted => "its uplink is of most use near the source",
             Self::Preempted => "a peer with more uplink took its place nearer to the source",
             Self::Newcomer => "somebody came who feeds it at less cost",
+            Self::Recovered => "what had failed feeds it again at less cost",
             Self::Improvement => "somebody got room who feeds it at less cost",
         })
     }

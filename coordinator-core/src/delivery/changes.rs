@@ -48,6 +48,8 @@ impl Delivery {
             Cause::Uncovered
         } else if Member::pushing(&member.feeds) < 2 && Member::pushing(new) >= 2 {
             Cause::Alone
+        } else if member.makeshift && due.is_voluntary() {
+            Cause::Recovered
         } else {
             due
         })
@@ -80,6 +82,7 @@ impl Delivery {
         member.due_to = None;
         if let Some(cause) = cause {
             member.account.note(cause, now);
+            member.makeshift = cause.is_failure();
             world.totals.reassignments.count(cause);
             let what = What::Reassigned(cause);
             world.log.note(child, Some(self.content), what, now);

@@ -51,6 +51,33 @@ fn a_frozen_parent_is_left_and_not_chosen_again_while_it_is_frozen() {
 }
 
 #[test]
+fn an_agent_too_busy_for_some_is_still_there_for_others_and_soon_for_all() {
+    let mut stage = Stage::new(1);
+    stage.waypoint("waypoint", 20 * RATE);
+    stage.agent("ann", 20 * RATE);
+    let viewers = ["a", "b", "c", "d", "e"];
+    viewers.into_iter().for_each(|name| stage.viewer(name));
+    stage.run(SECOND * 90);
+    for name in viewers {
+        stage.report(name, "ann", LinkResult::Stalled);
+    }
+    stage.settle();
+    stage.viewer("late");
+    stage.run(SECOND * 2);
+    assert_eq!(stage.parents("late").get("ann"), Some(&4));
+    assert_eq!(stage.parents("a").get("waypoint"), Some(&4));
+    stage.run(SECOND * 20);
+    for name in viewers {
+        assert_eq!(stage.parents(name).get("ann"), Some(&4), "{name}");
+    }
+    // It happens once more within the hour: a failure excuses the way back, too.
+    stage.report("a", "ann", LinkResult::Stalled);
+    stage.run(SECOND * 60);
+    assert_eq!(stage.parents("a").get("ann"), Some(&4));
+    stage.check();
+}
+
+#[test]
 fn a_stalled_parent_is_left_at_once_and_the_pair_kept_apart() {
     let mut stage = Stage::evening();
     stage.report("viewer", "ann", LinkResult::Stalled);
