@@ -77,10 +77,11 @@ impl Stranger {
     }
 
     async fn challenge(&mut self) -> Result<Challenge> {
-        match self.hears().await? {
-            Control::Challenge(challenge) => Ok(challenge),
-            other => bail!("not a challenge: {other:?}"),
-        }
+        let message = self.hears().await?;
+        let Control::Challenge(challenge) = message else {
+            bail!("not a challenge: {message:?}");
+        };
+        Ok(challenge)
     }
 
     /// Waits until he is let in.
