@@ -301,10 +301,11 @@ impl<'a> Search<'a> {
         if parent.role != Role::Head {
             return SubstreamSet::EMPTY;
         }
-        let others = parent.regular_children.keys();
-        let others = others.filter(|agent| self.is_rival(**agent));
+        let others = heads_of(parent).filter(|(agent, _)| self.is_rival(*agent));
         let sets: Vec<SubstreamSet> = others
-            .filter_map(|agent| Some(self.delivery.members.get(agent)?.feed(peer)?.substreams))
+            .filter_map(|(agent, _)| {
+                Some(self.delivery.members.get(&agent)?.feed(peer)?.substreams)
+            })
             .collect();
         let given = |stripe: &Substream| sets.iter().filter(|set| set.contains(*stripe)).count();
         let all = SubstreamSet::all(self.delivery.stripes).iter();

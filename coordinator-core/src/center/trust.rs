@@ -128,7 +128,10 @@ impl ControlCenter {
         };
         if let Some(delivery) = self.directory.delivery_mut(pairing.content) {
             announce::tell_one(delivery, &mut self.world, pairing.client, now);
-            announce::tell_one(delivery, &mut self.world, pairing.server, now);
+            // The client brings the ticket along; a server with many children is told of several
+            // at a time.
+            delivery.untold.insert(pairing.server);
+            self.clock.look_soon(now);
         }
     }
 
