@@ -33,6 +33,8 @@ async fn talks(nonsense: Nonsense, keys: KeyPair, agent: &Contact) -> Result<()>
     let mut guest = Stranger::at(Door::Browser, agent, keys).await?;
     guest.presents(vec![agent.ticket.clone()]).await?;
     guest.is_welcome().await?;
+    // Held until the end: a stream that is let go may be reset before it was read.
+    let mut media = None;
     match nonsense {
         // A length that is allowed, then what no message begins with.
         Nonsense::Junk => {
@@ -45,9 +47,11 @@ async fn talks(nonsense: Nonsense, keys: KeyPair, agent: &Contact) -> Result<()>
         Nonsense::Media => {
             let mut stream = guest.session.open_uni().await?;
             stream.write_all(&junk(2, 3000)).await?;
+            media = Some(stream);
         }
     }
     let why = guest.shown_out().await?;
+    drop(media);
     ensure!(
         why == CloseReason::Malformed,
         "{nonsense:?}: shown out because of {why:?}"

@@ -126,7 +126,7 @@ async fn who_signs_in_the_waypoints_name_is_found_out() -> Result<()> {
 }
 
 /// An old segment is genuine, so it convicts nobody. But it is not what was asked for: whoever
-/// gets nothing else for a while looks for another parent.
+/// gets nothing else for a while looks for another parent, or is given one by the control center.
 #[tokio::test]
 async fn who_repeats_an_old_segment_is_given_up() -> Result<()> {
     let scene = Scene::with("replay").await?;
@@ -136,7 +136,9 @@ async fn who_repeats_an_old_segment_is_given_up() -> Result<()> {
         viewer,
     } = &scene.names;
     for victim in [viewer, agent] {
-        scene.explained(victim, liar, "gets nothing useful").await?;
+        scene
+            .explained(victim, liar, "the two are kept apart")
+            .await?;
         scene
             .explained(victim, liar, "is its parent no more")
             .await?;

@@ -12,6 +12,5 @@ mod plain;
 mod reasons;
 mod secrets;
 mod stranger;
-mod uploads;
 mod viewer;
 mod viewing;

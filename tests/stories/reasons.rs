@@ -29,12 +29,18 @@ pub(crate) async fn between(stack: &Stack, peer: &str, other: &str) -> Result<Ve
 /// Waits until something was said of `peer` and `other` in these words; when that was.
 pub(crate) async fn explained(stack: &Stack, peer: &str, other: &str, words: &str) -> Result<u64> {
     let what = format!("{peer}: {other} … {words}");
-    wait::until(&what, BOUND, async || {
+    let said = wait::until(&what, 2 * BOUND, async || {
         let events = between(stack, peer, other).await.ok()?;
         let fits = events.iter().find(|event| event.words.contains(words));
         fits.map(|event| event.at_ms)
-    })
-    .await
+    });
+    match said.await {
+        Ok(at_ms) => Ok(at_ms),
+        Err(error) => {
+            let events = between(stack, peer, other).await?;
+            Err(error.context(format!("was told: {events:#?}")))
+        }
+    }
 }
 
 /// The id with which an agent of this name says that it joined.
