@@ -108,8 +108,13 @@ fn rank(candidate: &Candidate, stripe: Substream, home: Substream) -> Option<Ran
 pub(crate) fn plan(stripes: u8, home: Substream, candidates: &[Candidate]) -> Vec<SubstreamSet> {
     let mut plan = Plan::new(home, candidates);
     let order = plan.order(stripes);
-    let able = candidates.iter().filter(|one| one.room > 0).count();
-    // Where two can push, losing one is to lose half.
+    let last: Vec<bool> = candidates
+        .iter()
+        .map(|one| one.class == Class::LastResort)
+        .collect();
+    let able = candidates.iter().zip(&last);
+    let able = able.filter(|(one, last)| one.room > 0 && !**last).count();
+    // Where two can push, losing one is to lose half; for that alone nobody is a last resort.
     plan.most_each = if able > 1 {
         stripes.div_ceil(2)
     } else {
@@ -117,7 +122,7 @@ pub(crate) fn plan(stripes: u8, home: Substream, candidates: &[Candidate]) -> Ve
     };
     let open: Vec<Substream> = order
         .into_iter()
-        .filter(|stripe| !plan.place(*stripe, &[]))
+        .filter(|stripe| !plan.place(*stripe, &last))
         .collect();
     plan.most_each = stripes;
     for stripe in open {

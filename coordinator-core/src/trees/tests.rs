@@ -76,6 +76,22 @@ fn losing_one_of_two_loses_half() {
 }
 
 #[test]
+fn nobody_is_a_last_resort_only_to_lose_half() {
+    let viewer = |room| Candidate {
+        class: Class::LastResort,
+        ..candidate(1, room, 1)
+    };
+    assert_eq!(
+        plan(4, Substream(0), &[source(4), viewer(8)]),
+        sets(&[0b1111, 0])
+    );
+    let given = plan(4, Substream(0), &[source(1), candidate(2, 9, 1), viewer(8)]);
+    assert_eq!(given, sets(&[0b0001, 0b1110, 0]));
+    let given = plan(4, Substream(0), &[source(1), viewer(8)]);
+    assert_eq!(given, sets(&[0b0001, 0b1110]), "for what is left it is one");
+}
+
+#[test]
 fn parents_sit_in_two_networks_where_that_costs_nothing() {
     let here = |name| Candidate {
         network: network(7),

@@ -188,6 +188,19 @@ fn a_browser_that_uploads_feeds_an_agent_by_dialling_it() {
 }
 
 #[test]
+fn an_agent_takes_nothing_from_a_viewer_that_the_waypoint_has_room_for() {
+    let mut stage = Stage::new(1);
+    stage.waypoint("waypoint", 1_500);
+    stage.agent("ann", 1_500);
+    stage.uploading_viewer("viewer", RATE);
+    stage.plays_at("viewer", 1_100);
+    stage.run(SECOND * 5);
+    assert_eq!(stage.parents("ann")["waypoint"], 4);
+    assert_eq!(stage.parents("viewer")["ann"], 4);
+    stage.check();
+}
+
+#[test]
 fn helpers_go_when_nobody_watches_any_more() {
     let mut stage = Stage::evening();
     stage.kill("viewer");
