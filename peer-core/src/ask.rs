@@ -80,6 +80,12 @@ impl Peer {
             return whole(segment.sequence, &others);
         }
         let stripes = self.stripes(segment.content);
+        let sought = self.sought(segment.content);
+        let is_sought = |index: &u32| {
+            let stripe = Substream::of(segment.sequence, *index, stripes);
+            sought.contains(stripe)
+        };
+        let missing: Vec<_> = missing.into_iter().filter(is_sought).collect();
         schedule::pull(&missing, segment.sequence, stripes, &others)
     }
 

@@ -15,16 +15,16 @@ pub(crate) struct Run {
     pub(crate) count: u32,
 }
 
-/// Who pushes which of a track's stripes: whom the coordinator meant, else the best of the others,
-/// so that a parent's loss is made good without asking. `barred` are the stripes that must not be
-/// had from a link.
+/// Who pushes which of the stripes that are sought: whom the coordinator meant, else the best of
+/// the others, so that a parent's loss is made good without asking. `barred` are the stripes that
+/// must not be had from a link.
 pub(crate) fn cover(
-    stripes: u8,
+    sought: SubstreamSet,
     candidates: &[Candidate],
     barred: impl Fn(LinkId) -> SubstreamSet,
 ) -> SortedMap<LinkId, SubstreamSet> {
     let mut plan: SortedMap<LinkId, SubstreamSet> = SortedMap::new();
-    for stripe in SubstreamSet::all(stripes).iter() {
+    for stripe in sought.iter() {
         let free: Vec<_> = candidates
             .iter()
             .filter(|one| !barred(one.link()).contains(stripe))
@@ -47,7 +47,7 @@ fn best_for(stripe: Substream, candidates: &[Candidate]) -> Option<&Candidate> {
         .or_else(|| best(candidates))
 }
 
-fn best(candidates: &[Candidate]) -> Option<&Candidate> {
+pub(crate) fn best(candidates: &[Candidate]) -> Option<&Candidate> {
     candidates.iter().min_by_key(|candidate| candidate.rank)
 }
 
@@ -124,10 +124,10 @@ mod tests {
             parent(1, Source::Peer, 0b0101),
             parent(2, Source::Peer, 0b1010),
         ];
-        let plan = cover(4, &two, |_| SubstreamSet::EMPTY);
+        let plan = cover(SubstreamSet::all(4), &two, |_| SubstreamSet::EMPTY);
         assert_eq!(plan[&LinkId::dialled(1)], SubstreamSet(0b0101));
         assert_eq!(plan[&LinkId::dialled(2)], SubstreamSet(0b1010));
-        assert!(cover(4, &[], |_| SubstreamSet::EMPTY).is_empty());
+        assert!(cover(SubstreamSet::all(4), &[], |_| SubstreamSet::EMPTY).is_empty());
     }
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
             parent(3, Source::Waypoint, 0),
         ];
         assert_eq!(
-            cover(4, &left, |_| SubstreamSet::EMPTY),
+            cover(SubstreamSet::all(4), &left, |_| SubstreamSet::EMPTY),
             [(LinkId::dialled(2), SubstreamSet(0b1111))].into()
         );
     }
@@ -155,7 +155,7 @@ mod tests {
                 SubstreamSet::EMPTY
             }
         };
-        let plan = cover(4, &two, child);
+        let plan = cover(SubstreamSet::all(4), &two, child);
         assert_eq!(plan[&LinkId::dialled(1)], SubstreamSet(0b1100));
         assert_eq!(plan[&LinkId::dialled(2)], SubstreamSet(0b0011));
     }

@@ -83,11 +83,17 @@ impl Peer {
         // Ranks change with every chunk; who was meant to push does not, so that neither do
         // subscriptions.
         let steady: Vec<_> = candidates.into_iter().map(steadied).collect();
-        let stripes = self.stripes(content);
+        let (stripes, sought) = (self.stripes(content), self.sought(content));
         for (track, from) in &tracks {
             let barred = |link| self.gets_from_here(link, content, *track);
             let from = self.resume_from(content, *track, *from);
-            for (link, substreams) in schedule::cover(stripes, &steady, barred) {
+            let mut pushers = schedule::cover(sought, &steady, barred);
+            if sought.is_empty() {
+                // To hear what is attested: the CDN's bytes are proven by it, and can be passed on.
+                let listener = schedule::best(&steady);
+                pushers.extend(listener.map(|one| (one.link(), SubstreamSet::EMPTY)));
+            }
+            for (link, substreams) in pushers {
                 plan.insert((link, content, *track), (substreams, from));
             }
         }
@@ -145,7 +151,23 @@ impl Peer {
             .map_or(1, |content| content.stripes.max(1))
     }
 
-    /// Whether a link pushes a segment's track.
+    /// The stripes that parents are to bring: where there is a CDN to turn to, only those that the
+    /// coordinator gave to somebody. For the others nobody has room, and a standby that pushed them
+    /// would be late for those whom it was meant for.
+    pub(crate) fn sought(&self, content: ContentId) -> SubstreamSet {
+        let all = SubstreamSet::all(self.stripes(content));
+        let assign = self.contents.get(&content);
+        let assign = assign.and_then(|known| known.assign.as_ref());
+        match assign.filter(|_| self.config.has_origin()) {
+            Some(assign) => {
+                let given = assign.parents.iter().map(|parent| parent.substreams);
+                given.fold(SubstreamSet::EMPTY, SubstreamSet::union)
+            }
+            None => all,
+        }
+    }
+
+    /// Whether a link was asked for news of a segment's track.
     pub(crate) fn is_pushed_by(&self, link: LinkId, segment: &SegmentKey) -> bool {
         self.subscribed
             .contains_key(&(link, segment.content, segment.track))
@@ -190,9 +212,9 @@ impl Peer {
     pub(crate) fn pushers(&self, segment: &SegmentKey) -> impl Iterator<Item = LinkId> {
         let of = (segment.content, segment.track);
         self.subscribed
-            .keys()
-            .filter(move |key| (key.1, key.2) == of)
-            .map(|key| key.0)
+            .iter()
+            .filter(move |(key, stripes)| (key.1, key.2) == of && !stripes.is_empty())
+            .map(|(key, _)| key.0)
     }
 
     /// Tracks that the player plays live or that children subscribed to, and from where on.

@@ -146,13 +146,14 @@ impl Peer {
         }
         let below = self.is_needed_below(&segment);
         let pushed = self.is_coming(&segment);
+        let sought = !self.sought(segment.content).is_empty();
         let candidates = self.candidates(segment.content, now);
-        let reaching = self.is_reaching_parents(segment.content);
+        let reaching = sought && self.is_reaching_parents(segment.content);
         let foreign = self.is_foreign(&segment);
         let circular = |one: &Candidate| self.is_asked_by(one.link(), &segment);
         let candidates: Vec<_> = candidates
             .into_iter()
-            .filter(|one| !circular(one))
+            .filter(|one| sought && !circular(one))
             .collect();
         let Some(need) = self.fetches.needs.get_mut(&segment) else {
             return;

@@ -146,6 +146,31 @@ fn a_viewer_whose_uploads_are_no_longer_wanted_is_still_served() {
 }
 
 #[test]
+fn a_standby_without_room_tells_what_is_attested_and_is_asked_for_nothing() {
+    let mut world = World::new();
+    let (waypoint, viewer) = (world.waypoint(), world.viewer());
+    world.assign(waypoint, vec![]);
+    let standby = world.parent(waypoint, viewer, Source::Waypoint, 0);
+    world.assign(viewer, vec![standby]);
+    world.run_for(SECOND);
+    world.publish(waypoint, 1);
+    world.want_as(viewer, 1, SECOND * 5, false, true);
+    world.run_for(SECOND);
+    world.publish(waypoint, 2);
+    let want = world.want_as(viewer, 2, SECOND * 5, false, true);
+    world.run_for(SECOND / 2);
+    let delivered = &world.hosts[viewer.0].delivered[&want];
+    assert_eq!(delivered.from_cdn, media(2).len() as u64, "at once");
+    let asked = world.hosts[viewer.0].said.iter();
+    let asked = asked.filter(|message| matches!(message, Control::Request(_)));
+    assert_eq!(asked.count(), 0);
+    assert_eq!(received(&world, viewer), 0);
+    let heard = world.hosts[waypoint.0].said.iter();
+    let heard = heard.filter(|message| matches!(message, Control::Announce(_)));
+    assert!(heard.count() > 0, "what the CDN brings can be proven");
+}
+
+#[test]
 fn an_hour_later_a_new_parent_does_not_send_again_what_is_long_here() {
     let (mut world, waypoint, agents, viewer) = two_agents();
     for sequence in 2..40 {
