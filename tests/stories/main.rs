@@ -12,5 +12,6 @@ mod plain;
 mod reasons;
 mod secrets;
 mod stranger;
+mod uploads;
 mod viewer;
 mod viewing;
