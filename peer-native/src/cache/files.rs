@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 
 use runnel_protocol::ids::Root;
 use runnel_protocol::proof::{MAX_PROOF, ProvenChunk};
-use runnel_protocol::segment::{CHUNK, chunk_range};
+use runnel_protocol::segment::{ByteRange, CHUNK, chunk_range};
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, pread};
 
 const STEP: usize = 32;
 const SLOT: usize = 1 + MAX_PROOF * STEP;
@@ -68,12 +70,10 @@ impl Files {
         missing_is_none(self.select(root, false).and_then(|opened| {
             let mut slot = [0; SLOT];
             opened.proofs.read_exact_at(&mut slot, slot_offset(index))?;
-            let mut data = vec![0; usize::try_from(range.length).unwrap_or_default()];
-            opened.media.read_exact_at(&mut data, range.offset)?;
             Ok(ProvenChunk {
                 index,
                 proof: proof(&slot),
-                data: data.into(),
+                data: part(&opened.media, range)?.into(),
             })
         }))
     }
@@ -131,6 +131,22 @@ fn open(path: &Path, create: bool) -> io::Result<File> {
     }
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(create).open(path)
+}
+
+/// Bytes of a file. What they replace is not zeroed first: that would cost as much as copying them.
+fn part(file: &File, ByteRange { offset, length }: ByteRange) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(length).map_err(io::Error::other)?;
+    let mut data = Vec::with_capacity(length);
+    while data.len() < length {
+        let at = offset + data.len() as u64;
+        match pread(file, spare_capacity(&mut data), at) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    data.truncate(length);
+    Ok(data)
 }
 
 fn slot_offset(index: u32) -> u64 {
