@@ -32,7 +32,12 @@ impl CdnPace {
         self.told = Some(took * 2);
     }
 
-    pub(crate) fn note(&mut self, took: Duration) {
+    /// A fetch from here was measured; one of a part of a segment counts only where it took longer
+    /// than all of it is expected to.
+    pub(crate) fn note(&mut self, took: Duration, whole: bool) {
+        if !whole && took <= self.slow_case() {
+            return;
+        }
         self.recent.push_back(took);
         if self.recent.len() > REMEMBERED {
             self.recent.pop_front();
@@ -86,11 +91,24 @@ mod tests {
         let mut pace = CdnPace::default();
         let before = |pace: &CdnPace| due.since(pace.rescue_at(since, due)) - MARGIN;
         assert_eq!(before(&pace), FIRST_GUESS);
-        pace.note(Duration::from_secs(2));
-        pace.note(Duration::from_millis(10));
+        pace.note(Duration::from_secs(2), true);
+        pace.note(Duration::from_millis(10), true);
         assert_eq!(before(&pace), Duration::from_secs(2));
-        (0..REMEMBERED).for_each(|_| pace.note(Duration::from_millis(10)));
+        (0..REMEMBERED).for_each(|_| pace.note(Duration::from_millis(10), true));
         assert_eq!(before(&pace), Duration::from_millis(10));
+    }
+
+    #[test]
+    fn a_part_that_came_quickly_says_nothing_of_the_whole() {
+        let due = Timestamp::from_micros(10_000_000);
+        let mut pace = CdnPace::default();
+        pace.note(Duration::from_millis(600), true);
+        (0..REMEMBERED).for_each(|_| pace.note(Duration::from_millis(50), false));
+        let since = due - Duration::from_secs(5);
+        let before = |pace: &CdnPace| due.since(pace.rescue_at(since, due)) - MARGIN;
+        assert_eq!(before(&pace), Duration::from_millis(600));
+        pace.note(Duration::from_secs(1), false);
+        assert_eq!(before(&pace), Duration::from_secs(1));
     }
 
     #[test]
@@ -102,7 +120,7 @@ mod tests {
         pace.tell(Duration::from_millis(50));
         let left = pace.rescue_at(since, due).since(since);
         assert_eq!(left, Duration::from_millis(480 - 100 - 120));
-        pace.note(Duration::from_millis(300));
+        pace.note(Duration::from_millis(300), true);
         let left = pace.rescue_at(since, due).since(since);
         assert_eq!(left, Duration::from_millis(480 - 300 - 120));
     }
