@@ -188,6 +188,12 @@ impl Reassignments {
         self.0[cause as usize] += 1;
     }
 
+    /// Adds those of another control center, or of another time.
+    pub fn add(&mut self, other: &Self) {
+        let sums = self.0.iter_mut().zip(other.0);
+        sums.for_each(|(sum, more)| *sum += more);
+    }
+
     /// Changes for this cause.
     pub const fn of(&self, cause: Cause) -> u64 {
         self.0[cause as usize]

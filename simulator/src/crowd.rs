@@ -279,6 +279,7 @@ impl Crowd {
             repairs: Vec::new(),
             unrepaired: 0,
             reassigned: (self.reassigned, 0),
+            causes: self.office.reassignments(),
             depths: Vec::new(),
             counts,
             verdicts: vec![verdict],

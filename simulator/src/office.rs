@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use core::time::Duration;
 use runnel_coordinator_core::{
-    Config, Content, ControlCenter, Input, Output, SessionId, SignedStatement, Unsigned,
+    Config, Content, ControlCenter, Input, Output, Reassignments, SessionId, SignedStatement,
+    Unsigned,
 };
 use runnel_protocol::ids::{ContentId, KeyId, PeerId};
 use runnel_protocol::signature::{Signature, Signed, Statement};
@@ -35,6 +36,8 @@ pub(crate) struct Office {
     enrolled: BTreeMap<PeerId, Vec<ContentId>>,
     certificates: BTreeMap<PeerId, SignedStatement>,
     pub(crate) wake: Option<Timestamp>,
+    /// What control centers that are gone counted.
+    former: Reassignments,
     /// Signatures are left blank: for stand-ins, who take each for good.
     blank: bool,
 }
@@ -59,6 +62,7 @@ impl Office {
             enrolled: BTreeMap::new(),
             certificates: BTreeMap::new(),
             wake: None,
+            former: Reassignments::default(),
             blank: false,
         }
     }
@@ -114,9 +118,19 @@ impl Office {
 
     /// It is gone, with everything it had in memory; who was connected.
     pub(crate) fn stop(&mut self) -> Vec<(At, u32)> {
+        self.former = self.reassignments();
         self.center = None;
         let sessions = self.sessions.iter_mut();
         sessions.filter_map(Option::take).collect()
+    }
+
+    /// Changes of parents since the beginning, by recorded cause.
+    pub(crate) fn reassignments(&self) -> Reassignments {
+        let mut all = self.former;
+        if let Some(center) = &self.center {
+            all.add(&center.totals().reassignments);
+        }
+        all
     }
 
     /// A name for a connection that is being made.

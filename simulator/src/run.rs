@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use runnel_coordinator_core::{Cause, Reassignments};
 use runnel_protocol::time::Timestamp;
 
 use crate::bounds::{Bounds, number};
@@ -55,6 +56,8 @@ pub struct Outcome {
     pub unrepaired: u64,
     /// Peers that lost a parent by decision: in all, and in calm times.
     pub reassigned: (u64, u64),
+    /// Changes of parents as the control center counted them, by cause.
+    pub causes: Reassignments,
     /// Chunks by their distance from a waypoint.
     pub depths: Vec<Depth>,
     /// What was counted: faults that took effect, false chunks, and the like.
@@ -174,6 +177,7 @@ impl Run {
             repairs: sorted(world.tally.repairs.times.clone()),
             unrepaired: world.tally.repairs.unrepaired() as u64 + world.tally.repairs.left,
             reassigned: (world.tally.reassigned, world.tally.voluntary),
+            causes: world.office.reassignments(),
             depths: world.tally.depths,
             counts,
             verdicts: checkers.verdicts(),
@@ -247,10 +251,18 @@ impl Outcome {
         number(quick as u64) / number(self.joins.max(1))
     }
 
-    /// Changes of parents in calm times, per peer and hour.
+    /// Changes of parents behind which the control center saw neither churn nor failure nor
+    /// policy, per peer and hour.
     pub fn reassignments_per_peer_hour(&self) -> f64 {
         let peer_seconds: u64 = self.seconds.iter().map(|second| second.moment.peers).sum();
-        number(self.reassigned.1) * 3600.0 / number(peer_seconds.max(1))
+        number(self.causes.voluntary()) * 3600.0 / number(peer_seconds.max(1))
+    }
+
+    /// Changes of parents by recorded cause, without those that never occurred.
+    pub fn causes(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let all = Cause::ALL.into_iter();
+        all.map(|cause| (cause.name(), self.causes.of(cause)))
+            .filter(|(_, count)| *count > 0)
     }
 
     /// Kinds of fault that befell somebody.

@@ -196,7 +196,7 @@ pub struct Targets {
     pub playing_within_2_s: Option<f64>,
     /// Data again after a parent's failure, 95th percentile, at most this many seconds.
     pub repair_p95_s: Option<f64>,
-    /// Changes of parents without churn or fault behind them, per peer and hour, at most.
+    /// Changes of parents without churn, failure or policy behind them, per peer and hour, at most.
     pub reassignments_per_peer_hour: Option<f64>,
     /// Copies that the origin sends, of what is played in one region, at most.
     pub copies: Option<f64>,

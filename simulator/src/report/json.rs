@@ -33,6 +33,8 @@ pub fn json(outcome: &Outcome) -> Value {
         "join_to_play_p99_s": seconds(outcome.startup(99)),
         "playing_within_2_s": outcome.playing_within_2_s(),
         "reassignments": outcome.reassigned.0,
+        "reassignments_calm": outcome.reassigned.1,
+        "reassignments_by_cause": outcome.causes().collect::<std::collections::BTreeMap<_, _>>(),
         "reassignments_per_peer_hour": outcome.reassignments_per_peer_hour(),
         "cost": outcome.cost,
         "events": outcome.events,

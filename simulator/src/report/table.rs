@@ -45,11 +45,13 @@ pub fn table(outcome: &Outcome) -> String {
         (
             "other parents",
             format!(
-                "{} times; in calm times {:.2} per peer-hour",
+                "{} times, {} in calm times; by choice {:.2} per peer-hour",
                 outcome.reassigned.0,
+                outcome.reassigned.1,
                 outcome.reassignments_per_peer_hour()
             ),
         ),
+        ("recorded causes", causes(outcome)),
         ("latency by depth", depths(outcome)),
         ("cost", format!("{:.4}", outcome.cost)),
     ];
@@ -121,6 +123,13 @@ fn repair(outcome: &Outcome) -> String {
 
 fn shown(time: Option<Duration>) -> String {
     time.map_or_else(|| "-".into(), |time| format!("{:.2} s", time.as_secs_f64()))
+}
+
+fn causes(outcome: &Outcome) -> String {
+    let shown = outcome
+        .causes()
+        .map(|(cause, count)| format!("{cause} {count}"));
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 fn depths(outcome: &Outcome) -> String {

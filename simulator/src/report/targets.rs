@@ -27,7 +27,7 @@ pub fn missed(outcome: &Outcome, targets: &Targets) -> Vec<String> {
         ),
         ("repair p95, s", repair, targets.repair_p95_s),
         (
-            "reassignments in calm times per peer-hour",
+            "reassignments by choice per peer-hour",
             outcome.reassignments_per_peer_hour(),
             targets.reassignments_per_peer_hour,
         ),
