@@ -13,7 +13,7 @@ use crate::peer::Peer;
 use crate::schedule::{self, Run};
 use crate::source::Candidate;
 
-/// Chunks had elsewhere, one after another, that make a parent count as stalled.
+/// Segments had elsewhere, one after another, that make a parent count as stalled.
 const MAX_MISSES: u32 = 3;
 /// Silence after which a parent that owes something counts as stalled at once. A healthy path
 /// needs up to 3.3 s for its first segment: 2 s until the next is published, 0.25 s until the
@@ -172,7 +172,9 @@ impl Peer {
         let Some(link) = self.links.get_mut(id) else {
             return false;
         };
-        link.misses += 1;
+        let need = self.fetches.needs.get_mut(segment);
+        // Asked elsewhere first and of the CDN then, a segment is late once.
+        link.misses += u32::from(need.is_none_or(|need| need.blamed.insert(id)));
         let stalled = now.since(link.heard) >= SILENCE || link.misses >= MAX_MISSES;
         if stalled {
             link.stall(now);

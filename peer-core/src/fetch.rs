@@ -35,6 +35,8 @@ pub(crate) struct Need {
     /// Whether it comes by subscription, without asking.
     pub(crate) pushed: bool,
     pub(crate) hedged: bool,
+    /// Parents that were late with it.
+    pub(crate) blamed: SortedSet<LinkId>,
     /// The CDN fetch under way for it.
     pub(crate) origin: Option<FetchId>,
     /// The CDN could not help: peers have until it is due.
@@ -52,6 +54,7 @@ impl Need {
             declined: SortedSet::new(),
             pushed: false,
             hedged: false,
+            blamed: SortedSet::new(),
             origin: None,
             cdn_failed: false,
         }
@@ -67,6 +70,7 @@ impl Need {
     ) -> (Option<Want>, Option<FetchId>) {
         (self.due, self.since, self.progress) = (due, now, now);
         (self.hedged, self.cdn_failed) = (false, false);
+        self.blamed.clear();
         (self.want.replace(want), self.origin.take())
     }
 }

@@ -61,7 +61,7 @@ pub(crate) struct Link {
     pub(crate) tickets: Vec<Ticket>,
     /// Tickets to present once the handshake allows.
     pub(crate) presenting: Vec<SignedTicket>,
-    /// Chunks that were due from it and had to be had elsewhere.
+    /// Segments that were due from it and had to be had elsewhere, less chunks that came since.
     pub(crate) misses: u32,
     /// Not to be asked before then: nothing useful came although something was due.
     pub(crate) stalled_until: Option<Timestamp>,
