@@ -92,8 +92,11 @@ impl Peer {
     /// The player gets what the CDN sent, as without peers; others get it only if it is what the
     /// manifest says (watermarks, inserted advertisements).
     fn on_whole(&mut self, segment: SegmentKey, want: WantId, bytes: Bytes, now: Timestamp) {
-        self.drop_need(&segment);
+        let need = self.drop_need(&segment);
         self.stop_streams(&segment);
+        if need.is_some_and(|need| need.pushed) {
+            self.move_on(&segment);
+        }
         self.keep_whole(segment, &bytes, now);
         self.seek_for_children(segment, now);
         let delivered = Delivered {

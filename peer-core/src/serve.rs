@@ -70,20 +70,43 @@ impl Peer {
             return self.hang_up(link, CloseReason::Full, now);
         }
         let generation = self.timeline.generation(content, track);
+        let subscription = Subscription { wish, generation };
+        if self.moves_on(link, &subscription) {
+            self.drop_pushes(link, (content, track), subscription.wish.from);
+            self.children.insert((link, content, track), subscription);
+            return;
+        }
         let first = SegmentKey {
             content,
             track,
             generation,
-            sequence: wish.from,
+            sequence: subscription.wish.from,
             range: None,
         };
-        let subscription = Subscription { wish, generation };
         let held: Vec<_> = self.buffer.onward(first).copied().collect();
         for segment in held.iter().skip(held.len().saturating_sub(CATCH_UP)) {
             self.push(link, &subscription, segment, now);
         }
         self.children.insert((link, content, track), subscription);
         self.resubscribe(content, now);
+    }
+
+    /// Whether a child that gets these very stripes only says that it needs nothing older any more.
+    fn moves_on(&self, link: LinkId, new: &Subscription) -> bool {
+        let wish = &new.wish;
+        let known = self.children.get(&(link, wish.content, wish.track));
+        known.is_some_and(|known| {
+            let stripes = |wish: &Subscribe| (wish.stripes, wish.substreams);
+            stripes(&known.wish) == stripes(wish) && known.wish.from <= wish.from
+        })
+    }
+
+    /// What has not begun of a track's segments before `from` need not be sent to a child.
+    fn drop_pushes(&mut self, link: LinkId, (content, track): (ContentId, TrackId), from: u64) {
+        let older = |segment: &SegmentKey| {
+            (segment.content, segment.track) == (content, track) && segment.sequence < from
+        };
+        self.uploads.take_pushes(link, older);
     }
 
     fn has_room_for(&self, link: LinkId, wish: &Subscribe) -> bool {
@@ -102,6 +125,7 @@ impl Peer {
         now: Timestamp,
     ) {
         self.children.remove(&(link, content, track));
+        self.drop_pushes(link, (content, track), u64::MAX);
         self.resubscribe(content, now);
     }
 
@@ -171,6 +195,7 @@ impl Peer {
             asked: asking.first..end,
             ready,
             awaiting,
+            priority: self.priority(asking.link, asking.segment.content),
             due: asking.due,
         };
         if !self.uploads.add(order) {
@@ -203,9 +228,23 @@ impl Peer {
                 asked: 0..0,
                 ready,
                 awaiting,
+                priority: self.priority(link, segment.content),
                 due: now + PUSH_DUE,
             });
         }
+    }
+
+    /// How much it matters that a child gets its data soon. An assignment names the children that
+    /// are agents; the others are viewers.
+    fn priority(&self, link: LinkId, content: ContentId) -> u8 {
+        let peer = self.links.get(link).and_then(|link| link.peer);
+        let assign = self
+            .contents
+            .get(&content)
+            .and_then(|known| known.assign.as_ref());
+        let mut children = assign.into_iter().flat_map(|assign| &assign.children);
+        let child = children.find(|child| Some(child.contact.peer) == peer);
+        child.map_or(0, |child| child.priority)
     }
 
     /// Which chunks are here and which are not.

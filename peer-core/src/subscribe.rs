@@ -208,6 +208,34 @@ impl Peer {
         left_out.into_iter().for_each(|key| self.advance(key, now));
     }
 
+    /// The player has a segment that parents were late with: what they still have of it and of
+    /// older ones would only keep their uplinks from what is needed next.
+    pub(crate) fn move_on(&mut self, segment: &SegmentKey) {
+        let (content, track) = (segment.content, segment.track);
+        if self
+            .children
+            .keys()
+            .any(|key| (key.1, key.2) == (content, track))
+        {
+            return;
+        }
+        let stripes = self.stripes(content);
+        let links: Vec<_> = self.pushers(segment).collect();
+        for link in links {
+            if let Some(substreams) = self.subscribed.get(&(link, content, track)).copied() {
+                let from = segment.sequence.saturating_add(1);
+                let subscribe = Subscribe {
+                    content,
+                    track,
+                    stripes,
+                    substreams,
+                    from,
+                };
+                self.send(link, Control::Subscribe(subscribe));
+            }
+        }
+    }
+
     /// Links that push a segment's track.
     pub(crate) fn pushers(&self, segment: &SegmentKey) -> impl Iterator<Item = LinkId> {
         let of = (segment.content, segment.track);

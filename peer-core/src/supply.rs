@@ -208,12 +208,16 @@ impl Peer {
             return true;
         }
         let rescued = need.origin.is_some();
+        let late = need.pushed && (need.hedged || rescued);
         let Some(delivered) = self.assemble(&segment, rescued) else {
             self.fetch_from_disk(segment);
             return false;
         };
         if let Some(want) = self.drop_need(&segment).and_then(|need| need.want) {
             self.output(Output::Deliver(want.id, delivered));
+        }
+        if late {
+            self.move_on(&segment);
         }
         true
     }

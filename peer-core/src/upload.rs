@@ -1,6 +1,7 @@
 //! Passing on what is proven: most urgent first, never faster than the viewer or owner allows.
 
 use crate::sorted::{SortedMap, SortedSet};
+use core::cmp::Reverse;
 use core::ops::Range;
 use core::time::Duration;
 
@@ -36,6 +37,8 @@ pub(crate) struct Order {
     pub(crate) asked: Range<u32>,
     pub(crate) ready: SortedSet<u32>,
     pub(crate) awaiting: SortedSet<u32>,
+    /// Higher goes first, as the coordinator says: who feeds others before who does not.
+    pub(crate) priority: u8,
     /// When the receiver needs it.
     pub(crate) due: Timestamp,
 }
@@ -54,9 +57,10 @@ pub(crate) struct Job {
     place: Option<Place>,
 }
 
-/// Where a job stands in the queue. Of those that are due together, who had least goes first: every
-/// child sees a segment grow, and passes it on, however short the uplink is.
-type Place = (Timestamp, u32, BulkId);
+/// Where a job stands in the queue. Who feeds others goes first, or each level of a tree would add
+/// the time that a full uplink takes for a whole segment. Of those that are due together, who had
+/// least goes first: every child sees a segment grow, and passes it on, however short the uplink is.
+type Place = (Reverse<u8>, Timestamp, u32, BulkId);
 
 impl Job {
     /// Whether all that was promised has been sent.
@@ -217,7 +221,7 @@ impl Uploads {
         permit: impl Fn(&Job, u64) -> Permission,
     ) -> Turn {
         let mut wake: Option<Timestamp> = None;
-        for (_, _, bulk) in &self.queue {
+        for (_, _, _, bulk) in &self.queue {
             let Some(job) = self.jobs.get(bulk).filter(|job| !self.is_busy(job)) else {
                 continue;
             };
@@ -350,6 +354,18 @@ impl Uploads {
         self.take_where(|job| job.order.link == link && job.order.request == Some(request))
     }
 
+    /// Pushes of a track to a link that concern `which` segments and have not begun.
+    pub(crate) fn take_pushes(
+        &mut self,
+        link: LinkId,
+        which: impl Fn(&SegmentKey) -> bool,
+    ) -> Vec<(BulkId, Job)> {
+        self.take_where(|job| {
+            let push = job.order.link == link && job.order.request.is_none();
+            push && !job.opened && which(&job.segment())
+        })
+    }
+
     pub(crate) fn take_content(&mut self, content: ContentId) -> Vec<(BulkId, Job)> {
         self.take_where(|job| job.segment().content == content)
     }
@@ -382,7 +398,8 @@ impl Uploads {
         let Some(job) = self.jobs.get_mut(&bulk) else {
             return;
         };
-        let place = (job.order.due, job.sent, bulk);
+        let order = &job.order;
+        let place = (Reverse(order.priority), order.due, job.sent, bulk);
         let place = (!job.order.ready.is_empty()).then_some(place);
         if let Some(old) = core::mem::replace(&mut job.place, place) {
             self.queue.remove(&old);
@@ -445,6 +462,7 @@ mod tests {
             asked: 0..0,
             ready: ready.iter().copied().collect(),
             awaiting: SortedSet::new(),
+            priority: 0,
             due: at(due),
         }
     }
@@ -488,6 +506,42 @@ mod tests {
         uploads.add(order(1, 2, &[0], 2000));
         uploads.add(order(1, 1, &[0], 1000));
         assert_eq!(next(&mut uploads, 100).unwrap().segment.sequence, 1);
+    }
+
+    #[test]
+    fn who_feeds_others_goes_before_who_does_not() {
+        let mut uploads = uploads(1_000_000);
+        uploads.add(order(1, 1, &[0], 1000));
+        let agent = Order {
+            priority: 200,
+            ..order(2, 2, &[0], 5000)
+        };
+        uploads.add(agent);
+        let links = core::iter::from_fn(|| next(&mut uploads, 100)).map(|next| next.link);
+        let links: Vec<LinkId> = links.collect();
+        assert_eq!(links, [2, 1].map(LinkId::dialled));
+    }
+
+    #[test]
+    fn a_push_that_is_dropped_before_it_begins_leaves_what_has_begun_and_what_was_asked() {
+        let mut uploads = uploads(1_000_000);
+        for sequence in 1..4 {
+            uploads.add(order(1, sequence, &[0, 1], sequence * 1000));
+        }
+        let asked = Order {
+            request: Some(RequestId(1)),
+            ..order(1, 2, &[2], 9000)
+        };
+        uploads.add(asked);
+        let begun = next(&mut uploads, 100).unwrap();
+        uploads.job_mut(begun.bulk).unwrap().opened = true;
+        let dropped = uploads.take_pushes(LinkId::dialled(1), |segment| segment.sequence < 3);
+        assert_eq!(dropped.len(), 1);
+        let left = core::iter::from_fn(|| next(&mut uploads, 100));
+        let left: Vec<_> = left
+            .map(|next| (next.segment.sequence, next.index))
+            .collect();
+        assert_eq!(left, [(1, 1), (3, 0), (3, 1), (2, 2)]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use runnel_peer_core::{Event, Input};
 use runnel_protocol::control::Source;
 use runnel_protocol::peer::Control;
+use runnel_protocol::units::BitsPerSecond;
 
 use crate::world::{At, NEXT_GENERATION, OTHER_TRACK, World, media};
 
@@ -282,4 +283,47 @@ fn uploads_end_at_once_when_they_are_no_longer_allowed() {
     world.publish(waypoint, 3);
     world.run_for(SECOND * 3);
     assert_eq!(received(&world, viewer), before);
+}
+
+/// An uplink that carries the viewers it has and a tenth more.
+const JUST_ENOUGH: BitsPerSecond = BitsPerSecond::from_kilobits(3 * 1440);
+
+#[test]
+fn a_parent_that_fell_behind_does_not_spend_its_uplink_on_what_nobody_needs_any_more() {
+    let mut world = World::new();
+    let (waypoint, agent) = (world.waypoint(), world.agent());
+    let viewers = [world.viewer(), world.viewer(), world.viewer()];
+    world.assign(waypoint, vec![]);
+    let feed = world.parent(waypoint, agent, Source::Waypoint, 0b1111);
+    world.assign(agent, vec![feed]);
+    for viewer in viewers {
+        let parent = world.parent(agent, viewer, Source::Peer, 0b1111);
+        world.assign(viewer, vec![parent]);
+    }
+    world.run_for(SECOND);
+    for viewer in viewers {
+        world.want_as(viewer, 1, SECOND, true, true);
+    }
+    let mut from_cdn = Vec::new();
+    for place in 2..20 {
+        let uplink = match place {
+            3..6 => BitsPerSecond::from_kilobits(400),
+            _ => JUST_ENOUGH,
+        };
+        let peers = true;
+        world.give(agent, Input::Consent { peers, uplink });
+        world.publish(waypoint, place);
+        let wants = viewers.map(|viewer| (viewer, world.want(viewer, place, SECOND * 4)));
+        world.run_for(SECOND * 2);
+        let late = |(viewer, want): &(At, _)| {
+            let delivered = &world.hosts[viewer.0].delivered;
+            delivered.get(want).is_none_or(|one| one.from_cdn > 0)
+        };
+        from_cdn.extend(wants.iter().any(late).then_some(place));
+    }
+    assert!(
+        from_cdn.contains(&4),
+        "the uplink was too narrow: {from_cdn:?}"
+    );
+    assert!(from_cdn.iter().all(|place| *place < 11), "{from_cdn:?}");
 }
