@@ -13,6 +13,8 @@ use crate::scenario::{Content, Scenario};
 pub(crate) const START: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 /// Live titles have been on for so many segments.
 const BEFORE: u64 = 1000;
+/// How much larger or smaller than the mean encoders make a segment, in percent.
+const VARIATION: u64 = 10;
 /// Length of what is on demand, in seconds.
 const FILM: u64 = 5400;
 
@@ -41,8 +43,15 @@ pub(crate) struct Title {
 pub(crate) struct Rendition {
     /// Its id.
     pub(crate) track: TrackId,
-    /// Rate in bits per second.
+    /// The highest rate of a segment in bits per second, as playlists say it.
     pub(crate) rate: u64,
+}
+
+impl Rendition {
+    /// Rate of all its segments together, in bits per second.
+    pub(crate) const fn mean_rate(&self) -> u64 {
+        self.rate * 100 / (100 + VARIATION)
+    }
 }
 
 impl Title {
@@ -147,10 +156,11 @@ impl Title {
         ))
     }
 
-    /// Bytes of a segment: encoders vary by a tenth.
+    /// Bytes of a segment.
     pub(crate) fn length(&self, rendition: usize, sequence: u64) -> u64 {
-        let mean = self.renditions[rendition].rate * self.segment.as_secs() / 8;
-        let varied = Dice::quick(self.seed, sequence).between(90, 110);
+        let mean = self.renditions[rendition].mean_rate() * self.segment.as_secs() / 8;
+        let mut dice = Dice::quick(self.seed, sequence);
+        let varied = dice.between(100 - VARIATION, 100 + VARIATION);
         (mean * varied / 100).max(1)
     }
 }

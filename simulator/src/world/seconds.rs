@@ -44,7 +44,7 @@ impl World {
         player.notice(now);
         moment.note(player, now);
         let title = &titles[player.title as usize];
-        moment.demand += title.renditions[player.rendition].rate;
+        moment.demand += title.renditions[player.rendition].mean_rate();
         let stalls = player.stalls - player.told;
         player.told = player.stalls;
         let playback = Input::Playback {
