@@ -270,6 +270,8 @@ impl Crowd {
             guests: guests(&self.population),
             seconds: self.seconds,
             warmup_s: self.scenario.warmup_s,
+            sites: 0,
+            placed: (Vec::new(), 0),
             stalls,
             stalled: Duration::from_secs_f64(stalled),
             twin_stalls: None,

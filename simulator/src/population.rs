@@ -52,6 +52,8 @@ pub(crate) struct Guest {
     pub(crate) leaves: Option<Duration>,
     /// What a viewer watches, by its place among the titles.
     pub(crate) title: u32,
+    /// An agent that asks for its title itself: somebody there watches through it.
+    pub(crate) asks: bool,
     /// Their clock minus the true one, in seconds.
     pub(crate) skew_s: i64,
 }
@@ -148,7 +150,7 @@ impl Casting<'_> {
             );
             let offered = Spread(vec![(1.0, offered)]);
             let mut guest = self.agent(0, &offered, &mut dice);
-            guest.arrives = fault.at();
+            (guest.arrives, guest.asks) = (fault.at(), true);
             self.guests.push(guest);
         }
     }
@@ -245,6 +247,7 @@ impl Casting<'_> {
             arrives: Duration::ZERO,
             leaves: None,
             title: 0,
+            asks: false,
             skew_s: if role == Role::Waypoint { 0 } else { skew_s },
         }
     }

@@ -38,6 +38,11 @@ pub struct Outcome {
     pub seconds: Vec<Second>,
     /// Length of the transient, in seconds.
     pub warmup_s: u64,
+    /// Sites of their own, a count.
+    pub sites: usize,
+    /// Time until a better node got its data from a waypoint, of each that did; and how many did
+    /// not.
+    pub placed: (Vec<Duration>, usize),
     /// Stalls, and the time that pictures stood still.
     pub stalls: u64,
     /// See `stalls`.
@@ -168,6 +173,8 @@ impl Run {
             digest: world.digest.value(),
             guests: guests(&self.population),
             warmup_s: self.scenario.warmup_s,
+            sites: self.scenario.sites(),
+            placed: world.tally.placed(),
             stalls: stalls + world.tally.stalls,
             stalled: stalled + world.tally.stalled,
             twin_stalls: None,
@@ -231,6 +238,27 @@ impl Outcome {
         let sent: u64 = self.settled().iter().map(|second| second.cdn_sent).sum();
         let one: u64 = self.settled().iter().map(|second| second.one_copy).sum();
         number(sent) / number(one.max(1))
+    }
+
+    /// Copies that entered each site of its own of what was played, without the transient; `None`
+    /// where there is no such site.
+    pub fn copies_entering(&self) -> Option<f64> {
+        let entered: u64 = self.settled().iter().map(|second| second.entered).sum();
+        let one: u64 = self.settled().iter().map(|second| second.one_copy).sum();
+        let sites = u64::try_from(self.sites).ok().filter(|sites| *sites > 0)?;
+        Some(number(entered) / number((one * sites).max(1)))
+    }
+
+    /// The longest that a better node took to its place; `None` without one, endless where it
+    /// never got there.
+    pub fn placed_s(&self) -> Option<f64> {
+        let (times, missing) = &self.placed;
+        let longest = times.iter().max().map(Duration::as_secs_f64);
+        if *missing > 0 {
+            Some(f64::INFINITY)
+        } else {
+            longest
+        }
     }
 
     /// Time in which so many in a hundred had data again after a failure; `None` without any.

@@ -200,6 +200,10 @@ pub struct Targets {
     pub reassignments_per_peer_hour: Option<f64>,
     /// Copies that the origin sends, of what is played in one region, at most.
     pub copies: Option<f64>,
+    /// Copies that enter a site of its own, from anybody outside, at most.
+    pub copies_entering: Option<f64>,
+    /// Seconds until a better node gets its data from a waypoint, at most.
+    pub placed_s: Option<f64>,
     /// Seconds after the last fault until everybody plays again, at most.
     pub recovery_s: Option<u64>,
 }
@@ -208,6 +212,11 @@ impl Scenario {
     /// How long it lasts.
     pub const fn duration(&self) -> Duration {
         Duration::from_secs(self.duration_s)
+    }
+
+    /// Regions that are a site of their own, a count.
+    pub(crate) fn sites(&self) -> usize {
+        self.region.iter().filter(|region| region.one_site).count()
     }
 
     /// The part that averages leave out.

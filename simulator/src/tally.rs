@@ -60,6 +60,10 @@ pub(crate) struct Tally {
     attested: BTreeMap<SegmentKey, Timestamp>,
     order: VecDeque<SegmentKey>,
     played: BTreeSet<Place>,
+    /// Better nodes on their way to a place next to a waypoint, since when; and times of those
+    /// that are there.
+    placing: BTreeMap<At, Timestamp>,
+    placed: Vec<Duration>,
     pub(crate) reassigned: u64,
     pub(crate) voluntary: u64,
 }
@@ -83,6 +87,8 @@ impl Tally {
             attested: BTreeMap::new(),
             order: VecDeque::new(),
             played: BTreeSet::new(),
+            placing: BTreeMap::new(),
+            placed: Vec::new(),
             reassigned: 0,
             voluntary: 0,
         }
@@ -149,6 +155,11 @@ impl Tally {
         self.current.cdn_to_players += bytes;
     }
 
+    /// Media passes a site's firewall, inwards.
+    pub(crate) const fn on_entered(&mut self, bytes: u64) {
+        self.current.entered += bytes;
+    }
+
     pub(crate) const fn on_waypoint_fetch(&mut self, bytes: u64) {
         self.current.cdn_to_waypoints += bytes;
     }
@@ -162,6 +173,16 @@ impl Tally {
             let bytes: usize = delivered.parts.iter().map(bytes::Bytes::len).sum();
             self.current.one_copy += bytes as u64;
         }
+    }
+
+    /// A better node comes.
+    pub(crate) fn on_asks(&mut self, at: At, now: Timestamp) {
+        self.placing.insert(at, now);
+    }
+
+    /// How long better nodes took to their places, and how many are on their way still.
+    pub(crate) fn placed(&self) -> (Vec<Duration>, usize) {
+        (self.placed.clone(), self.placing.len())
     }
 
     pub(crate) fn on_attested(&mut self, segment: &SegmentKey, now: Timestamp) {
@@ -188,6 +209,11 @@ impl Tally {
         let Some(attested) = self.attested.get(segment).copied() else {
             return;
         };
+        if depth == 1
+            && let Some(since) = self.placing.remove(&at)
+        {
+            self.placed.push(now.since(since));
+        }
         self.repairs
             .on_chunk((at, from), segment, index, attested, now);
         if now.since(attested) > MOST_LATENCY {

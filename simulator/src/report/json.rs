@@ -21,6 +21,8 @@ pub fn json(outcome: &Outcome) -> Value {
         "r_max_kbps": finite(outcome.bounds.r_max_kbps),
         "min_depth": outcome.bounds.depth,
         "copies": outcome.copies(),
+        "copies_entering": outcome.copies_entering(),
+        "placed_s": outcome.placed_s().and_then(finite),
         "copies_bound": outcome.bounds.copies,
         "stalls": outcome.stalls,
         "stalled_s": outcome.stalled.as_secs_f64(),

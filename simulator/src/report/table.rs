@@ -9,7 +9,7 @@ use crate::run::Outcome;
 pub fn table(outcome: &Outcome) -> String {
     let mut text = String::new();
     let (waypoints, agents, viewers) = outcome.guests;
-    let rows = [
+    let mut rows = vec![
         (
             "scenario",
             format!(
@@ -55,6 +55,15 @@ pub fn table(outcome: &Outcome) -> String {
         ("latency by depth", depths(outcome)),
         ("cost", format!("{:.4}", outcome.cost)),
     ];
+    if let Some(copies) = outcome.copies_entering() {
+        rows.push((
+            "copies that enter",
+            format!("{copies:.2} of what was played"),
+        ));
+    }
+    if let Some(seconds) = outcome.placed_s() {
+        rows.push(("better node", format!("at its place after {seconds:.2} s")));
+    }
     for (name, value) in rows {
         let _ = writeln!(text, "{name:>22}  {value}");
     }

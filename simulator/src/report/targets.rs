@@ -32,6 +32,16 @@ pub fn missed(outcome: &Outcome, targets: &Targets) -> Vec<String> {
             targets.reassignments_per_peer_hour,
         ),
         ("copies", outcome.copies(), targets.copies),
+        (
+            "copies that enter",
+            outcome.copies_entering().unwrap_or_default(),
+            targets.copies_entering,
+        ),
+        (
+            "better node at its place, s",
+            outcome.placed_s().unwrap_or(f64::INFINITY),
+            targets.placed_s,
+        ),
     ];
     let below = at_least.into_iter().filter_map(|(name, value, target)| {
         target

@@ -55,6 +55,8 @@ pub struct Second {
     pub cdn_to_waypoints: u64,
     /// Bytes that reached players from the CDN.
     pub cdn_to_players: u64,
+    /// Bytes of media that came into a site of its own from outside, from anybody.
+    pub entered: u64,
     /// Bytes that waypoints sent.
     pub waypoints_sent: u64,
     /// Bytes that agents and viewers sent.

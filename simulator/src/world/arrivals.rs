@@ -32,6 +32,12 @@ impl World {
         if guest.role == Role::Viewer {
             self.start_playing(at, guest.title);
         }
+        if guest.asks {
+            let content = ContentLocator::Id(self.library.title(guest.title).id);
+            let plays = false;
+            self.tally.on_asks(at, self.now);
+            self.give(at, Input::Open { content, plays });
+        }
         if let Some(leaves) = guest.leaves {
             let leaves = (crate::title::START + leaves).max(self.now);
             self.later(leaves, Event::Depart(at));

@@ -197,6 +197,13 @@ impl World {
         }
     }
 
+    /// The site of its own that a guest sits in: waypoints are the operator's, and sit outside.
+    pub(super) fn site(&self, at: At) -> Option<u16> {
+        let guest = &self.guests[at.0 as usize];
+        let region = &self.scenario.region[usize::from(guest.region)];
+        (region.one_site && guest.role != Role::Waypoint).then_some(guest.region)
+    }
+
     /// Sends media over a link, in order; when it has left the line.
     fn media(
         &mut self,
@@ -214,6 +221,10 @@ impl World {
         let end = ours.links.get_mut(&link)?;
         let reaches = Node::in_order(&mut end.bulk, passage.reaches);
         let life = theirs.life;
+        let inside = self.site(far.at);
+        if inside.is_some() && inside != self.site(at) {
+            self.tally.on_entered(bytes);
+        }
         self.later(reaches, Event::Reach(far.at, life, bytes, Box::new(input)));
         Some(passage.written)
     }

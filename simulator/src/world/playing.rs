@@ -133,6 +133,9 @@ impl World {
         }
         if let Some(bytes) = bytes {
             self.tally.on_cdn(bytes.len() as u64);
+            if self.site(at).is_some() {
+                self.tally.on_entered(bytes.len() as u64);
+            }
             self.give(at, Input::Fetched(fetch, bytes));
         }
         if last {
