@@ -6,7 +6,7 @@ mod plan;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -161,6 +161,17 @@ impl Stack {
         let name = format!("agent-{}", self.agents.len() + 1);
         let agent = self.start_agent(&name, self.agent_uplink_kbps, &[]).await?;
         self.agents.push(agent);
+        Ok(())
+    }
+
+    /// Asks the first agent to end (SIGTERM), and waits until it has.
+    ///
+    /// # Errors
+    /// When there is none, or it does not end in good order and in time.
+    pub async fn retire_agent(&mut self) -> Result<()> {
+        ensure!(!self.agents.is_empty(), "no agent");
+        let status = self.agents.remove(0).stop(END).await?;
+        ensure!(status.success(), "the agent ended with {status}");
         Ok(())
     }
 

@@ -48,6 +48,20 @@ async fn an_agent_is_killed_and_the_picture_goes_on_from_the_other() -> Result<(
 }
 
 #[tokio::test]
+async fn an_agent_that_is_told_to_end_hands_over_first() -> Result<()> {
+    let (mut stack, viewer) = watched("agent-retired").await?;
+    let leaving = joined(&stack, "agent-1")?;
+    let name: String = viewer.browser.eval("__runnel.stats.peer").await?;
+    let before = viewer.bytes().await?;
+    stack.retire_agent().await?;
+    explained(&stack, &name, &leaving, "is its parent no more").await?;
+    goes_on_from_peers(&stack, &viewer).await?;
+    let after = viewer.bytes().await?;
+    assert!((after - before).cdn < 1.0, "the CDN had to step in");
+    stack.stop().await
+}
+
+#[tokio::test]
 async fn an_agent_freezes_and_is_not_chosen_again_while_it_stands_still() -> Result<()> {
     let (stack, viewer) = watched("agent-frozen").await?;
     let frozen = joined(&stack, "agent-1")?;
