@@ -19,6 +19,9 @@ const MAX_MISSES: u32 = 3;
 /// needs up to 3.3 s for its first segment: 2 s until the next is published, 0.25 s until the
 /// waypoint sees it, 1 s through an uplink of twice the rate (measured).
 const SILENCE: Duration = Duration::from_millis(3500);
+/// Places after which all of a segment should have come: two segments' time, where a healthy path
+/// needs little more than one.
+const OWED_AFTER: u64 = 2;
 /// Asks for a segment of unknown length: all of it.
 const ALL: u32 = u32::MAX;
 
@@ -153,6 +156,19 @@ impl Peer {
         }
         if stalled {
             self.resubscribe(segment.content, now);
+        }
+    }
+
+    /// News of a segment: whoever pushes has to have brought all of an earlier one by now. An agent
+    /// that plays nothing itself asks nobody for it, and would never find out.
+    pub(crate) fn look_for_owed(&mut self, news: &SegmentKey, now: Timestamp) {
+        let Some(owed) = self.verifier.before(news, OWED_AFTER) else {
+            return;
+        };
+        let of = (owed.content, owed.track);
+        let serves = self.children.keys().any(|key| (key.1, key.2) == of);
+        if serves && !self.fetches.needs.contains_key(&owed) {
+            self.blame_pushers(owed, now);
         }
     }
 

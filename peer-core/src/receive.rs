@@ -193,6 +193,7 @@ impl Peer {
             self.answer_asking(&segment, now);
             self.advance(segment, now);
             self.look_for_left_out(&segment, now);
+            self.look_for_owed(&segment, now);
         }
     }
 

@@ -115,6 +115,21 @@ impl Verifier {
             .is_some_and(|entry| date < entry.body.expires)
     }
 
+    /// The segment of the same track so many places before this one, if it was vouched for.
+    pub(crate) fn before(&self, segment: &SegmentKey, places: u64) -> Option<SegmentKey> {
+        let first = SegmentKey {
+            sequence: segment.sequence.checked_sub(places)?,
+            range: None,
+            ..*segment
+        };
+        let next = SegmentKey {
+            sequence: first.sequence + 1,
+            ..first
+        };
+        let mut there = self.entries.range(first..next);
+        there.next().map(|(segment, _)| *segment)
+    }
+
     /// Looks at an entry without believing it.
     pub(crate) fn judge(&self, entry: &SignedEntry, date: UnixSeconds) -> Judgement {
         match self.entries.get(&entry.body.segment) {

@@ -125,6 +125,39 @@ fn a_parent_that_never_sends_its_share_is_found_out_although_another_covers_for_
 }
 
 #[test]
+fn an_agent_that_plays_nothing_finds_out_who_keeps_its_children_waiting() {
+    let mut world = World::new();
+    let (waypoint, agent) = (world.waypoint(), world.agent());
+    let (idle, viewer) = (world.agent(), world.viewer());
+    world.assign(waypoint, vec![]);
+    let feed = world.parent(waypoint, idle, Source::Waypoint, 0b1111);
+    world.assign(idle, vec![feed]);
+    let feeds = vec![
+        world.parent(waypoint, agent, Source::Waypoint, 0b0011),
+        world.parent(idle, agent, Source::Peer, 0b1100),
+    ];
+    world.assign(agent, feeds);
+    let parent = world.parent(agent, viewer, Source::Peer, 0b1111);
+    world.assign(viewer, vec![parent]);
+    world.hosts[idle.0].tamper = Some(Box::new(|_| None));
+    world.run_for(SECOND);
+    world.want_as(viewer, 1, SECOND, true, true);
+    world.run_for(SECOND);
+    let late = play(&mut world, waypoint, viewer, 2..6);
+    assert!(late.is_empty(), "the CDN was there: {late:?}");
+    let blamed = world.hosts[agent.0]
+        .told
+        .iter()
+        .filter_map(|message| match message {
+            ToCoordinator::Outcome(outcome) if outcome.result == LinkResult::Stalled => {
+                Some(outcome.peer)
+            }
+            _ => None,
+        });
+    assert_eq!(blamed.collect::<Vec<_>>(), [world.id(idle)]);
+}
+
+#[test]
 fn a_parent_that_drips_is_outrun_by_the_cdn() {
     let (mut world, waypoint, one, _, viewer) = with_standby();
     let seen = std::cell::Cell::new(0u32);
