@@ -1,6 +1,6 @@
 /** What is going on, in one sentence for the viewer and one for the curious. */
 
-import type { RunnelStats } from "runnel";
+import type { LinkStats, RunnelStats } from "runnel";
 import { percent } from "../format";
 import { sum, type BySource } from "../observe/sources";
 
@@ -45,14 +45,20 @@ function judgeFlow(stats: RunnelStats, recent: BySource): Verdict {
     return plain(PLAIN, `Shadow mode: peers would have brought ${wouldBe(stats)} of it.`);
   if (sources.length === 0) return lacking(content ? "No peer yet" : PLAIN, sentence(why) || "The CDN plays meanwhile.");
   if (all === 0) return judgePast(stats);
-  if (recent.peer === 0 && recent.waypoint === 0)
-    return plain(PLAIN, `${howMany(sources.length)}, but not delivering yet.`);
+  if (recent.peer === 0 && recent.waypoint === 0) return plain(PLAIN, whyNotPeers(sources));
   const title =
     recent.peer > 0
       ? `Right now ${percent(recent.peer, all)} comes from peers`
       : `Right now ${percent(recent.waypoint, all)} comes from the waypoint`;
   const away = coordinator === "lost" ? " The coordinator is out of reach; what was agreed goes on." : "";
   return { tone: "flowing", title, detail: `${howMany(sources.length)}, every chunk checked before it is shown.${away}` };
+}
+
+function whyNotPeers(sources: LinkStats[]): string {
+  const standingBy = sources.every((link) => link.substreams.length === 0);
+  if (!standingBy) return `${howMany(sources.length)}, but not delivering yet.`;
+  const who = sources.length === 1 ? "One source stands by." : `${sources.length} sources stand by.`;
+  return `No peer has room for you at the moment. ${who}`;
 }
 
 function wouldBe({ bytes }: RunnelStats): string {
