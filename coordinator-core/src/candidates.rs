@@ -267,6 +267,7 @@ impl<'a> Search<'a> {
             holds: member.can_feed(),
             loops,
             regular_children: siblings - usize::from(member.regular_children.contains_key(&child)),
+            children: member.child_count() - usize::from(member.has_child(child)),
             ban: self.world.blacklist.ban(child, parent, self.now),
             spare: record.uplink.spare_with(own),
             kept: self.kept(member),

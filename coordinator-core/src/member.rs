@@ -152,6 +152,14 @@ impl Member {
         regular.chain(&self.light_children).copied()
     }
 
+    pub(crate) fn child_count(&self) -> usize {
+        self.regular_children.len() + self.light_children.len()
+    }
+
+    pub(crate) fn has_child(&self, peer: PeerId) -> bool {
+        self.regular_children.contains_key(&peer) || self.light_children.contains(&peer)
+    }
+
     /// Who pushes this stripe to it.
     pub(crate) fn pusher(&self, stripe: Substream) -> Option<PeerId> {
         let mut feeds = self.feeds.iter();

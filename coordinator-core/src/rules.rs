@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use runnel_protocol::control::PeerType;
 use runnel_protocol::ids::PeerId;
+use runnel_protocol::peer::max_links;
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
@@ -15,6 +16,9 @@ use crate::view::Record;
 
 /// Most agents that one peer feeds: an assignment lists each of them and has to fit a message.
 pub(crate) const MAX_REGULAR_CHILDREN: usize = 96;
+
+/// Links that are kept from an agent's children, for its own parents and for handshakes.
+const OWN_LINKS: usize = 16;
 
 /// A child and a parent it might get, with all that the rules ask about.
 pub(crate) struct Pair<'a> {
@@ -32,6 +36,8 @@ pub(crate) struct Pair<'a> {
     pub(crate) loops: bool,
     /// Agents that the parent feeds besides this child.
     pub(crate) regular_children: usize,
+    /// Peers of any type that have the parent in their assignment, besides this child.
+    pub(crate) children: usize,
     pub(crate) ban: Option<Ban>,
     /// Uplink that this child may use of the parent.
     pub(crate) spare: BitsPerSecond,
@@ -129,6 +135,7 @@ pub(crate) enum Objection {
     },
     KeptForAgents(BitsPerSecond),
     TooManyChildren,
+    NoLink(usize),
 }
 
 fn itself(pair: &Pair<'_>) -> Option<Objection> {
@@ -176,9 +183,18 @@ fn loops(pair: &Pair<'_>) -> Option<Objection> {
     pair.loops.then_some(Objection::Loop)
 }
 
+/// Children for which an agent has links; a waypoint stands by for everybody, and is asked last.
+fn most_children(parent: &Record) -> Option<usize> {
+    let agent = parent.is_regular() && !parent.waypoint;
+    agent.then(|| max_links(parent.uplink.offered()) - OWN_LINKS)
+}
+
 fn capacity(pair: &Pair<'_>) -> Option<Objection> {
     if pair.child_record.is_regular() && pair.regular_children >= MAX_REGULAR_CHILDREN {
         return Some(Objection::TooManyChildren);
+    }
+    if let Some(most) = most_children(pair.parent_record).filter(|most| pair.children >= *most) {
+        return Some(Objection::NoLink(most));
     }
     let spare = pair.spare.saturating_sub(pair.kept);
     if spare >= pair.stripe && spare.0 > 0 {
@@ -237,6 +253,9 @@ impl fmt::Display for Objection {
                 "the {} kbit/s that its uplink has left are kept for agents",
                 kept.0 / 1000
             ),
+            Self::NoLink(most) => {
+                write!(f, "its {most} links for children are all in use")
+            }
             Self::TooManyChildren => write!(f, "it feeds {MAX_REGULAR_CHILDREN} agents already"),
         }
     }
@@ -282,17 +301,26 @@ mod tests {
 
     /// A pair to which no rule objects for any other reason than the two types.
     fn verdict(child: PeerType, parent: PeerType) -> Option<&'static str> {
-        let (child_record, parent_record) = (record(child), record(parent));
+        judged(&record(child), &record(parent), 0)
+    }
+
+    /// The rule that objects to a parent with so many children.
+    fn judged(
+        child_record: &Record,
+        parent_record: &Record,
+        children: usize,
+    ) -> Option<&'static str> {
         let pair = Pair {
             child: PeerId([1; 16]),
-            child_record: &child_record,
+            child_record,
             parent: PeerId([2; 16]),
-            parent_record: &parent_record,
+            parent_record,
             current: false,
             reachable: true,
             holds: true,
             loops: false,
             regular_children: 0,
+            children,
             ban: None,
             spare: BitsPerSecond(1_000_000),
             kept: BitsPerSecond(0),
@@ -314,5 +342,23 @@ mod tests {
         ] {
             assert_eq!(verdict(child, parent), None, "{child:?} {parent:?}");
         }
+    }
+
+    #[test]
+    fn an_agent_gets_no_more_children_than_it_takes_links() {
+        let viewer = record(PeerType::Lightweight);
+        let agent = |megabits: u64| Record {
+            uplink: Uplink::new(BitsPerSecond(megabits * 1_000_000)),
+            ..record(PeerType::Regular)
+        };
+        assert_eq!(judged(&viewer, &agent(20), 111), None);
+        assert_eq!(judged(&viewer, &agent(20), 112), Some(CAPACITY));
+        assert_eq!(judged(&viewer, &agent(900), 883), None);
+        assert_eq!(judged(&viewer, &agent(900), 884), Some(CAPACITY));
+        let waypoint = Record {
+            waypoint: true,
+            ..agent(20)
+        };
+        assert_eq!(judged(&viewer, &waypoint, 5000), None);
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use runnel_peer_core::{Config as PeerConfig, Event, Input, Peer};
 use runnel_protocol::control::{ContentLocator, Implementation, Platform};
+use runnel_protocol::peer::max_links;
 use runnel_protocol::segment::{SegmentKey, chunk_count};
 use runnel_protocol::signing::KeyPair;
 use tokio::sync::{broadcast, mpsc};
@@ -24,7 +25,6 @@ use crate::coordinator::Coordinator;
 use crate::driver::Driver;
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::inbox::Inbox;
-use crate::limits;
 use crate::player::Answer;
 use crate::refusals::Refusals;
 use crate::secrets::{fresh_seed, load_or_create_seed};
@@ -34,7 +34,7 @@ use crate::waypoint::{StreamKey, Waypoint};
 /// Media in memory: what children are being sent now. The rest is on disk, and in the system's
 /// page cache.
 const MEMORY: usize = 64 * 1024 * 1024;
-/// Links that have not proven themselves; see [`limits`] for those that have no transport yet.
+/// Links that have not proven themselves; see [`crate::limits`] for those that have no transport yet.
 const MAX_UNPROVEN: usize = 32;
 /// Events that a slow listener may be behind.
 const EVENTS: usize = 4096;
@@ -134,7 +134,11 @@ impl Agent {
             events,
             refusals: Arc::clone(&refusals),
         };
-        let greeting = endpoint.clone().greet(inbox.clone(), Arc::clone(&refusals));
+        let greeting = endpoint.clone().greet(
+            max_links(config.uplink()),
+            inbox.clone(),
+            Arc::clone(&refusals),
+        );
         tokio::spawn(greeting);
         tokio::spawn(rotate(
             certificates,
@@ -185,7 +189,7 @@ fn peer_config(config: &Config, keys: &KeyPair, plays: bool) -> PeerConfig {
         waypoint: config.waypoint.is_some(),
         disk: !plays,
         memory: MEMORY,
-        max_links: limits::CONNECTIONS,
+        max_links: max_links(config.uplink()),
         max_handshakes: MAX_UNPROVEN,
     }
 }

@@ -148,7 +148,7 @@ mod tests {
         let (server, certificates, _server_home) = agent();
         let (client, _, _client_home) = agent();
         let (inbox, mut door) = Inbox::new();
-        tokio::spawn(server.clone().greet(inbox, Arc::default()));
+        tokio::spawn(server.clone().greet(8, inbox, Arc::default()));
 
         let session = dial(client, vec![server.address()], certificates.hashes()).await;
         let Some(Arrival::Visitor(visitor)) = door.recv().await else {
@@ -164,7 +164,7 @@ mod tests {
         let (server, _, _server_home) = agent();
         let (client, certificates, _client_home) = agent();
         let (inbox, _door) = Inbox::new();
-        tokio::spawn(server.clone().greet(inbox, Arc::default()));
+        tokio::spawn(server.clone().greet(8, inbox, Arc::default()));
 
         let session = dial(client, vec![server.address()], certificates.hashes()).await;
         assert!(session.is_none());
@@ -175,7 +175,7 @@ mod tests {
         let (server, mut certificates, _server_home) = agent();
         let (client, _, _client_home) = agent();
         let (inbox, mut door) = Inbox::new();
-        tokio::spawn(server.clone().greet(inbox, Arc::default()));
+        tokio::spawn(server.clone().greet(8, inbox, Arc::default()));
 
         let next = certificates.hashes()[1];
         let due = certificates.rotation_due();

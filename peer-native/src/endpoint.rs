@@ -39,7 +39,7 @@ pub enum EndpointError {
 #[derive(Debug)]
 pub(crate) struct Visitor {
     pub(crate) session: Session,
-    /// Their place among [`limits::CONNECTIONS`], given back when dropped.
+    /// Their place among the links that there may be, given back when dropped.
     pub(crate) place: OwnedSemaphorePermit,
 }
 
@@ -82,9 +82,9 @@ impl Endpoint {
         &self.socket
     }
 
-    /// Greets everybody who comes, until the port is closed.
-    pub(crate) async fn greet(self, inbox: Inbox, refusals: Arc<Refusals>) {
-        let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
+    /// Greets everybody who comes, so many at a time, until the port is closed.
+    pub(crate) async fn greet(self, links: usize, inbox: Inbox, refusals: Arc<Refusals>) {
+        let places = Arc::new(Semaphore::new(links));
         let handshakes = Arc::new(Semaphore::new(limits::HANDSHAKES));
         while let Some(incoming) = self.socket.accept().await {
             let greeters = handshakes.clone().try_acquire_owned();

@@ -12,8 +12,6 @@ pub(crate) const HANDSHAKES: usize = 64;
 pub(crate) const HANDSHAKES_ON_TRUST: usize = 16;
 /// Time for a handshake, WebTransport's CONNECT included.
 pub(crate) const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
-/// Connections at a time. At 1 Mbit/s each they fill a 100 Mbit/s uplink.
-pub(crate) const CONNECTIONS: usize = 128;
 /// Bytes of not yet accepted connections that wait, each and together.
 const EARLY_DATA: u64 = 16 * 1024;
 const EARLY_DATA_IN_ALL: u64 = 1024 * 1024;
@@ -26,8 +24,9 @@ const UNI_STREAMS: u32 = 67;
 const BIDI_STREAMS: u32 = 4;
 /// Bytes in flight per stream: 100 Mbit/s over a round trip of 80 ms.
 const STREAM_WINDOW: u32 = 1024 * 1024;
-/// Bytes in flight per connection and direction: with [`CONNECTIONS`] at most 256 MiB each way,
-/// and only if all of them stall with full windows.
+/// Bytes in flight per connection and direction: with the 128 connections of a home machine
+/// ([`runnel_protocol::peer::max_links`]) at most 256 MiB each way, and only if all of them stall
+/// with full windows.
 const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
 /// A silent link is gone after this; a viewer has found another parent long before.
 const IDLE: Duration = Duration::from_secs(10);

@@ -12,6 +12,18 @@ use crate::manifest::SignedEntry;
 use crate::segment::{SegmentKey, SubstreamSet};
 use crate::signature::{Signature, Statement};
 use crate::ticket::SignedTicket;
+use crate::units::BitsPerSecond;
+
+/// Links that a regular peer takes at least, and at most, both ways together.
+const LINKS: (u64, u64) = (128, 1024);
+
+/// Links that a regular peer takes which offers so much: one for each Mbit/s, within bounds. The
+/// coordinator gives it no more children than that, so both have to say the same.
+pub fn max_links(uplink: BitsPerSecond) -> usize {
+    let (least, most) = LINKS;
+    let links = (uplink.0 / 1_000_000).clamp(least, most);
+    usize::try_from(links).unwrap_or(usize::MAX)
+}
 
 /// Most tickets that one [`Control::Hello`] presents.
 pub const MAX_TICKETS: usize = 8;

@@ -9,6 +9,7 @@ use runnel_peer_core::{BulkId, Config, FetchId, Input, LinkId, Peer, StreamId};
 use runnel_protocol::control::{Implementation, Platform};
 use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::manifest::StreamKeyCertificate;
+use runnel_protocol::peer::max_links;
 use runnel_protocol::proof::ProvenChunk;
 use runnel_protocol::segment::{SegmentKey, SubstreamSet};
 use runnel_protocol::signature::Signed;
@@ -24,7 +25,6 @@ use crate::population::{Guest, Role};
 
 /// Limits of the real shells: media in memory, links, links that have not proven themselves.
 const AGENT_MEMORY: usize = 64 * 1024 * 1024;
-const AGENT_LINKS: usize = 128;
 const AGENT_HANDSHAKES: usize = 32;
 const PAGE_LINKS: usize = 16;
 const PAGE_HANDSHAKES: usize = 8;
@@ -217,7 +217,11 @@ fn config(guest: &Guest, key: &KeyPair) -> Config {
         } else {
             Config::BROWSER_MEMORY
         },
-        max_links: if native { AGENT_LINKS } else { PAGE_LINKS },
+        max_links: if native {
+            max_links(guest.offers)
+        } else {
+            PAGE_LINKS
+        },
         max_handshakes: if native {
             AGENT_HANDSHAKES
         } else {

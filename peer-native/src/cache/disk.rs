@@ -13,7 +13,7 @@ use tracing::warn;
 use super::{Cache, CacheError, Held};
 use crate::clock::Clock;
 
-/// Requests that wait: each of 128 links may have 8 reads under way. If all were chunks to be
+/// Requests that wait: each of a home machine's 128 links may have 8 reads under way. If all were chunks to be
 /// kept, they would be 64 MiB; beyond that the disk is too slow to be worth asking.
 const QUEUE: usize = 1024;
 /// How much of the index a crash may lose; its chunks are fetched again then.
