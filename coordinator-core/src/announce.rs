@@ -41,7 +41,7 @@ pub(crate) fn tell(
 
 /// How many links an assignment names, and one for itself.
 fn links(delivery: &Delivery, peer: PeerId) -> usize {
-    let links = |member: &Member| 1 + member.feeds.len() + member.regular_children.len();
+    let links = |member: &Member| 1 + member.feeds.len() + member.agents().count();
     delivery.members.get(&peer).map_or(1, links)
 }
 
@@ -100,11 +100,10 @@ fn compose(delivery: &Delivery, world: &mut World, peer: PeerId, now: Timestamp)
         .map(|feed| parent(delivery, world, peer, feed, now))
         .collect();
     let children: Vec<Option<Child>> = member
-        .regular_children
-        .keys()
+        .agents()
         .filter_map(|child| {
-            let feed = delivery.members.get(child)?.feed(peer)?;
-            Some((*child, feed.clone()))
+            let feed = delivery.members.get(&child)?.feed(peer)?;
+            Some((child, feed.clone()))
         })
         .map(|(name, feed)| child(delivery, world, (peer, name), &feed, now))
         .collect();

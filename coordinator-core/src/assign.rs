@@ -42,6 +42,8 @@ pub(crate) struct Candidate {
     pub(crate) trouble: u8,
     /// Stripes it has room for; zero for one that can only stand by.
     pub(crate) room: u8,
+    /// Whether it can stand by.
+    pub(crate) stands_by: bool,
     /// Its spare uplink in bit/s.
     pub(crate) spare: u64,
     /// What it pushes to the child already; `None` if it is not a parent.
@@ -150,6 +152,10 @@ impl Candidate {
         classes.max().unwrap_or(self.class)
     }
 
+    fn is_standby(&self) -> bool {
+        self.stands_by && self.class != Class::LastResort
+    }
+
     /// It pushes these from now on.
     pub(crate) fn main(&self, substreams: SubstreamSet) -> Choice {
         self.choice(substreams, self.role_in(substreams))
@@ -190,7 +196,7 @@ pub(crate) fn choose(stripes: u8, mut candidates: Vec<Candidate>) -> Vec<Choice>
         .map(|(parent, share)| parent.choice(share, parent.role_in(share)))
         .filter(|choice| !choice.substreams.is_empty())
         .collect();
-    let standby = rest.iter().find(|one| one.class != Class::LastResort);
+    let standby = rest.iter().find(|one| one.is_standby());
     choices.extend(standby.map(|one| one.choice(SubstreamSet::EMPTY, Role::Standby)));
     choices
 }
@@ -213,7 +219,7 @@ pub(crate) fn choose_for_agent(
     let standby = rest
         .into_iter()
         .map(|(one, _)| one)
-        .find(|one| one.class != Class::LastResort && one.depths.reach_all(stripes));
+        .find(|one| one.is_standby() && one.depths.reach_all(stripes));
     choices.extend(standby.map(|one| one.choice(SubstreamSet::EMPTY, Role::Standby)));
     choices
 }
@@ -305,6 +311,7 @@ mod tests {
             near: Nearness::Far,
             trouble: 0,
             room,
+            stands_by: true,
             spare: u64::from(room) * 500_000,
             pushes: None,
             depths: Depths::NOWHERE,

@@ -230,6 +230,7 @@ impl<'a> Search<'a> {
             ),
             trouble: record.history.trouble(),
             room,
+            stands_by: !self.record.is_regular() || member.can_stand_by(self.child),
             spare: spare.0,
             pushes: self.member.feed(parent).map(|feed| feed.substreams),
             depths: match self.member.role {
@@ -302,11 +303,10 @@ impl<'a> Search<'a> {
         if parent.role != Role::Head {
             return SubstreamSet::EMPTY;
         }
-        let others = heads_of(parent).filter(|(agent, _)| self.is_rival(*agent));
+        let others = parent.regular_children.keys();
+        let others = others.filter(|agent| self.is_rival(**agent));
         let sets: Vec<SubstreamSet> = others
-            .filter_map(|(agent, _)| {
-                Some(self.delivery.members.get(&agent)?.feed(peer)?.substreams)
-            })
+            .filter_map(|agent| Some(self.delivery.members.get(agent)?.feed(peer)?.substreams))
             .collect();
         let given = |stripe: &Substream| sets.iter().filter(|set| set.contains(*stripe)).count();
         let all = SubstreamSet::all(self.delivery.stripes).iter();
@@ -318,9 +318,7 @@ impl<'a> Search<'a> {
     fn kept(&self, parent: &Member) -> BitsPerSecond {
         match (self.member.role, parent.role) {
             (Role::Viewer, Role::Head) => {
-                let used = heads_of(parent).map(|(_, reserved)| reserved);
-                let used = used.fold(BitsPerSecond(0), BitsPerSecond::saturating_add);
-                self.delivery.rate().saturating_sub(used)
+                self.delivery.rate().saturating_sub(parent.given_to_agents)
             }
             (Role::Viewer | Role::Agent | Role::Head, Role::Viewer | Role::Agent | Role::Head) => {
                 BitsPerSecond(0)
@@ -377,14 +375,6 @@ pub(crate) fn contact_endpoints(owner: &Record, caller: &Record) -> Vec<core::ne
     }
     let browser = !caller.is_regular();
     offered(&owner.endpoints, owner.address, caller.address, browser)
-}
-
-/// Agents that a waypoint feeds, and with how much.
-fn heads_of(waypoint: &Member) -> impl Iterator<Item = (PeerId, BitsPerSecond)> {
-    let agents = waypoint.regular_children.iter();
-    agents
-        .filter(|(_, reserved)| reserved.0 > 0)
-        .map(|(agent, reserved)| (*agent, *reserved))
 }
 
 /// What `Objection` a present parent met, if any.

@@ -266,8 +266,8 @@ impl Delivery {
             world.growth += 1;
         }
         if let Some(parent) = self.members.get_mut(&feed.parent) {
-            parent.light_children.remove(&child);
-            if parent.regular_children.remove(&child).is_some() {
+            parent.let_viewer_go(child);
+            if parent.let_agent_go(child) {
                 self.untold.insert(feed.parent);
             }
         }
@@ -419,6 +419,11 @@ impl Delivery {
             }
         }
         announce::tell(self, world, budget, now)
+    }
+
+    /// Uplink that is missing to carry everybody, in bit/s.
+    pub(crate) fn missing_uplink(&self) -> u64 {
+        self.balance.missing()
     }
 
     /// The regions where somebody plays, and whether viewers there lack uplink of agents.

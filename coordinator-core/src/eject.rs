@@ -39,6 +39,14 @@ pub(crate) struct Balance<Id> {
     /// Those who are in and whose going would help.
     in_debt: BTreeSet<Seat<Id>>,
     out: BTreeSet<Seat<Id>>,
+    /// What those who are out take beyond what they bring.
+    owed: u64,
+}
+
+impl<Id> Seat<Id> {
+    const fn debt(&self) -> u64 {
+        self.takes.saturating_sub(self.uplink)
+    }
 }
 
 impl<Id: Ord + Copy> Balance<Id> {
@@ -48,6 +56,7 @@ impl<Id: Ord + Copy> Balance<Id> {
             demand: 0,
             in_debt: BTreeSet::new(),
             out: BTreeSet::new(),
+            owed: 0,
         }
     }
 
@@ -62,7 +71,7 @@ impl<Id: Ord + Copy> Balance<Id> {
 
     /// A member goes, with the very seat it came with.
     pub(crate) fn leave(&mut self, seat: &Seat<Id>) {
-        if !self.out.remove(seat) {
+        if !self.call_in(seat) {
             self.in_debt.remove(seat);
             self.supply = self.supply.saturating_sub(seat.uplink);
             self.demand = self.demand.saturating_sub(seat.takes);
@@ -72,8 +81,8 @@ impl<Id: Ord + Copy> Balance<Id> {
     /// What a member brings or takes has changed: where it is, in or out, it stays until
     /// [`Self::settle`] says otherwise.
     pub(crate) fn change(&mut self, old: &Seat<Id>, new: Seat<Id>) {
-        if self.out.remove(old) {
-            self.out.insert(new);
+        if self.call_in(old) {
+            self.send_out(new);
         } else {
             self.leave(old);
             self.enter(new);
@@ -91,6 +100,11 @@ impl<Id: Ord + Copy> Balance<Id> {
         self.supply >= self.demand && self.out.is_empty()
     }
 
+    /// Uplink that is missing to carry everybody, bit/s.
+    pub(crate) const fn missing(&self) -> u64 {
+        (self.demand + self.owed).saturating_sub(self.supply)
+    }
+
     /// What those who are in bring and take, bit/s.
     pub(crate) const fn sums(&self) -> (u64, u64) {
         (self.supply, self.demand)
@@ -102,16 +116,30 @@ impl<Id: Ord + Copy> Balance<Id> {
         if !self.is_feasible() {
             let seat = self.in_debt.first().copied()?;
             self.leave(&seat);
-            self.out.insert(seat);
+            self.send_out(seat);
             return Some(Move::Out(seat.id));
         }
         let seat = self.out.last().copied().filter(|_| take_back)?;
         if self.supply + seat.uplink < self.demand + seat.takes {
             return None;
         }
-        self.out.remove(&seat);
+        self.call_in(&seat);
         self.enter(seat);
         Some(Move::Back(seat.id))
+    }
+
+    fn send_out(&mut self, seat: Seat<Id>) {
+        self.owed += seat.debt();
+        self.out.insert(seat);
+    }
+
+    /// Whether it was out.
+    fn call_in(&mut self, seat: &Seat<Id>) -> bool {
+        let was_out = self.out.remove(seat);
+        if was_out {
+            self.owed = self.owed.saturating_sub(seat.debt());
+        }
+        was_out
     }
 }
 
@@ -223,6 +251,8 @@ mod tests {
             let supply: u64 = inside.clone().map(|seat| seat.uplink).sum();
             prop_assert_eq!(balance.supply, source + supply);
             prop_assert_eq!(balance.demand, 10 * inside.count() as u64);
+            let owed: u64 = balance.out.iter().map(Seat::debt).sum();
+            prop_assert_eq!(balance.owed, owed);
         }
     }
 }

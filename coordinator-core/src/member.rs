@@ -17,6 +17,10 @@ use crate::steady::{Account, Cause};
 /// Reasons against candidates kept per member: what the last assignment looked at.
 pub(crate) const MAX_EXCLUSIONS: usize = 16;
 
+/// Most agents that one peer stands by for, besides those that it feeds: who has no standby is
+/// planned again when a parent fails, as everybody is.
+const MAX_STANDING_BY: usize = 24;
+
 /// What a peer does for a content. The order is the order of planning: who feeds others first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
@@ -92,7 +96,13 @@ pub(crate) struct Member {
     pub(crate) feeds: Vec<Feed>,
     /// Agents that it feeds, and what of its uplink is set aside for each.
     pub(crate) regular_children: BTreeMap<PeerId, BitsPerSecond>,
+    /// The sum of that.
+    pub(crate) given_to_agents: BitsPerSecond,
     pub(crate) light_children: BTreeSet<PeerId>,
+    /// Agents that it stands by for, and viewers: kept apart, so that they cost nothing where it
+    /// is asked whom it feeds.
+    pub(crate) standing_by: BTreeSet<PeerId>,
+    pub(crate) standing_by_lightly: BTreeSet<PeerId>,
     pub(crate) excluded: Vec<Excluded>,
     /// Its part in the balance of uplinks, and whether it was sent to the CDN for want of them.
     pub(crate) seat: Option<Seat<PeerId>>,
@@ -125,7 +135,10 @@ impl Member {
             home: None,
             feeds: Vec::new(),
             regular_children: BTreeMap::new(),
+            given_to_agents: BitsPerSecond(0),
             light_children: BTreeSet::new(),
+            standing_by: BTreeSet::new(),
+            standing_by_lightly: BTreeSet::new(),
             excluded: Vec::new(),
             seat: None,
             out: false,
@@ -148,8 +161,59 @@ impl Member {
     }
 
     pub(crate) fn children(&self) -> impl Iterator<Item = PeerId> {
-        let regular = self.regular_children.keys();
-        regular.chain(&self.light_children).copied()
+        let viewers = self.light_children.iter().chain(&self.standing_by_lightly);
+        self.agents().chain(viewers.copied())
+    }
+
+    /// Agents that it feeds, then those it stands by for.
+    pub(crate) fn agents(&self) -> impl Iterator<Item = PeerId> {
+        let fed = self.regular_children.keys();
+        fed.chain(&self.standing_by).copied()
+    }
+
+    /// It feeds an agent like this from now on, or stands by for it; true where it did neither
+    /// before.
+    pub(crate) fn take_agent(&mut self, agent: PeerId, feed: &Feed) -> bool {
+        let known = self.let_agent_go(agent);
+        if feed.substreams.is_empty() {
+            self.standing_by.insert(agent);
+        } else {
+            self.regular_children.insert(agent, feed.reserved);
+            self.given_to_agents = self.given_to_agents.saturating_add(feed.reserved);
+        }
+        !known
+    }
+
+    /// The same of a viewer.
+    pub(crate) fn take_viewer(&mut self, viewer: PeerId, feed: &Feed) {
+        self.let_viewer_go(viewer);
+        if feed.substreams.is_empty() {
+            self.standing_by_lightly.insert(viewer);
+        } else {
+            self.light_children.insert(viewer);
+        }
+    }
+
+    /// It neither feeds a viewer any more nor stands by for it.
+    pub(crate) fn let_viewer_go(&mut self, viewer: PeerId) {
+        if !self.light_children.remove(&viewer) {
+            self.standing_by_lightly.remove(&viewer);
+        }
+    }
+
+    /// It neither feeds an agent any more nor stands by for it; true where it did.
+    pub(crate) fn let_agent_go(&mut self, agent: PeerId) -> bool {
+        if let Some(reserved) = self.regular_children.remove(&agent) {
+            self.given_to_agents = self.given_to_agents.saturating_sub(reserved);
+            return true;
+        }
+        self.standing_by.remove(&agent)
+    }
+
+    /// Whether it may stand by for an agent: each of them is a link, and is named in every
+    /// assignment that the member gets.
+    pub(crate) fn can_stand_by(&self, agent: PeerId) -> bool {
+        self.standing_by.len() < MAX_STANDING_BY || self.standing_by.contains(&agent)
     }
 
     pub(crate) fn child_count(&self) -> usize {

@@ -14,12 +14,17 @@ use crate::world::World;
 
 /// Agents that a watched content has at least, where there are that many: losing one loses half.
 const AT_LEAST: usize = 2;
-/// Most that are recruited at a time; more come with the next look if viewers still lack uplink.
-const PER_LOOK: usize = 4;
+/// Fewest and most that are recruited at a time; more come with the next look if viewers still
+/// lack uplink.
+const FEWEST_PER_LOOK: usize = 4;
+const MOST_PER_LOOK: usize = 256;
+/// A crowd of agents grows by a part of itself with each look, so that a million viewers wait no
+/// longer than a thousand: twice as many in half a second.
+const GROWTH_PER_LOOK: usize = 16;
 /// Most peers looked at for volunteers.
-const MAX_LOOKED_AT: usize = 256;
-/// Volunteers of which the widest are taken.
-const MAX_VOLUNTEERS: usize = 32;
+const MAX_LOOKED_AT: usize = 512;
+/// Volunteers for each one that is wanted, of which the widest are taken.
+const MAX_VOLUNTEERS: usize = 8;
 
 /// Recruits for a content, in each region where it is watched and has too few agents; how many
 /// peers were looked at.
@@ -40,11 +45,15 @@ fn recruit_in(
     let wanted = AT_LEAST.saturating_sub(delivery.supply.agents(region));
     // More hands are of use only where somebody has something to hand out.
     let short = lacks && delivery.supply.has_source();
-    let wanted = if short { PER_LOOK } else { wanted };
+    let wanted = if short {
+        as_many_as_help(region, delivery)
+    } else {
+        wanted
+    };
     if wanted == 0 {
         return 0;
     }
-    let (found, looked_at) = volunteers(region, delivery, world, now);
+    let (found, looked_at) = volunteers(region, wanted, delivery, world, now);
     for peer in found.into_iter().take(wanted) {
         world.view.enter(peer, delivery.content);
         if let Some(record) = world.view.get(peer) {
@@ -57,9 +66,19 @@ fn recruit_in(
     looked_at
 }
 
+/// A part of those who are there, but no more than are missing: each brings what it takes and at
+/// least a rate besides.
+fn as_many_as_help(region: Region, delivery: &Delivery) -> usize {
+    let missing = delivery.missing_uplink() / delivery.rate().0.max(1);
+    let missing = usize::try_from(missing).unwrap_or(usize::MAX);
+    let most = delivery.supply.agents(region) / GROWTH_PER_LOOK;
+    missing.min(most).clamp(FEWEST_PER_LOOK, MOST_PER_LOOK)
+}
+
 /// Regular peers of a region that take no part yet: those with the fewest contents first, then the widest.
 fn volunteers(
     region: Region,
+    wanted: usize,
     delivery: &Delivery,
     world: &World,
     now: Timestamp,
@@ -79,7 +98,7 @@ fn volunteers(
         .take(MAX_LOOKED_AT)
         .inspect(|_| looked_at += 1)
         .filter(|(peer, record)| fits(*peer, record))
-        .take(MAX_VOLUNTEERS)
+        .take(MAX_VOLUNTEERS * wanted)
         .map(|(peer, record)| {
             let narrowness = u64::MAX - record.uplink.spare().0;
             (record.contents.len(), narrowness, peer)

@@ -80,6 +80,7 @@ pub(crate) struct Crowd {
     arrivals: Vec<(Timestamp, u32)>,
     retries: BTreeMap<Timestamp, Vec<u32>>,
     departures: BTreeMap<Timestamp, Vec<u32>>,
+    ids: Vec<PeerId>,
     /// Those who may feed others. Only looked up.
     feeders: HashMap<PeerId, u32>,
     outbox: Vec<(u32, runnel_protocol::control::ToCoordinator)>,
@@ -111,6 +112,7 @@ impl Crowd {
             .collect();
         arrivals.sort_unstable_by(|one, other| other.cmp(one));
         let count = population.guests.len();
+        let number = u32::try_from(count).unwrap_or(u32::MAX);
         let settings = &scenario.coordinator;
         Self {
             scenario: Arc::clone(scenario),
@@ -124,6 +126,9 @@ impl Crowd {
             arrivals,
             retries: BTreeMap::new(),
             departures: BTreeMap::new(),
+            ids: (0..number)
+                .map(|index| PeerId::of(&key(seed, index)))
+                .collect(),
             feeders: HashMap::new(),
             outbox: Vec::new(),
             heartbeat: Duration::from_millis(settings.heartbeat_ms.unwrap_or(1000)),
@@ -144,7 +149,9 @@ impl Crowd {
     /// Plays a second; whether it is over.
     pub(crate) fn step(&mut self) -> bool {
         for _ in 0..STEPS {
-            self.now = self.now + STEP;
+            let next = self.now + STEP;
+            self.wake_center(next);
+            self.now = next;
             self.come();
             self.go();
             if self.peers {
@@ -310,14 +317,14 @@ impl Crowd {
         }
         verdict
     }
+}
 
-    fn key(&self, index: u32) -> PublicKey {
-        let mut hasher = blake3::Hasher::new();
-        hasher
-            .update(&self.seed.to_le_bytes())
-            .update(&index.to_le_bytes());
-        PublicKey(*hasher.finalize().as_bytes())
-    }
+fn key(seed: u64, index: u32) -> PublicKey {
+    let mut hasher = blake3::Hasher::new();
+    hasher
+        .update(&seed.to_le_bytes())
+        .update(&index.to_le_bytes());
+    PublicKey(*hasher.finalize().as_bytes())
 }
 
 fn millis(time: Duration) -> u32 {

@@ -30,8 +30,7 @@ impl Delivery {
         let full: Vec<PeerId> = full.map(|one| one.peer).collect();
         let victims: Vec<(PeerId, Feed)> = full
             .into_iter()
-            .filter_map(|parent| self.viewers_of(parent))
-            .flatten()
+            .flat_map(|parent| self.viewers_of(parent))
             .take_while(|(_, feed)| {
                 let more = missing > 0;
                 missing = missing.saturating_sub(feed.substreams.count());
@@ -48,13 +47,13 @@ impl Delivery {
     }
 
     /// Viewers to whom a parent pushes, and what.
-    fn viewers_of(&self, parent: PeerId) -> Option<Vec<(PeerId, Feed)>> {
-        let viewers = self.members.get(&parent)?.light_children.iter();
-        let fed = viewers.filter_map(|viewer| {
+    fn viewers_of(&self, parent: PeerId) -> impl Iterator<Item = (PeerId, Feed)> {
+        let fed = self.members.get(&parent).into_iter();
+        let fed = fed.flat_map(|member| &member.light_children);
+        fed.filter_map(move |viewer| {
             let feed = self.members.get(viewer)?.feed(parent)?;
-            (!feed.substreams.is_empty()).then(|| (*viewer, feed.clone()))
-        });
-        Some(fed.collect())
+            Some((*viewer, feed.clone()))
+        })
     }
 
     fn take_place(&mut self, viewer: PeerId, feed: &Feed, world: &mut World, now: Timestamp) {

@@ -160,11 +160,10 @@ impl Delivery {
             return;
         };
         if !regular {
-            member.light_children.insert(child);
+            member.take_viewer(child, feed);
             return;
         }
-        let before = member.regular_children.insert(child, feed.reserved);
-        if before.is_none() {
+        if member.take_agent(child, feed) {
             self.untold.insert(feed.parent);
         }
     }

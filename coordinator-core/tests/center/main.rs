@@ -14,4 +14,5 @@ mod regions;
 mod repair;
 mod sessions;
 mod stage;
+mod standby;
 mod steadiness;

@@ -10,6 +10,7 @@ use runnel_protocol::control::{
 };
 use runnel_protocol::ids::{CertificateHash, ContentId, PeerId};
 use runnel_protocol::signature::Signature;
+use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
 use super::{Crowd, STEP, State};
@@ -34,8 +35,7 @@ impl Crowd {
         }
     }
 
-    /// A tenth of a second of messages: what was said before arrives, heartbeats are sent, and
-    /// the control center does what is due.
+    /// A tenth of a second of messages: what was said before arrives, and heartbeats are sent.
     pub(super) fn talk(&mut self) {
         for (index, message) in core::mem::take(&mut self.outbox) {
             self.say(index, message);
@@ -50,7 +50,13 @@ impl Crowd {
                 self.say(index, ToCoordinator::Heartbeat(Box::new(beat)));
             }
         }
-        while self.office.timeout().is_some_and(|due| due <= self.now) {
+    }
+
+    /// The control center does what is due before `end`, each at its time: a tenth of a second
+    /// has room for many of its looks.
+    pub(super) fn wake_center(&mut self, end: Timestamp) {
+        while let Some(due) = self.office.timeout().filter(|due| *due < end) {
+            self.now = self.now.max(due);
             self.office.handle_timeout(self.now);
             self.drain();
         }
@@ -130,7 +136,7 @@ impl Crowd {
     fn hello(&self, index: u32) -> ClientHello {
         let guest = &self.population.guests[index as usize];
         let native = guest.role != Role::Viewer;
-        let key = self.key(index);
+        let key = super::key(self.seed, index);
         ClientHello {
             signature: Signature([0; 64]),
             implementation: Implementation {
@@ -163,7 +169,7 @@ impl Crowd {
         let next = match guest.role {
             Role::Waypoint => ToCoordinator::Enrol(Enrol {
                 code: Some("simulated".into()),
-                stream_key: self.key(index),
+                stream_key: super::key(self.seed, index),
             }),
             Role::Viewer => ToCoordinator::Open(Open {
                 content: ContentLocator::Id(self.content(index)),
@@ -243,7 +249,7 @@ impl Crowd {
             let share = f64::from(*stripes) / f64::from(self.stripes.max(1)) * f64::from(covered);
             let bytes = rate.bytes_in(self.heartbeat) as f64 * share;
             beat.parents.push(ParentReport {
-                peer: PeerId::of(&key_of(self.seed, *parent)),
+                peer: self.ids[*parent as usize],
                 content,
                 received: bytes as u64,
                 wasted: 0,
@@ -253,12 +259,4 @@ impl Crowd {
         }
         beat
     }
-}
-
-fn key_of(seed: u64, index: u32) -> runnel_protocol::ids::PublicKey {
-    let mut hasher = blake3::Hasher::new();
-    hasher
-        .update(&seed.to_le_bytes())
-        .update(&index.to_le_bytes());
-    runnel_protocol::ids::PublicKey(*hasher.finalize().as_bytes())
 }
