@@ -1,5 +1,7 @@
 //! Agents move up in the tree of their home stripe, where they outclass somebody (R4).
 
+use std::collections::BTreeMap;
+
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::segment::Substream;
 use runnel_protocol::time::Timestamp;
@@ -146,13 +148,33 @@ impl Delivery {
             let permits = member.account.permits(shift.cause, now);
             (fits && permits).then(|| (*shift, self.shifted(member, *shift, &candidate)))
         };
-        let Some(new) = shifts.iter().map(allowed).collect::<Option<Vec<_>>>() else {
+        let new = shifts.iter().map(allowed).collect::<Option<Vec<_>>>();
+        let Some(new) = new.filter(|new| self.all_fit(new, world)) else {
             return;
         };
         for (shift, feeds) in new {
             self.adopt(shift.child, feeds, &[], world, now);
             self.account(shift.child, Some(shift.cause), world, now);
         }
+    }
+
+    /// Whether all of these changes together leave no uplink overdrawn: what gives way was set
+    /// aside at an earlier rate.
+    fn all_fit(&self, new: &[(Shift, Vec<Feed>)], world: &World) -> bool {
+        let mut sums = BTreeMap::<PeerId, (u64, u64)>::new();
+        for (shift, feeds) in new {
+            let old = self.members.get(&shift.child);
+            for feed in old.into_iter().flat_map(|member| &member.feeds) {
+                sums.entry(feed.parent).or_default().0 += feed.reserved.0;
+            }
+            for feed in feeds {
+                sums.entry(feed.parent).or_default().1 += feed.reserved.0;
+            }
+        }
+        sums.into_iter().all(|(parent, (before, after))| {
+            let spare = world.view.get(parent).map(|record| record.uplink.spare().0);
+            after <= before || spare.is_some_and(|spare| after - before <= spare)
+        })
     }
 
     /// A member's feeds with one stripe from somebody else.

@@ -55,6 +55,20 @@ fn a_better_agent_takes_the_place_near_the_source_and_feeds_who_had_it() {
 }
 
 #[test]
+fn nobody_rises_where_a_rate_that_crept_up_would_not_fit() {
+    let mut stage = narrow();
+    stage.viewer("viewer");
+    stage.plays_at("viewer", RATE + 4);
+    stage.run(SECOND * 3);
+    stage.agent("wide", 30 * RATE);
+    stage.open("wide", "live", false);
+    stage.run(SECOND * 3);
+    let waypoint = stage.summary("waypoint");
+    assert!(waypoint.reserved <= waypoint.uplink, "{waypoint:?}");
+    stage.check();
+}
+
+#[test]
 fn one_that_is_hardly_better_takes_nobodys_place() {
     let mut stage = narrow();
     let before = stage.parents("ann");
