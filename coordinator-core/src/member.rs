@@ -217,11 +217,13 @@ impl Member {
     }
 
     pub(crate) fn child_count(&self) -> usize {
-        self.regular_children.len() + self.light_children.len()
+        let fed = self.regular_children.len() + self.light_children.len();
+        fed + self.standing_by.len() + self.standing_by_lightly.len()
     }
 
     pub(crate) fn has_child(&self, peer: PeerId) -> bool {
-        self.regular_children.contains_key(&peer) || self.light_children.contains(&peer)
+        let fed = self.regular_children.contains_key(&peer) || self.light_children.contains(&peer);
+        fed || self.standing_by.contains(&peer) || self.standing_by_lightly.contains(&peer)
     }
 
     /// Who pushes this stripe to it.
