@@ -24,9 +24,9 @@ const UNI_STREAMS: u32 = 67;
 const BIDI_STREAMS: u32 = 4;
 /// Bytes in flight per stream: 100 Mbit/s over a round trip of 80 ms.
 const STREAM_WINDOW: u32 = 1024 * 1024;
-/// Bytes in flight per connection and direction: with the 128 connections of a home machine
-/// ([`runnel_protocol::peer::max_links`]) at most 256 MiB each way, and only if all of them stall
-/// with full windows.
+/// Bytes in flight per connection and direction: at most 256 MiB each way with the 128 connections
+/// of a home machine, 2 GiB with the 1024 of a server of 1 Gbit/s
+/// ([`runnel_protocol::peer::max_links`]), and only if all of them stall with full windows.
 const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
 /// A silent link is gone after this; a viewer has found another parent long before.
 const IDLE: Duration = Duration::from_secs(10);
