@@ -83,7 +83,7 @@ impl Peer {
                 .fetches
                 .request(link, request)
                 .is_some_and(|asked| asked.segment == *segment),
-            None => self.is_pushed_by(link, segment),
+            None => self.is_subscribed_to(link, segment),
         }
     }
 
@@ -152,7 +152,7 @@ impl Peer {
     /// The segment is vouched for ahead of its chunks.
     fn on_announce(&mut self, link: LinkId, entry: SignedEntry, now: Timestamp) {
         let segment = entry.body.segment;
-        if !self.is_pushed_by(link, &segment) {
+        if !self.is_subscribed_to(link, &segment) {
             return;
         }
         match self.verifier.judge(&entry, self.date(now)) {

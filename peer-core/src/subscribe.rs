@@ -83,7 +83,7 @@ impl Peer {
         // Ranks change with every chunk; who was meant to push does not, so that neither do
         // subscriptions.
         let steady: Vec<_> = candidates.into_iter().map(steadied).collect();
-        let (stripes, sought) = (self.stripes(content), self.sought(content));
+        let sought = self.sought(content);
         for (track, from) in &tracks {
             let barred = |link| self.gets_from_here(link, content, *track);
             let from = self.resume_from(content, *track, *from);
@@ -113,15 +113,25 @@ impl Peer {
             }
             self.engage(link, now);
             self.subscribed.insert(key, substreams);
-            let subscribe = Subscribe {
-                content,
-                track,
-                stripes,
-                substreams,
-                from,
-            };
-            self.send(link, Control::Subscribe(subscribe));
+            self.subscribe(link, (content, track), substreams, from);
         }
+    }
+
+    fn subscribe(
+        &mut self,
+        link: LinkId,
+        (content, track): (ContentId, TrackId),
+        substreams: SubstreamSet,
+        from: u64,
+    ) {
+        let subscribe = Subscribe {
+            content,
+            track,
+            stripes: self.stripes(content),
+            substreams,
+            from,
+        };
+        self.send(link, Control::Subscribe(subscribe));
     }
 
     /// The stripes that must not be had from a link, because they go there from here. Where each
@@ -167,8 +177,8 @@ impl Peer {
         }
     }
 
-    /// Whether a link was asked for news of a segment's track.
-    pub(crate) fn is_pushed_by(&self, link: LinkId, segment: &SegmentKey) -> bool {
+    /// Whether a link was asked for a segment's track, if only for news of it.
+    pub(crate) fn is_subscribed_to(&self, link: LinkId, segment: &SegmentKey) -> bool {
         self.subscribed
             .contains_key(&(link, segment.content, segment.track))
     }
@@ -219,19 +229,11 @@ impl Peer {
         {
             return;
         }
-        let stripes = self.stripes(content);
+        let from = segment.sequence.saturating_add(1);
         let links: Vec<_> = self.pushers(segment).collect();
         for link in links {
             if let Some(substreams) = self.subscribed.get(&(link, content, track)).copied() {
-                let from = segment.sequence.saturating_add(1);
-                let subscribe = Subscribe {
-                    content,
-                    track,
-                    stripes,
-                    substreams,
-                    from,
-                };
-                self.send(link, Control::Subscribe(subscribe));
+                self.subscribe(link, (content, track), substreams, from);
             }
         }
     }
