@@ -157,7 +157,7 @@ impl Stack {
     ///
     /// # Errors
     /// When it does not join in time.
-    pub async fn add_agent(&mut self) -> Result<()> {
+    async fn add_agent(&mut self) -> Result<()> {
         let name = format!("agent-{}", self.agents.len() + 1);
         let agent = self.start_agent(&name, self.agent_uplink_kbps, &[]).await?;
         self.agents.push(agent);
