@@ -1,4 +1,7 @@
-//! A waypoint with uplink for everybody, and more agents than it can have links.
+//! Who stands by takes a link: members with uplink for everybody, and more peers than links.
+
+use runnel_protocol::peer::max_links;
+use runnel_protocol::units::BitsPerSecond;
 
 use crate::stage::{RATE, SECOND, Stage};
 
@@ -30,5 +33,39 @@ fn those_a_waypoint_stands_by_for_leave_places_for_those_it_has_to_feed() {
     for name in &names {
         assert_eq!(stage.parents(name).values().sum::<u32>(), 4, "{name}");
     }
+    stage.check();
+}
+
+#[test]
+fn an_agent_with_uplink_for_everybody_gets_no_more_links_than_it_takes() {
+    const UPLINK: u64 = 100 * RATE;
+    let agents = ["one", "two", "three"];
+    let mut stage = Stage::new(1);
+    stage.waypoint("waypoint", 1000 * RATE);
+    for name in agents {
+        stage.agent(name, UPLINK);
+        stage.open(name, "live", false);
+    }
+    let viewers: Vec<&'static str> = (0..200)
+        .map(|number| &*format!("viewer {number}").leak())
+        .collect();
+    for name in &viewers {
+        stage.viewer(name);
+    }
+    stage.run(SECOND * 20);
+    let everybody = || viewers.iter().chain(&agents);
+    let most = max_links(BitsPerSecond::from_kilobits(UPLINK));
+    let mut stands_by = 0;
+    for agent in agents {
+        let given = everybody().filter_map(|name| stage.parents(name).get(agent).copied());
+        let given: Vec<u32> = given.collect();
+        let links = given.len() + stage.parents(agent).len();
+        assert!(links <= most, "{agent}: {links} of {most}");
+        stands_by += given.iter().filter(|stripes| **stripes == 0).count();
+    }
+    assert!(
+        stands_by > 0,
+        "or it would not show that a standby is a link"
+    );
     stage.check();
 }
