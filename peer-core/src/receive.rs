@@ -83,7 +83,7 @@ impl Peer {
                 .fetches
                 .request(link, request)
                 .is_some_and(|asked| asked.segment == *segment),
-            None => self.is_subscribed_to(link, segment),
+            None => self.pushers(segment).any(|pusher| pusher == link),
         }
     }
 

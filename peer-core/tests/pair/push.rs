@@ -172,6 +172,26 @@ fn a_standby_without_room_tells_what_is_attested_and_is_asked_for_nothing() {
 }
 
 #[test]
+fn a_standby_that_is_only_listened_to_cannot_push() {
+    let mut world = World::new();
+    let (waypoint, viewer) = (world.waypoint(), world.viewer());
+    world.assign(waypoint, vec![]);
+    let standby = world.parent(waypoint, viewer, Source::Waypoint, 0);
+    world.assign(viewer, vec![standby]);
+    world.run_for(SECOND);
+    world.want_as(viewer, 1, SECOND * 5, false, true);
+    world.run_for(SECOND);
+    world.push(waypoint, 2);
+    world.run_for(SECOND);
+    assert_eq!(received(&world, viewer), 0);
+    assert_eq!(
+        world.hosts[viewer.0].strikes(),
+        0,
+        "it may have been on its way"
+    );
+}
+
+#[test]
 fn an_hour_later_a_new_parent_does_not_send_again_what_is_long_here() {
     let (mut world, waypoint, agents, viewer) = two_agents();
     for sequence in 2..40 {

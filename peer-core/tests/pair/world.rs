@@ -15,10 +15,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
-use runnel_peer_core::{Input, MediaKind, Want, WantId};
+use runnel_peer_core::{Input, MediaKind, StreamId, Want, WantId};
+use runnel_protocol::bulk::BulkHeader;
 use runnel_protocol::ids::Nonce;
 use runnel_protocol::peer::Control;
-use runnel_protocol::proof::ProvenChunk;
+use runnel_protocol::proof::{ProvenChunk, SegmentTree};
 use runnel_protocol::segment::SegmentKey;
 use runnel_protocol::signing::KeyPair;
 use runnel_protocol::time::Timestamp;
@@ -29,6 +30,8 @@ pub use media::*;
 pub const STRIPES: u8 = 4;
 const LATENCY: Duration = Duration::from_millis(20);
 const START: u64 = 1_800_000_000;
+/// A stream that no peer opened.
+const FORGED: StreamId = StreamId(u64::MAX);
 
 /// A peer of the world, by its place in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -225,6 +228,25 @@ impl World {
         let ends: Vec<_> = self.hosts[at.0].links.values().copied().collect();
         for (other, link) in ends {
             self.later(other, LATENCY, Input::Control(link, message.clone()));
+        }
+    }
+    /// Pushes the first chunk of a segment to everybody as if `at` did, asked or not.
+    #[allow(
+        dead_code,
+        reason = "the seeded worlds share this file, and have no such liar"
+    )]
+    pub fn push(&mut self, at: At, sequence: u64) {
+        let bytes = media(sequence);
+        let header = BulkHeader {
+            entry: self.entry(sequence, &bytes),
+            request: None,
+        };
+        let chunk = SegmentTree::new(&bytes).and_then(|tree| tree.chunk(&bytes, 0));
+        let ends: Vec<_> = self.hosts[at.0].links.values().copied().collect();
+        for (other, link) in ends {
+            let (header, chunk) = (Box::new(header.clone()), chunk.clone().unwrap());
+            self.later(other, LATENCY, Input::BulkStarted(link, FORGED, header));
+            self.later(other, LATENCY, Input::BulkChunk(link, FORGED, chunk));
         }
     }
 }
