@@ -125,6 +125,26 @@ fn a_parent_that_never_sends_its_share_is_found_out_although_another_covers_for_
 }
 
 #[test]
+fn a_segment_that_neither_parent_nor_standby_brings_counts_once_against_each() {
+    let (mut world, waypoint, one, two, viewer) = with_standby();
+    for parent in [one, two] {
+        // A chunk each: they are late, not silent.
+        world.hosts[parent.0].tamper = Some(Box::new(|chunk| (chunk.index == 0).then_some(chunk)));
+    }
+    assert_eq!(play(&mut world, waypoint, viewer, 2..4), [0; 0]);
+    assert_eq!(from_cdn(&world, viewer), 2, "both were asked, then the CDN");
+    for parent in [one, two] {
+        world.hosts[parent.0].tamper = None;
+    }
+    assert_eq!(play(&mut world, waypoint, viewer, 4..8), [0; 0]);
+    assert_eq!(from_cdn(&world, viewer), 2);
+    let stalled = world.hosts[viewer.0].told.iter().any(|message| {
+        matches!(message, ToCoordinator::Outcome(outcome) if outcome.result == LinkResult::Stalled)
+    });
+    assert!(!stalled, "two late segments do not cost a parent its link");
+}
+
+#[test]
 fn an_agent_that_plays_nothing_finds_out_who_keeps_its_children_waiting() {
     let mut world = World::new();
     let (waypoint, agent) = (world.waypoint(), world.agent());
