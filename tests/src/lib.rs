@@ -3,6 +3,7 @@
 
 pub mod bench;
 pub mod browser;
+pub mod ending;
 pub mod liar;
 pub mod media;
 pub mod meter;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Parser;
 use runnel_tests::bench::{self, Parameters};
+use runnel_tests::ending;
 
 #[derive(Parser)]
 #[command(
@@ -51,7 +52,7 @@ struct Viewers {
 #[tokio::main]
 async fn main() -> Result<()> {
     match Cli::parse() {
-        Cli::Viewers(options) => viewers(&options).await,
+        Cli::Viewers(options) => ending::or_done(viewers(&options)).await,
     }
 }
 

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Parser;
 use runnel_tests::bench::agent::{self, Home, Parameters};
+use runnel_tests::ending;
 use tracing_subscriber::EnvFilter;
 
 #[derive(Parser)]
@@ -90,7 +91,10 @@ async fn main() -> Result<()> {
             pairs,
             live,
             json,
-        } => agent::run(Parameters { gib, pairs, live }, json.as_deref()).await,
+        } => {
+            let parameters = Parameters { gib, pairs, live };
+            ending::or_done(agent::run(parameters, json.as_deref())).await
+        }
         Cli::Serve { data } => agent::serve(&data, tell).await,
         Cli::Fetch {
             from,

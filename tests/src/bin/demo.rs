@@ -5,13 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
+use runnel_tests::ending;
 use runnel_tests::media::Shape;
 use runnel_tests::page::{Lack, Page};
 use runnel_tests::stack::{Plan, Source, Stack};
 use runnel_tests::stream;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Starts origin, coordinator, one waypoint and two agents on loopback, serves the viewer page,
 /// and ends everything in order on Ctrl-C.
@@ -52,12 +52,12 @@ async fn main() -> Result<()> {
     let name = format!("demo-{}", std::process::id());
     let stack = tokio::select! {
         stack = Stack::start(&name, plan) => stack?,
-        stopped = interrupted() => return stopped,
+        asked = ending::asked_for() => return asked,
     };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web-demo/dist");
     let page = Page::serve(&folder, cli.port, &stack.page_config(), Lack::Nothing).await?;
     welcome(&stack, &page)?;
-    interrupted().await?;
+    ending::asked_for().await?;
     println!("\nEnding everything …");
     drop(page);
     let folder = stack.folder().to_owned();
@@ -88,12 +88,4 @@ fn welcome(stack: &Stack, page: &Page) -> Result<()> {
     }
     println!("\nCtrl-C ends everything.");
     Ok(())
-}
-
-async fn interrupted() -> Result<()> {
-    let mut terminated = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("no Ctrl-C"),
-        _ = terminated.recv() => Ok(()),
-    }
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use runnel_tests::ending;
 use runnel_tests::media::{self, Shape};
 use runnel_tests::origin::{self, Mode, Options, Stream};
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Plays HLS recordings over plain HTTP. Without --live and --vod it plays the test clip in all
 /// its shapes: /live/master.m3u8, /vod/master.m3u8, /live-fmp4/…, /vod-byterange/…, /live-audio/…
@@ -55,11 +55,9 @@ async fn main() -> Result<()> {
         window: cli.window,
         latency: Duration::from_millis(cli.latency_ms),
     };
-    let mut stop = signal(SignalKind::terminate())?;
     tokio::select! {
         ended = origin::serve(listener, options) => ended,
-        _ = stop.recv() => Ok(()),
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("no Ctrl-C"),
+        asked = ending::asked_for() => asked,
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Parser;
-use runnel_tests::soak;
-use tokio::signal::unix::{SignalKind, signal};
+use runnel_tests::{ending, soak};
 
 /// Watches live in a real browser and samples the memory of page, agents, waypoint and
 /// coordinator. Fails where it grows.
@@ -23,18 +22,5 @@ struct Cli {
 #[tokio::main]
 async fn main() -> Result<()> {
     let cli = Cli::parse();
-    // What was started ends with the future that is dropped.
-    tokio::select! {
-        outcome = soak::run(cli.minutes, cli.json.as_deref()) => outcome,
-        stopped = interrupted() => stopped,
-    }
-}
-
-async fn interrupted() -> Result<()> {
-    let mut terminated = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminated.recv() => {}
-    }
-    bail!("interrupted")
+    ending::or_done(soak::run(cli.minutes, cli.json.as_deref())).await
 }
