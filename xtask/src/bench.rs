@@ -21,6 +21,9 @@ pub(crate) struct Options {
     what: Vec<String>,
 }
 
+/// The same packages for all: another choice of them unites other features, and is built anew.
+const RELEASE: [&str; 5] = ["cargo", "build", "--release", "--workspace", "--bins"];
+
 /// Does not return when all is well: the bench takes this process's place and gets its Ctrl-C.
 pub(crate) fn measure(options: &Options) -> Result<()> {
     match options.split() {
@@ -29,7 +32,7 @@ pub(crate) fn measure(options: &Options) -> Result<()> {
         Some(_) | None => {}
     }
     setup::everything()?;
-    run(&["cargo", "build", "--release", "--workspace", "--bins"])?;
+    run(&RELEASE)?;
     page::build()?;
     let mut bench = run::command(".", &["target/release/runnel-bench"]);
     bench.args(&options.what);
@@ -38,15 +41,7 @@ pub(crate) fn measure(options: &Options) -> Result<()> {
 
 /// Needs neither browser nor page.
 fn measure_agent(more: &[String]) -> Result<()> {
-    run(&[
-        "cargo",
-        "build",
-        "--release",
-        "-p=runnel-peer-native",
-        "-p=runnel-coordinator",
-        "-p=runnel-tests",
-        "--bins",
-    ])?;
+    run(&RELEASE)?;
     let mut bench = run::command(".", &["target/release/runnel-bench-agent", "run"]);
     bench.args(more);
     Err(bench.exec()).context("cannot start target/release/runnel-bench-agent")
@@ -56,13 +51,7 @@ fn measure_agent(more: &[String]) -> Result<()> {
 fn measure_coordinator(more: &[String]) -> Result<()> {
     let server = more.iter().any(|option| option == "--server");
     let package = if server {
-        run(&[
-            "cargo",
-            "build",
-            "--release",
-            "-p=runnel-coordinator",
-            "--bins",
-        ])?;
+        run(&RELEASE)?;
         "runnel-coordinator"
     } else {
         "runnel-coordinator-core"
