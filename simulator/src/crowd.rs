@@ -132,7 +132,7 @@ impl Crowd {
             feeders: HashMap::new(),
             outbox: Vec::new(),
             heartbeat: Duration::from_millis(settings.heartbeat_ms.unwrap_or(1000)),
-            stripes: settings.stripes.unwrap_or(4),
+            stripes: settings.stripes(),
             flow: flow::Flow::new(count),
             seconds: Vec::new(),
             second: Second::default(),

@@ -11,7 +11,7 @@ use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::manifest::StreamKeyCertificate;
 use runnel_protocol::peer::max_links;
 use runnel_protocol::proof::ProvenChunk;
-use runnel_protocol::segment::{SegmentKey, SubstreamSet};
+use runnel_protocol::segment::{SegmentKey, Substream, SubstreamSet};
 use runnel_protocol::signature::Signed;
 use runnel_protocol::signing::KeyPair;
 use runnel_protocol::time::Timestamp;
@@ -105,8 +105,8 @@ pub(crate) struct Node {
     pub(crate) vice: Vice,
     pub(crate) dice: Dice,
     pub(crate) fed: BTreeMap<ContentId, Fed>,
-    /// Links from the waypoint, as the last chunk came.
-    pub(crate) depth: u32,
+    /// Links from the waypoint in each stripe's tree, as its last chunk came.
+    pub(crate) depths: BTreeMap<(ContentId, Substream), u32>,
     /// Streams that arrive: what they carry, from whom.
     pub(crate) arriving: BTreeMap<(LinkId, StreamId), (SegmentKey, At)>,
     pub(crate) offers: BitsPerSecond,
@@ -146,7 +146,7 @@ impl Node {
             vice: Vice::default(),
             dice,
             fed: BTreeMap::new(),
-            depth: 0,
+            depths: BTreeMap::new(),
             arriving: BTreeMap::new(),
             offers: guest.offers,
             stopped: BTreeSet::new(),

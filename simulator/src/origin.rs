@@ -44,7 +44,7 @@ impl Origin {
         }
     }
 
-    /// When the last of `bytes` leaves for whoever asks, the first byte's time included; an error
+    /// When the last of `bytes` leaves for a player, the first byte's time included; an error
     /// says when that arrives. The same question meets the same latency in a run and in its twin.
     pub(crate) fn answer(
         &mut self,
@@ -52,12 +52,7 @@ impl Origin {
         bytes: u64,
         now: Timestamp,
     ) -> Result<Timestamp, Timestamp> {
-        let (first, last) = self.latency_ms;
-        let ready = now + Dice::quick(self.seed, question).millis(first, last);
-        if self.outages > 0 {
-            self.failed += 1;
-            return Err(ready);
-        }
+        let ready = self.ready(question, now)?;
         let Some(cap) = self.cap else {
             return self.send(bytes, ready);
         };
@@ -70,9 +65,53 @@ impl Origin {
         self.send(bytes, self.free)
     }
 
+    /// The same for a waypoint, which the operator has fetch from behind the CDN: it does not
+    /// stand in line with the audience.
+    pub(crate) fn answer_waypoint(
+        &mut self,
+        question: u64,
+        bytes: u64,
+        now: Timestamp,
+    ) -> Result<Timestamp, Timestamp> {
+        let ready = self.ready(question, now)?;
+        self.send(bytes, ready)
+    }
+
+    fn ready(&mut self, question: u64, now: Timestamp) -> Result<Timestamp, Timestamp> {
+        let (first, last) = self.latency_ms;
+        let ready = now + Dice::quick(self.seed, question).millis(first, last);
+        if self.outages > 0 {
+            self.failed += 1;
+            return Err(ready);
+        }
+        Ok(ready)
+    }
+
     fn send(&mut self, bytes: u64, at: Timestamp) -> Result<Timestamp, Timestamp> {
         self.sent += bytes;
         self.answered += 1;
         Ok(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::title::START;
+
+    #[test]
+    fn a_waypoint_is_served_while_the_audience_stands_in_line() {
+        let settings = scenario::Origin {
+            cap_mbps: Some(8),
+            ..scenario::Origin::default()
+        };
+        let mut cdn = Origin::new(&settings, 1, START);
+        let second_of_the_cap = 1_000_000;
+        let late = (0..5).map(|question| cdn.answer(question, second_of_the_cap, START));
+        let late = late.last().unwrap().unwrap();
+        assert!(late > START + Duration::from_secs(5));
+        let soon = cdn.answer_waypoint(6, second_of_the_cap, START).unwrap();
+        assert!(soon < START + Duration::from_secs(1));
+        assert_eq!(cdn.sent, 6 * second_of_the_cap);
     }
 }

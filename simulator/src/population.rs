@@ -111,7 +111,7 @@ impl Casting<'_> {
             for _ in 0..self.scenario.waypoints.per_region {
                 let mut dice = self.dice();
                 let mut guest = self.guest(Role::Waypoint, place, &mut dice);
-                (guest.up, guest.offers, guest.down) = (offers, offers, WIDE);
+                (guest.up, guest.offers, guest.down) = (line_for(offers), offers, WIDE);
                 guest.access = Duration::from_micros(200);
                 self.guests.push(guest);
             }
@@ -158,8 +158,7 @@ impl Casting<'_> {
     fn agent(&self, place: usize, up: &Spread, dice: &mut Dice) -> Guest {
         let mut guest = self.guest(Role::Agent, place, dice);
         guest.offers = BitsPerSecond::from_kilobits(up.draw(dice));
-        // Whoever offers so much has a little more.
-        guest.up = BitsPerSecond(guest.offers.0 / 10 * 11);
+        guest.up = line_for(guest.offers);
         guest.down = guest.up.max(BitsPerSecond::from_kilobits(50_000));
         guest.loss = self.scenario.agents.loss;
         guest
@@ -284,6 +283,11 @@ impl Casting<'_> {
     }
 }
 
+/// Whoever offers so much has a little more.
+const fn line_for(offers: BitsPerSecond) -> BitsPerSecond {
+    BitsPerSecond(offers.0 / 10 * 11)
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -291,4 +295,21 @@ impl Casting<'_> {
 )]
 const fn whole(number: f64) -> u64 {
     number.round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_carries_headers_beside_what_is_offered() {
+        let text = include_str!("../scenarios/kick-off.toml").replace("1000000", "100");
+        let scenario = Scenario::parse(&text).unwrap();
+        let guests = Population::of(&scenario, 1).guests;
+        let offers = |guest: &&Guest| guest.role != Role::Viewer;
+        assert!(guests.iter().filter(offers).count() > 6);
+        for guest in guests.iter().filter(offers) {
+            assert!(guest.up.0 * 100 >= guest.offers.0 * 106, "{guest:?}");
+        }
+    }
 }

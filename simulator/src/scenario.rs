@@ -121,7 +121,7 @@ const fn whole() -> f64 {
 pub struct Origin {
     /// Time to the first byte in milliseconds, from and to.
     pub latency_ms: (u64, u64),
-    /// Most that it sends in all, in Mbit/s.
+    /// Most that it sends to players in all, in Mbit/s.
     pub cap_mbps: Option<u64>,
     /// Price of a gigabyte, in whatever currency.
     pub cost_per_gb: f64,
@@ -169,6 +169,13 @@ pub struct Coordinator {
     pub stripes: Option<u8>,
     /// New sessions per second.
     pub admissions_per_second: Option<u32>,
+}
+
+impl Coordinator {
+    /// Stripes of each track: the control center's own number where the file does not say.
+    pub(crate) fn stripes(&self) -> u8 {
+        self.stripes.unwrap_or(4)
+    }
 }
 
 /// Faults by chance: the menu of [`Kind`], over and over.

@@ -82,7 +82,7 @@ impl Tally {
             counts: BTreeMap::new(),
             served: BTreeMap::new(),
             leaving: BTreeSet::new(),
-            repairs: Repairs::new(scenario.coordinator.stripes.unwrap_or(4)),
+            repairs: Repairs::new(scenario.coordinator.stripes()),
             depths: Vec::new(),
             attested: BTreeMap::new(),
             order: VecDeque::new(),

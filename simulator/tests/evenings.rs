@@ -62,6 +62,13 @@ fn a_calm_evening_is_carried_by_peers_and_nothing_stands_still() {
 }
 
 #[test]
+fn agents_that_feed_each_other_in_different_trees_do_not_count_as_deep() {
+    let outcome = play(&evening(""), manner(1), |_| {});
+    let (_, agents, _) = outcome.guests;
+    assert!(outcome.depths.len() <= agents + 2, "{:?}", outcome.depths);
+}
+
+#[test]
 fn the_same_seed_is_the_same_evening_and_another_is_another() {
     let evening = evening("");
     let digest = |seed| play(&evening, manner(seed), |_| {}).digest;

@@ -144,7 +144,7 @@ impl World {
         let question = u64::from(at.0) << 32 | place.2;
         let now = self.now;
         let bytes = piece.bytes.len() as u64;
-        let answer = self.origin.answer(question, bytes, now);
+        let answer = self.origin.answer_waypoint(question, bytes, now);
         let Some(node) = self.node_mut(at) else {
             return;
         };

@@ -7,6 +7,7 @@ use runnel_protocol::bulk::BulkHeader;
 use runnel_protocol::control::Contact;
 use runnel_protocol::peer::{CloseReason, Control};
 use runnel_protocol::proof::ProvenChunk;
+use runnel_protocol::segment::{SegmentKey, Substream};
 
 use super::{Event, World};
 use crate::network::Network;
@@ -293,12 +294,7 @@ impl World {
                     .node(at)
                     .and_then(|node| node.arriving.get(&(*link, *stream)).copied());
                 if let Some((segment, from)) = from {
-                    let above = self.node(from).map_or(0, |node| node.depth);
-                    let source = self.guests[from.0 as usize].role == Role::Waypoint;
-                    let depth = if source { 1 } else { above + 1 };
-                    if let Some(node) = self.node_mut(at) {
-                        node.depth = depth;
-                    }
+                    let depth = self.note_depth((at, from), &segment, chunk.index);
                     self.tally
                         .on_chunk((at, from), &segment, chunk.index, depth, self.now);
                 }
@@ -318,6 +314,25 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// How far from the source a chunk came: two peers may feed each other in different trees.
+    fn note_depth(&mut self, (at, from): (At, At), segment: &SegmentKey, index: u32) -> u32 {
+        let stripes = self.scenario.coordinator.stripes();
+        let tree = (
+            segment.content,
+            Substream::of(segment.sequence, index, stripes),
+        );
+        let source = self.guests[from.0 as usize].role == Role::Waypoint;
+        let above = self.node(from).and_then(|node| node.depths.get(&tree));
+        let depth = match above {
+            Some(above) if !source => above + 1,
+            Some(_) | None => 1,
+        };
+        if let Some(node) = self.node_mut(at) {
+            node.depths.insert(tree, depth);
+        }
+        depth
     }
 }
 
