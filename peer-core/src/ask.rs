@@ -76,11 +76,11 @@ impl Peer {
         };
         let others: Vec<_> = candidates.iter().filter(is_new).copied().collect();
         let Some(entry) = self.verifier.entry(segment) else {
-            return whole(segment.sequence, &others);
+            return self.whole(segment, &others);
         };
         let missing = self.buffer.missing(segment, entry.body.length);
         if missing.len() as u64 == u64::from(chunk_count(entry.body.length)) {
-            return whole(segment.sequence, &others);
+            return self.whole(segment, &others);
         }
         let stripes = self.stripes(segment.content);
         let sought = self.sought(segment.content);
@@ -90,6 +90,23 @@ impl Peer {
         };
         let missing: Vec<_> = missing.into_iter().filter(is_sought).collect();
         schedule::pull(&missing, segment.sequence, stripes, &others)
+    }
+
+    /// One run over everything, from the peer whose turn it is. An agent asks on behalf of others
+    /// and may be asked by whom it asks, through a third: it keeps to one tree.
+    fn whole(&self, segment: &SegmentKey, others: &[Candidate]) -> Vec<Run> {
+        let turn = Substream::of(segment.sequence, 0, self.stripes(segment.content));
+        let along = Some(turn).filter(|_| !self.config.has_origin());
+        let link = along
+            .and_then(|turn| schedule::pull_along(turn, others))
+            .or_else(|| schedule::pull_unknown(segment.sequence, others));
+        link.map(|link| Run {
+            link,
+            first: 0,
+            count: ALL,
+        })
+        .into_iter()
+        .collect()
     }
 
     /// Whether a link pushes stripes of a segment of which chunks are missing; any stripes, while
@@ -203,16 +220,4 @@ impl Peer {
         }
         stalled
     }
-}
-
-/// One run over everything, from the peer whose turn it is.
-fn whole(sequence: u64, others: &[Candidate]) -> Vec<Run> {
-    let link = schedule::pull_unknown(sequence, others);
-    link.map(|link| Run {
-        link,
-        first: 0,
-        count: ALL,
-    })
-    .into_iter()
-    .collect()
 }

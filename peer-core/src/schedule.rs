@@ -81,8 +81,18 @@ pub(crate) fn pull(
     runs
 }
 
-/// Whom to ask for a segment of which nothing is known: the parents of the cheapest kind in turn,
-/// so that all of them are used.
+/// Whom an agent asks for a segment of which nothing is known: the parent of one stripe, the same
+/// for everybody. The question goes up that stripe's tree, where there are no circles.
+pub(crate) fn pull_along(stripe: Substream, candidates: &[Candidate]) -> Option<LinkId> {
+    let meant = candidates
+        .iter()
+        .filter(|candidate| candidate.substreams.contains(stripe));
+    let parent = meant.min_by_key(|candidate| candidate.rank);
+    parent.map(Candidate::link)
+}
+
+/// Whom a viewer asks for it: the parents of the cheapest kind in turn, so that all of them are
+/// used.
 pub(crate) fn pull_unknown(sequence: u64, candidates: &[Candidate]) -> Option<LinkId> {
     let cheapest = best(candidates)?.rank;
     let equals: SortedSet<_> = candidates

@@ -130,3 +130,37 @@ fn one_of_two_standbys_that_loses_its_parent_is_fed_by_the_other_and_nothing_goe
         assert_eq!(world.hosts[viewer.0].got(want).unwrap(), media(5));
     }
 }
+
+/// Three agents in a ring: each gets one stripe from the waypoint, and the others from the next
+/// agent. Each stripe alone is a tree.
+fn ring() -> (World, At, At) {
+    let mut world = World::new();
+    let waypoint = world.waypoint();
+    let agents = [world.agent(), world.agent(), world.agent()];
+    let viewer = world.viewer();
+    world.assign(waypoint, vec![]);
+    for (own, next, home) in [(0, 1, 0b1001), (1, 2, 0b0010), (2, 0, 0b0100)] {
+        let feeds = vec![
+            world.parent(waypoint, agents[own], Source::Waypoint, home),
+            world.parent(agents[next], agents[own], Source::Peer, 0b1111 & !home),
+        ];
+        world.assign(agents[own], feeds);
+    }
+    let parent = world.parent(agents[0], viewer, Source::Peer, 0b1111);
+    world.assign(viewer, vec![parent]);
+    world.run_for(SECOND * 2);
+    (world, waypoint, viewer)
+}
+
+#[test]
+fn what_is_asked_for_on_demand_is_not_asked_in_circles() {
+    let (mut world, waypoint, viewer) = ring();
+    for sequence in 50..54 {
+        let want = world.want_as(viewer, sequence, SECOND * 20, false, false);
+        world.run_for(SECOND);
+        world.publish(waypoint, sequence);
+        world.run_for(SECOND);
+        assert_eq!(world.hosts[viewer.0].got(want).unwrap(), media(sequence));
+        assert_eq!(world.hosts[viewer.0].delivered[&want].from_cdn, 0);
+    }
+}
