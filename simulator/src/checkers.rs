@@ -13,10 +13,11 @@ pub(crate) mod same;
 pub(crate) mod verified;
 
 use runnel_protocol::control::FromCoordinator;
+use runnel_protocol::ids::PeerId;
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
-use crate::node::At;
+use crate::node::{At, Node};
 use crate::population::Role;
 use crate::world::World;
 
@@ -81,8 +82,9 @@ pub(crate) struct Checkers {
 }
 
 impl Checkers {
-    pub(crate) fn on_arrive(&mut self, at: At, uplink: BitsPerSecond, now: Timestamp) {
-        self.caps.offers(at, uplink, now);
+    pub(crate) fn on_arrive(&mut self, at: At, node: &Node, now: Timestamp) {
+        self.caps.offers(at, node.offers, now);
+        self.pairs.arrives(node.id, node.role);
     }
 
     pub(crate) fn on_offer(&mut self, at: At, uplink: BitsPerSecond, now: Timestamp) {
@@ -97,9 +99,9 @@ impl Checkers {
         self.pairs.dialled(to);
     }
 
-    pub(crate) fn on_told(&mut self, at: At, message: &FromCoordinator) {
+    pub(crate) fn on_told(&mut self, to: PeerId, message: &FromCoordinator) {
         if let FromCoordinator::Assign(assign) = message {
-            self.pairs.assigned(at, assign);
+            self.pairs.assigned(to, assign);
         }
     }
 

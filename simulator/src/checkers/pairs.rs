@@ -1,40 +1,59 @@
 //! I4: no two lightweight peers are a pair, and nobody dials one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use runnel_protocol::control::{Assign, PeerType};
+use runnel_protocol::ids::PeerId;
 
 use super::Verdict;
-use crate::node::At;
 use crate::population::Role;
 use crate::world::World;
 
 #[derive(Debug)]
 pub(crate) struct Pairs {
     pub(crate) verdict: Verdict,
+    /// Whoever came as a viewer, ever.
+    viewers: BTreeSet<PeerId>,
 }
 
 impl Default for Pairs {
     fn default() -> Self {
         let verdict = Verdict::new("I4 no lightweight pair, none dialled");
-        Self { verdict }
+        Self {
+            verdict,
+            viewers: BTreeSet::new(),
+        }
     }
 }
 
 impl Pairs {
+    pub(crate) fn arrives(&mut self, peer: PeerId, role: Role) {
+        if role == Role::Viewer {
+            self.viewers.insert(peer);
+        }
+    }
+
     pub(crate) fn dialled(&mut self, to: Role) {
         self.verdict
             .expect(to != Role::Viewer, || "a viewer was dialled".into());
     }
 
-    /// Nobody is to feed itself.
-    pub(crate) fn assigned(&mut self, at: At, assign: &Assign) {
-        let itself = assign
-            .parents
-            .iter()
-            .any(|parent| parent.contact.peer == parent.contact.ticket.body.client_id());
+    /// Every assignment is looked at as it is sent: one that cannot work may be replaced before
+    /// anybody is counted.
+    pub(crate) fn assigned(&mut self, to: PeerId, assign: &Assign) {
+        for parent in &assign.parents {
+            self.planned(to, parent.contact.peer);
+        }
+    }
+
+    /// Nobody is to feed itself, and no viewer another, as a standby neither.
+    fn planned(&mut self, child: PeerId, parent: PeerId) {
         self.verdict
-            .expect(!itself, || format!("peer {} is to feed itself", at.0));
+            .expect(child != parent, || format!("{child} is to feed itself"));
+        let pair = self.viewers.contains(&child) && self.viewers.contains(&parent);
+        self.verdict.expect(!pair, || {
+            format!("viewer {child} is to be fed by the viewer {parent}")
+        });
     }
 
     /// Nobody has a link to somebody of its own kind if that kind is lightweight, and the control
@@ -66,5 +85,33 @@ impl Pairs {
                     .expect(!pair, || format!("viewer {} is fed by a viewer", at.0));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VIEWERS: [PeerId; 2] = [PeerId([1; 16]), PeerId([2; 16])];
+    const AGENT: PeerId = PeerId([3; 16]);
+
+    fn violations(plan: &[(PeerId, PeerId)]) -> u64 {
+        let mut pairs = Pairs::default();
+        for viewer in VIEWERS {
+            pairs.arrives(viewer, Role::Viewer);
+        }
+        pairs.arrives(AGENT, Role::Agent);
+        for (child, parent) in plan {
+            pairs.planned(*child, *parent);
+        }
+        pairs.verdict.violations
+    }
+
+    #[test]
+    fn a_pair_of_viewers_is_seen_in_the_plan_and_one_with_an_agent_is_fine() {
+        let [one, other] = VIEWERS;
+        assert_eq!(violations(&[(one, AGENT), (AGENT, other)]), 0);
+        assert_eq!(violations(&[(one, other)]), 1);
+        assert_eq!(violations(&[(AGENT, AGENT)]), 1);
     }
 }

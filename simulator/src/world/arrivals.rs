@@ -21,7 +21,7 @@ impl World {
         let guest = self.guests[index].clone();
         self.lives[index] += 1;
         let node = Node::new(&guest, at, self.lives[index], self.seed, self.now);
-        self.checkers.on_arrive(at, guest.offers, self.now);
+        self.checkers.on_arrive(at, &node, self.now);
         self.nodes[index] = Some(Box::new(node));
         if let Some(endpoint) = guest.endpoint {
             self.places.insert(endpoint, at);

@@ -156,7 +156,9 @@ impl World {
         let Some((at, life)) = self.office.behind(session) else {
             return;
         };
-        self.checkers.on_told(at, &message);
+        if let Some(to) = self.node(at).map(|node| node.id) {
+            self.checkers.on_told(to, &message);
+        }
         let arrives = self.lost_at(at);
         self.digest
             .note(&[self.now.as_micros(), 2, u64::from(at.0)]);
