@@ -88,6 +88,12 @@ impl Library {
         self.places.get(&content).copied()
     }
 
+    /// Whether it is live; what nobody registered is not.
+    pub(crate) fn is_live(&self, content: ContentId) -> bool {
+        let title = self.find(content);
+        title.is_some_and(|title| self.title(title).live)
+    }
+
     /// The place of a segment, if the origin has it.
     pub(crate) fn place(&self, key: &SegmentKey) -> Option<Place> {
         let title = self.find(key.content)?;

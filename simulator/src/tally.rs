@@ -16,7 +16,7 @@ use crate::node::At;
 use crate::player::Player;
 use crate::population::Role;
 use crate::scenario::Scenario;
-use repairs::Repairs;
+use repairs::{Owed, Repairs};
 pub(crate) use second::Moment;
 pub use second::Second;
 
@@ -203,7 +203,7 @@ impl Tally {
         (at, from): (At, At),
         segment: &SegmentKey,
         index: u32,
-        depth: u32,
+        (depth, asked): (u32, Option<Timestamp>),
         now: Timestamp,
     ) {
         let Some(attested) = self.attested.get(segment).copied() else {
@@ -214,8 +214,8 @@ impl Tally {
         {
             self.placed.push(now.since(since));
         }
-        self.repairs
-            .on_chunk((at, from), segment, index, attested, now);
+        let owed = asked.map_or(Owed::Pushed(attested), Owed::Asked);
+        self.repairs.on_chunk((at, from), segment, index, owed, now);
         if now.since(attested) > MOST_LATENCY {
             return;
         }

@@ -18,6 +18,31 @@ struct Orphan {
     since: Timestamp,
 }
 
+/// Since when a child should have had a chunk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Owed {
+    /// Live: since it was attested; whatever lies within a buffer's length may still be missing
+    /// where a parent failed.
+    Pushed(Timestamp),
+    /// On demand: since it was asked for. A player whose buffer is full asks for nothing, and an
+    /// older title's segments were attested long ago.
+    Asked(Timestamp),
+}
+
+impl Owed {
+    fn since(self) -> Timestamp {
+        let (Self::Pushed(since) | Self::Asked(since)) = self;
+        since
+    }
+
+    fn is_after(self, failure: Timestamp) -> bool {
+        match self {
+            Self::Pushed(since) => since + Duration::from_secs(8) > failure,
+            Self::Asked(_) => true,
+        }
+    }
+}
+
 /// Children that wait for data, and how long others had to.
 #[derive(Debug)]
 pub(crate) struct Repairs {
@@ -68,7 +93,7 @@ impl Repairs {
         (child, from): (At, At),
         segment: &SegmentKey,
         index: u32,
-        attested: Timestamp,
+        owed: Owed,
         now: Timestamp,
     ) {
         let Some(orphans) = self.waiting.get_mut(&child) else {
@@ -79,13 +104,13 @@ impl Repairs {
             orphan.content == segment.content
                 && orphan.parent != from
                 && orphan.stripes.contains(stripe)
-                && attested + Duration::from_secs(8) > orphan.since
+                && owed.is_after(orphan.since)
         };
         let mut times = Vec::new();
         orphans.retain(|orphan| {
             let helped = helped(orphan);
             if helped {
-                times.push(now.since(orphan.since.max(attested)));
+                times.push(now.since(orphan.since.max(owed.since())));
             }
             !helped
         });

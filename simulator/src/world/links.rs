@@ -8,6 +8,7 @@ use runnel_protocol::control::Contact;
 use runnel_protocol::peer::{CloseReason, Control};
 use runnel_protocol::proof::ProvenChunk;
 use runnel_protocol::segment::{SegmentKey, Substream};
+use runnel_protocol::time::Timestamp;
 
 use super::{Event, World};
 use crate::network::Network;
@@ -206,13 +207,7 @@ impl World {
     }
 
     /// Sends media over a link, in order; when it has left the line.
-    fn media(
-        &mut self,
-        at: At,
-        link: LinkId,
-        bytes: u64,
-        input: Input,
-    ) -> Option<runnel_protocol::time::Timestamp> {
+    fn media(&mut self, at: At, link: LinkId, bytes: u64, input: Input) -> Option<Timestamp> {
         let now = self.now;
         let far = self.far_end(at, link)?;
         let pair = [at.0 as usize, far.at.0 as usize];
@@ -273,6 +268,14 @@ impl World {
         Some([self.node(one)?.line.clone(), self.node(other)?.line.clone()])
     }
 
+    /// When a player asked for a segment on demand that it waits for.
+    fn asked_for(&self, at: At, segment: &SegmentKey) -> Option<Timestamp> {
+        let player = self.node(at)?.player.as_ref()?;
+        let asked = player.waiting?;
+        let on_demand = !self.library.title(player.title).live;
+        (on_demand && asked.sequence == segment.sequence).then_some(asked.at)
+    }
+
     /// Media that reaches a peer: how long it took, how far from the source, and whether somebody
     /// was waiting for it since a parent failed.
     #[expect(
@@ -295,8 +298,10 @@ impl World {
                     .and_then(|node| node.arriving.get(&(*link, *stream)).copied());
                 if let Some((segment, from)) = from {
                     let depth = self.note_depth((at, from), &segment, chunk.index);
+                    let asked = self.asked_for(at, &segment);
+                    let owed = (depth, asked);
                     self.tally
-                        .on_chunk((at, from), &segment, chunk.index, depth, self.now);
+                        .on_chunk((at, from), &segment, chunk.index, owed, self.now);
                 }
             }
             Input::BulkEnded(link, stream) => {

@@ -252,13 +252,17 @@ impl World {
     }
 
     /// Whoever is fed by it is going to need another: from here on it is measured how long it takes.
+    /// Of what is on demand nobody waits for anything but players, whom their parents keep waiting.
     pub(super) fn note_parent_gone(&mut self, at: At) {
         let Some(id) = self.node(at).map(|node| node.id) else {
             return;
         };
         let mut orphans = Vec::new();
         for (child, node) in self.present() {
-            for (content, fed) in &node.fed {
+            let plays = node.player.is_some();
+            let waits = |content| plays || self.library.is_live(content);
+            let fed = node.fed.iter().filter(|(content, _)| waits(**content));
+            for (content, fed) in fed {
                 let stripes = fed.parents.get(&id).copied().unwrap_or_default();
                 if !stripes.is_empty() {
                     orphans.push((child, *content, stripes));
