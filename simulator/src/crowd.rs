@@ -15,7 +15,7 @@ use std::sync::Arc;
 use runnel_protocol::ids::{PeerId, PublicKey};
 use runnel_protocol::time::Timestamp;
 
-use crate::bounds::Bounds;
+use crate::bounds::{Bounds, Carriers};
 use crate::checkers::Verdict;
 use crate::digest::Digest;
 use crate::office::Office;
@@ -236,12 +236,16 @@ impl Crowd {
 
     fn moment(&self) -> Moment {
         let mut moment = Moment::default();
+        let mut carriers = Carriers::default();
         let guests = &self.population.guests;
         for (stand_in, guest) in self.stand_ins.iter().zip(guests) {
             if !matches!(stand_in.state, State::There | State::Coming) {
                 continue;
             }
             moment.peers += 1;
+            if self.peers {
+                carriers.note(guest.role, guest.offers.0);
+            }
             if guest.role != Role::Waypoint && self.peers {
                 moment.offered += guest.offers.0;
             }
@@ -254,6 +258,7 @@ impl Crowd {
                 moment.stalls += u64::from(stand_in.stalls);
             }
         }
+        moment.close(&carriers);
         moment
     }
 

@@ -52,7 +52,7 @@ pub(crate) struct Sending {
 }
 
 /// What a peer does that it should not.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Vice {
     /// Share of chunks that it changes.
     pub(crate) lies: f64,
@@ -151,6 +151,11 @@ impl Node {
             offers: guest.offers,
             stopped: BTreeSet::new(),
         }
+    }
+
+    /// Whether it gives what it offers, as far as it means to.
+    pub(crate) fn is_honest(&self) -> bool {
+        self.vice == Vice::default() && !self.hung
     }
 
     /// What its own clock says.

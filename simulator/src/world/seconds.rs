@@ -7,6 +7,7 @@ use runnel_protocol::control::Assign;
 use runnel_protocol::units::BitsPerSecond;
 
 use super::{Event, World};
+use crate::bounds::Carriers;
 use crate::node::{At, Fed};
 use crate::population::Role;
 use crate::tally::SECOND;
@@ -19,10 +20,17 @@ impl World {
         let now = self.now;
         self.later(now + SECOND, Event::Second);
         let mut moment = crate::tally::Moment::default();
+        let mut carriers = Carriers::default();
         for index in 0..self.nodes.len() {
             let at = At(u32::try_from(index).unwrap_or(u32::MAX));
+            if let Some(node) = self.node(at).filter(|node| node.is_honest()) {
+                carriers.note(node.role, node.offers.0);
+                let gives = node.role != Role::Waypoint;
+                moment.offered += if gives { node.offers.0 } else { 0 };
+            }
             self.report(at, &mut moment);
         }
+        moment.close(&carriers);
         self.tally.on_second(now, moment, self.origin.sent);
         self.sample();
     }
@@ -35,9 +43,6 @@ impl World {
             return;
         };
         moment.peers += 1;
-        if node.role != Role::Waypoint {
-            moment.offered += node.offers.0;
-        }
         let Some(player) = &mut node.player else {
             return;
         };
