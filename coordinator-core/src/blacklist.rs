@@ -1,10 +1,12 @@
 //! Pairs that are kept apart for a while (P8): longer with each failure, forgotten in time.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::time::Timestamp;
+
+use crate::table::Table;
 
 /// The first ban; it doubles with each further failure.
 const FIRST: Duration = Duration::from_secs(10);
@@ -39,12 +41,16 @@ pub(crate) struct Ban {
     failures: u32,
 }
 
+type Pair = (PeerId, PeerId);
+
 #[derive(Debug, Default)]
 pub(crate) struct Blacklist {
-    pairs: BTreeMap<(PeerId, PeerId), Ban>,
+    pairs: Table<Pair, Ban>,
+    /// The same pairs, by when their bans end: the first is forgotten soonest.
+    ends: BTreeSet<(Timestamp, Pair)>,
 }
 
-fn key(one: PeerId, other: PeerId) -> (PeerId, PeerId) {
+fn key(one: PeerId, other: PeerId) -> Pair {
     (one.min(other), one.max(other))
 }
 
@@ -78,14 +84,14 @@ impl Blacklist {
             }
         };
         let until = now + time;
-        self.pairs.insert(
-            pair,
-            Ban {
-                until,
-                cause,
-                failures,
-            },
-        );
+        self.forget(pair);
+        let ban = Ban {
+            until,
+            cause,
+            failures,
+        };
+        self.pairs.insert(pair, ban);
+        self.ends.insert((until, pair));
         self.make_room();
         until
     }
@@ -98,22 +104,30 @@ impl Blacklist {
             .get(&pair)
             .is_some_and(|ban| ban.cause == Apart::Unreachable)
         {
-            self.pairs.remove(&pair);
+            self.forget(pair);
         }
     }
 
     /// Forgets what is old enough.
     pub(crate) fn decay(&mut self, now: Timestamp) {
-        self.pairs.retain(|_, ban| now < ban.until + MEMORY);
+        while let Some((until, pair)) = self.ends.first().copied()
+            && until + MEMORY <= now
+        {
+            self.forget(pair);
+        }
+    }
+
+    fn forget(&mut self, pair: Pair) {
+        if let Some(ban) = self.pairs.swap_remove(&pair) {
+            self.ends.remove(&(ban.until, pair));
+        }
     }
 
     fn make_room(&mut self) {
-        if self.pairs.len() <= MAX_PAIRS {
-            return;
-        }
-        let soonest = self.pairs.iter().min_by_key(|(_, ban)| ban.until);
-        if let Some(pair) = soonest.map(|(pair, _)| *pair) {
-            self.pairs.remove(&pair);
+        if self.pairs.len() > MAX_PAIRS
+            && let Some((_, pair)) = self.ends.first().copied()
+        {
+            self.forget(pair);
         }
     }
 }
@@ -152,5 +166,27 @@ mod tests {
         list.add(a, b, Apart::Misbehaved, start);
         list.forgive(a, b);
         assert!(list.ban(a, b, start).is_some());
+    }
+
+    #[test]
+    fn of_too_many_pairs_the_one_whose_ban_ends_first_is_forgotten() {
+        let peer = |number: usize| {
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(&(number as u64).to_be_bytes());
+            PeerId(id)
+        };
+        let (one, now) = (PeerId([255; 16]), Timestamp::from_micros(0));
+        let mut list = Blacklist::default();
+        list.add(one, peer(0), Apart::Misbehaved, now);
+        for number in 1..=MAX_PAIRS {
+            let at = now + Duration::from_micros(number as u64);
+            list.add(one, peer(number), Apart::Slow, at);
+        }
+        assert!(list.ban(one, peer(0), now).is_some(), "it lasts longest");
+        assert!(list.ban(one, peer(1), now).is_none());
+        assert!(list.ban(one, peer(2), now).is_some());
+        assert_eq!((list.pairs.len(), list.ends.len()), (MAX_PAIRS, MAX_PAIRS));
+        list.decay(now + LONGEST + MEMORY);
+        assert!(list.pairs.is_empty() && list.ends.is_empty());
     }
 }
