@@ -42,6 +42,8 @@ pub(crate) struct Candidate {
     pub(crate) trouble: u8,
     /// Stripes it has room for; zero for one that can only stand by.
     pub(crate) room: u8,
+    /// For any of that a viewer has to give up its place.
+    pub(crate) crowded: bool,
     /// Whether it can stand by.
     pub(crate) stands_by: bool,
     /// Its spare uplink in bit/s.
@@ -311,6 +313,7 @@ mod tests {
             near: Nearness::Far,
             trouble: 0,
             room,
+            crowded: false,
             stands_by: true,
             spare: u64::from(room) * 500_000,
             pushes: None,

@@ -36,6 +36,8 @@ const WIDE: u64 = 2;
 /// the latter only so that the child can be told why.
 const MAX_FRUITLESS: usize = 48;
 const MAX_NARROW: usize = 8;
+/// Agents looked at for each stripe that are interior in it, nearest to the source.
+const NEAREST: usize = 3;
 /// Ancestors looked at before a pair is taken for a loop to be safe.
 const MAX_ANCESTORS: usize = 4096;
 
@@ -86,6 +88,8 @@ struct Search<'a> {
     member: &'a Member,
     record: &'a Record,
     stripe: BitsPerSecond,
+    /// Whether viewers give up their places for it.
+    goes_first: bool,
     now: Timestamp,
     /// Who was looked at.
     seen: Table<PeerId, ()>,
@@ -101,14 +105,15 @@ impl<'a> Search<'a> {
         child: PeerId,
         now: Timestamp,
     ) -> Option<Self> {
-        let member = delivery.members.get(&child)?;
+        let (member, record) = (delivery.members.get(&child)?, world.view.get(child)?);
         Some(Self {
             delivery,
             world,
             child,
             member,
-            record: world.view.get(child)?,
+            record,
             stripe: delivery.stripe_rate(member),
+            goes_first: delivery.goes_first(member, record),
             now,
             seen: Table::default(),
             upstream: Table::default(),
@@ -126,13 +131,27 @@ impl<'a> Search<'a> {
         for (head, _) in supply.widest(Role::Head, Area::Anywhere).take(MAX_HEADS) {
             self.consider(head);
         }
-        let enough = [FROM_SITE, FROM_NETWORK, WIDEST];
-        for (area, enough) in Area::around(self.record.place).into_iter().zip(enough) {
-            self.look_at(Role::Agent, area, enough);
+        let [site, network, region] = Area::around(self.record.place);
+        self.look_at(Role::Agent, site, FROM_SITE);
+        self.look_at(Role::Agent, network, FROM_NETWORK);
+        if self.member.role == Role::Agent {
+            self.look_near_the_source();
         }
+        self.look_at(Role::Agent, region, WIDEST);
         self.look_abroad();
         if self.member.role == Role::Agent {
             self.look_at(Role::Viewer, Area::Anywhere, WIDEST);
+        }
+    }
+
+    /// Who feeds others is to stand high up: the widest are those who came last, below everybody
+    /// else, and a crowd would become a chain.
+    fn look_near_the_source(&mut self) {
+        let (supply, region) = (&self.delivery.supply, self.record.place.region);
+        for stripe in SubstreamSet::all(self.delivery.stripes).iter() {
+            for peer in supply.nearest_to_source(region, stripe).take(NEAREST) {
+                self.consider(peer);
+            }
         }
     }
 
@@ -230,6 +249,7 @@ impl<'a> Search<'a> {
             ),
             trouble: record.history.trouble(),
             room,
+            crowded: record.uplink.spare() < self.stripe,
             stands_by: !self.record.is_regular() || member.can_stand_by(self.child),
             spare: spare.0,
             pushes: self.member.feed(parent).map(|feed| feed.substreams),
@@ -270,7 +290,9 @@ impl<'a> Search<'a> {
             regular_children: siblings - usize::from(member.regular_children.contains_key(&child)),
             children: member.child_count() - usize::from(member.has_child(child)),
             ban: self.world.blacklist.ban(child, parent, self.now),
-            spare: record.uplink.spare_with(own),
+            spare: record
+                .uplink
+                .spare_with(own.saturating_add(self.given_up(member))),
             kept: self.kept(member),
             stripe: self.stripe,
             hesitation: self.world.config.hesitation(),
@@ -312,6 +334,15 @@ impl<'a> Search<'a> {
         let all = SubstreamSet::all(self.delivery.stripes).iter();
         all.filter(|stripe| given(stripe) >= HEADS)
             .fold(SubstreamSet::EMPTY, SubstreamSet::with)
+    }
+
+    /// What a parent's viewers would give up for the child.
+    fn given_up(&self, parent: &Member) -> BitsPerSecond {
+        if self.goes_first {
+            parent.given_to_viewers
+        } else {
+            BitsPerSecond(0)
+        }
     }
 
     /// What a waypoint keeps from viewers: one copy for agents, less what agents use already.

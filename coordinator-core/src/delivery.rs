@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use runnel_protocol::control::ContentReport;
 use runnel_protocol::ids::{ContentId, PeerId};
-use runnel_protocol::segment::SubstreamSet;
+use runnel_protocol::segment::{Substream, SubstreamSet};
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
@@ -24,6 +24,7 @@ use crate::member::{Feed, Member, Role};
 use crate::place::Region;
 use crate::rate::{PeakRate, differs};
 use crate::recruit;
+use crate::rules::MAX_REGULAR_CHILDREN;
 use crate::steady::Cause;
 use crate::summary::Received;
 use crate::supply::{Offer, Supply};
@@ -204,8 +205,24 @@ impl Delivery {
             ready: !record.silent && member.can_feed(),
             rung: record.rung(),
             place: record.place,
+            interior: self.interior(member, record),
         };
         self.supply.note(peer, offer)
+    }
+
+    /// Where an agent is interior, if it can feed one more agent there.
+    fn interior(&self, member: &Member, record: &Record) -> Option<(Substream, u8)> {
+        let (home, _) = member.home?;
+        let spare = record.uplink.spare_with(member.given_to_viewers);
+        let stripe = self.rate().0.div_ceil(u64::from(self.stripes.max(1)));
+        let takes = member.regular_children.len() < MAX_REGULAR_CHILDREN && spare.0 >= stripe;
+        takes.then_some((home, member.level))
+    }
+
+    /// Whether viewers give up their places for a member: an agent that brings at least what it
+    /// takes feeds them a moment later (R8).
+    pub(crate) fn goes_first(&self, member: &Member, record: &Record) -> bool {
+        member.role == Role::Agent && record.uplink.offered() >= self.expected(member)
     }
 
     /// Follows whose offers have moved since the last call; those who take part in other contents

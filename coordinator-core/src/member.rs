@@ -93,12 +93,17 @@ pub(crate) struct Member {
     pub(crate) planned: BitsPerSecond,
     /// The stripe that an agent is interior in, and the uplink that was counted for it there.
     pub(crate) home: Option<(Substream, BitsPerSecond)>,
+    /// Hops from the source in that stripe's tree when it was last planned; what has moved above
+    /// it since then is not followed. [`u8::MAX`] where there is no way.
+    pub(crate) level: u8,
     pub(crate) feeds: Vec<Feed>,
     /// Agents that it feeds, and what of its uplink is set aside for each.
     pub(crate) regular_children: BTreeMap<PeerId, BitsPerSecond>,
     /// The sum of that.
     pub(crate) given_to_agents: BitsPerSecond,
-    pub(crate) light_children: BTreeSet<PeerId>,
+    /// The same of viewers.
+    pub(crate) light_children: BTreeMap<PeerId, BitsPerSecond>,
+    pub(crate) given_to_viewers: BitsPerSecond,
     /// Agents that it stands by for, and viewers: kept apart, so that they cost nothing where it
     /// is asked whom it feeds.
     pub(crate) standing_by: BTreeSet<PeerId>,
@@ -133,10 +138,12 @@ impl Member {
             rate: BitsPerSecond(0),
             planned: BitsPerSecond(0),
             home: None,
+            level: u8::MAX,
             feeds: Vec::new(),
             regular_children: BTreeMap::new(),
             given_to_agents: BitsPerSecond(0),
-            light_children: BTreeSet::new(),
+            light_children: BTreeMap::new(),
+            given_to_viewers: BitsPerSecond(0),
             standing_by: BTreeSet::new(),
             standing_by_lightly: BTreeSet::new(),
             excluded: Vec::new(),
@@ -161,7 +168,7 @@ impl Member {
     }
 
     pub(crate) fn children(&self) -> impl Iterator<Item = PeerId> {
-        let viewers = self.light_children.iter().chain(&self.standing_by_lightly);
+        let viewers = self.light_children.keys().chain(&self.standing_by_lightly);
         self.agents().chain(viewers.copied())
     }
 
@@ -190,13 +197,16 @@ impl Member {
         if feed.substreams.is_empty() {
             self.standing_by_lightly.insert(viewer);
         } else {
-            self.light_children.insert(viewer);
+            self.light_children.insert(viewer, feed.reserved);
+            self.given_to_viewers = self.given_to_viewers.saturating_add(feed.reserved);
         }
     }
 
     /// It neither feeds a viewer any more nor stands by for it.
     pub(crate) fn let_viewer_go(&mut self, viewer: PeerId) {
-        if !self.light_children.remove(&viewer) {
+        if let Some(reserved) = self.light_children.remove(&viewer) {
+            self.given_to_viewers = self.given_to_viewers.saturating_sub(reserved);
+        } else {
             self.standing_by_lightly.remove(&viewer);
         }
     }
@@ -222,7 +232,8 @@ impl Member {
     }
 
     pub(crate) fn has_child(&self, peer: PeerId) -> bool {
-        let fed = self.regular_children.contains_key(&peer) || self.light_children.contains(&peer);
+        let fed =
+            self.regular_children.contains_key(&peer) || self.light_children.contains_key(&peer);
         fed || self.standing_by.contains(&peer) || self.standing_by_lightly.contains(&peer)
     }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 
 use runnel_protocol::ids::PeerId;
+use runnel_protocol::segment::Substream;
 
 use crate::capacity::Rung;
 use crate::member::Role;
@@ -41,6 +42,9 @@ pub(crate) struct Offer {
     pub(crate) ready: bool,
     pub(crate) rung: Rung,
     pub(crate) place: Place,
+    /// The stripe that it is interior in and how many hops from the source, where it can feed one
+    /// more agent: for that, viewers give up their places.
+    pub(crate) interior: Option<(Substream, u8)>,
 }
 
 impl Offer {
@@ -63,6 +67,7 @@ struct Standing {
 pub(crate) struct Supply {
     offers: Table<PeerId, Offer>,
     standings: BTreeSet<Standing>,
+    interior: BTreeSet<(Region, Substream, u8, PeerId)>,
     /// Number of agents in each region.
     agents: BTreeMap<Region, usize>,
     /// Heads and agents that are ready.
@@ -113,6 +118,7 @@ impl Supply {
         }
         self.sources += usize::from(offer.ready && offer.role != Role::Viewer);
         self.standings.extend(standings(peer, offer));
+        self.interior.extend(interior(peer, offer));
         old.is_none_or(|old| old.rung() < offer.rung())
     }
 
@@ -135,6 +141,20 @@ impl Supply {
         for standing in standings(peer, offer) {
             self.standings.remove(&standing);
         }
+        interior(peer, offer).map(|place| self.interior.remove(&place));
+    }
+
+    /// Agents of a region that can feed one more agent in the stripe that they are interior in,
+    /// those nearest to the source first.
+    pub(crate) fn nearest_to_source(
+        &self,
+        region: Region,
+        stripe: Substream,
+    ) -> impl Iterator<Item = PeerId> {
+        let (first, last) = (PeerId([0; 16]), PeerId([u8::MAX; 16]));
+        self.interior
+            .range((region, stripe, 0, first)..=(region, stripe, u8::MAX, last))
+            .map(|(_, _, _, peer)| *peer)
     }
 
     /// Members of a role in an area, those with most to give first.
@@ -150,6 +170,11 @@ impl Supply {
             .take_while(move |standing| standing.area == area && standing.role == role)
             .map(|standing| (standing.peer, standing.rung.0))
     }
+}
+
+fn interior(peer: PeerId, offer: Offer) -> Option<(Region, Substream, u8, PeerId)> {
+    let (stripe, hops) = offer.interior.filter(|_| offer.ready)?;
+    Some((offer.place.region, stripe, hops, peer))
 }
 
 /// Agents are found in each area around them, the few others anywhere.
@@ -184,6 +209,7 @@ mod tests {
             ready: true,
             rung: Rung::of(BitsPerSecond::from_kilobits(kilobits)),
             place: place(address),
+            interior: None,
         }
     }
 
@@ -210,6 +236,31 @@ mod tests {
         supply.remove(PeerId([2; 16]));
         assert_eq!(names(&supply, site), [1]);
         assert!(supply.note(PeerId([1; 16]), offer("192.0.2.7", 9000)));
+    }
+
+    #[test]
+    fn who_can_feed_an_agent_is_found_from_the_source_down_stripe_by_stripe() {
+        let mut supply = Supply::default();
+        let interior = |stripe, hops| Offer {
+            interior: Some((Substream(stripe), hops)),
+            ..offer("192.0.2.7", 1000)
+        };
+        supply.note(PeerId([1; 16]), interior(0, 3));
+        supply.note(PeerId([2; 16]), interior(1, 1));
+        supply.note(PeerId([3; 16]), interior(0, 2));
+        supply.note(PeerId([4; 16]), offer("192.0.2.8", 9000));
+        let named = |supply: &Supply, stripe| -> Vec<u8> {
+            let found = supply.nearest_to_source(Region::Elsewhere, Substream(stripe));
+            found.map(|peer| peer.0[0]).collect()
+        };
+        assert_eq!(
+            (named(&supply, 0), named(&supply, 1)),
+            (vec![3, 1], vec![2])
+        );
+        supply.note(PeerId([3; 16]), interior(0, 4));
+        assert_eq!(named(&supply, 0), [1, 3]);
+        supply.remove(PeerId([1; 16]));
+        assert_eq!(named(&supply, 0), [3]);
     }
 
     #[test]

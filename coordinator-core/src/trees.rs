@@ -14,6 +14,9 @@ use crate::assign::{Candidate, Class};
 use crate::place::Network;
 use crate::reach::Nearness;
 
+/// Hops that are worth a viewer's moving to another parent.
+const WORTH_A_MOVE: u8 = 2;
+
 const STRIPES: usize = MAX_SUBSTREAMS as usize;
 
 /// How many hops a member is from the source in each stripe's tree.
@@ -87,6 +90,7 @@ struct Rank {
 
 fn rank(candidate: &Candidate, stripe: Substream, home: Substream) -> Option<Rank> {
     let hops = candidate.depths.of(stripe)?;
+    let hops = hops.saturating_add(if candidate.crowded { WORTH_A_MOVE } else { 0 });
     let at_home = stripe == home;
     Some(Rank {
         class: candidate.class_in(stripe),

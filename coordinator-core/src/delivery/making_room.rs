@@ -1,59 +1,52 @@
-//! An agent that brings at least what it takes is let in before viewers: where all uplinks are
-//! given away, a viewer makes room for it, and is fed by it a moment later (R8).
+//! An agent that brings at least what it takes is let in before viewers: where its place is taken,
+//! viewers make room for it, and are fed by it a moment later (R8).
 
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::time::Timestamp;
 
 use super::Delivery;
 use crate::explain::{Parting, What};
-use crate::member::{Feed, Role};
-use crate::rules::CAPACITY;
+use crate::member::Feed;
 use crate::steady::Cause;
 use crate::world::World;
 
 impl Delivery {
-    /// Takes viewers' places from full parents until all stripes of an agent fit; the agent and
-    /// the viewers are planned again in the same look, the agent first.
-    pub(super) fn make_room(&mut self, agent: PeerId, world: &mut World, now: Timestamp) {
-        let Some(member) = self.members.get(&agent) else {
-            return;
-        };
-        let brings = world
-            .view
-            .get(agent)
-            .is_some_and(|record| record.uplink.offered() >= self.expected(member));
-        let mut missing = self.uncovered(member).count();
-        if member.role != Role::Agent || !brings || missing == 0 {
-            return;
-        }
-        let full = member.excluded.iter().filter(|one| one.rule == CAPACITY);
-        let full: Vec<PeerId> = full.map(|one| one.peer).collect();
-        let victims: Vec<(PeerId, Feed)> = full
-            .into_iter()
-            .flat_map(|parent| self.viewers_of(parent))
-            .take_while(|(_, feed)| {
-                let more = missing > 0;
-                missing = missing.saturating_sub(feed.substreams.count());
-                more
-            })
-            .collect();
-        if victims.is_empty() {
+    /// Takes viewers' places from the parents that an agent is to have, until all of it fits;
+    /// the viewers are planned again in the same look.
+    pub(super) fn make_room(
+        &mut self,
+        agent: PeerId,
+        feeds: &[Feed],
+        world: &mut World,
+        now: Timestamp,
+    ) {
+        let known = self.members.get(&agent).zip(world.view.get(agent));
+        if !known.is_some_and(|(member, record)| self.goes_first(member, record)) {
             return;
         }
-        for (viewer, feed) in victims {
-            self.take_place(viewer, &feed, world, now);
+        for feed in feeds {
+            while !self.fits(agent, feed, world)
+                && let Some((viewer, place)) = self.viewer_of(feed.parent)
+            {
+                self.take_place(viewer, &place, world, now);
+            }
         }
-        self.mark(agent, Cause::Uncovered);
     }
 
-    /// Viewers to whom a parent pushes, and what.
-    fn viewers_of(&self, parent: PeerId) -> impl Iterator<Item = (PeerId, Feed)> {
-        let fed = self.members.get(&parent).into_iter();
-        let fed = fed.flat_map(|member| &member.light_children);
-        fed.filter_map(move |viewer| {
-            let feed = self.members.get(viewer)?.feed(parent)?;
-            Some((*viewer, feed.clone()))
-        })
+    /// Whether a parent's uplink carries this feed in place of what it gives to the agent now.
+    fn fits(&self, agent: PeerId, feed: &Feed, world: &World) -> bool {
+        let present = self.members.get(&agent);
+        let own = present.and_then(|member| member.feed(feed.parent));
+        let own = own.map(|own| own.reserved).unwrap_or_default();
+        let parent = world.view.get(feed.parent);
+        parent.is_some_and(|record| record.uplink.spare_with(own) >= feed.reserved)
+    }
+
+    /// One of the viewers to whom a parent pushes, and what.
+    fn viewer_of(&self, parent: PeerId) -> Option<(PeerId, Feed)> {
+        let (viewer, _) = self.members.get(&parent)?.light_children.last_key_value()?;
+        let feed = self.members.get(viewer)?.feed(parent)?;
+        Some((*viewer, feed.clone()))
     }
 
     fn take_place(&mut self, viewer: PeerId, feed: &Feed, world: &mut World, now: Timestamp) {

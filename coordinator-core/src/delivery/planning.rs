@@ -38,12 +38,12 @@ impl Delivery {
         let cause = self.cause(child, &feeds, stays);
         let feeds = self.permitted(child, feeds, cause, now);
         let changed = cause.filter(|_| self.would_change(child, &feeds));
+        self.make_room(child, &feeds, world, now);
         self.adopt(child, feeds, &gathered.excluded, world, now);
         self.account(child, changed, world, now);
         if let Some(member) = self.members.get_mut(&child) {
             member.excluded = gathered.excluded;
         }
-        self.make_room(child, world, now);
         if self.pusher_at_home(child) != above {
             self.may_rise(child, Cause::Promoted);
         }
@@ -93,6 +93,9 @@ impl Delivery {
         for feed in &feeds {
             self.enter_child(child, regular, feed);
         }
+        if regular {
+            self.note_places(child, old.iter().chain(&feeds), world);
+        }
         self.explain(child, &old, &feeds, excluded, world, now);
         self.untold.insert(child);
         if let Some(member) = self.members.get_mut(&child) {
@@ -103,6 +106,26 @@ impl Delivery {
             self.weigh(child, record);
             let more = self.note_offer(child, record);
             world.growth += u64::from(more);
+        }
+    }
+
+    /// An agent has another place in the trees, and these parents more or less room for others.
+    fn note_places<'a>(
+        &mut self,
+        agent: PeerId,
+        feeds: impl Iterator<Item = &'a Feed>,
+        world: &World,
+    ) {
+        let home = self.members.get(&agent).and_then(|member| member.home);
+        let way = home.and_then(|(home, _)| self.way_up(agent, home));
+        let hops = way.and_then(|way| u8::try_from(way.len() - 1).ok());
+        if let Some(member) = self.members.get_mut(&agent) {
+            member.level = hops.unwrap_or(u8::MAX);
+        }
+        for parent in feeds.map(|feed| feed.parent) {
+            if let Some(record) = world.view.get(parent) {
+                self.note_offer(parent, record);
+            }
         }
     }
 

@@ -22,6 +22,7 @@ fn candidate(name: u8, room: u8, depth: u8) -> Candidate {
         near: Nearness::Far,
         trouble: 0,
         room,
+        crowded: false,
         stands_by: true,
         spare: u64::from(room) * KBIT,
         pushes: None,

@@ -6,6 +6,7 @@
 )]
 
 mod congestion;
+mod depth;
 mod ejection;
 mod feeding;
 mod preemption;

@@ -132,3 +132,32 @@ fn the_children_of_the_best_agent_are_spread_over_the_others() {
     assert!(gone >= 6, "{changes:?}");
     stage.check();
 }
+
+#[test]
+fn an_agent_takes_no_viewers_place_at_a_parent_that_may_feed_no_more_agents() {
+    let mut stage = Stage::new(1);
+    stage.waypoint("waypoint", 300 * RATE);
+    let named = |kind: &str, number| -> &'static str { format!("{kind} {number}").leak() };
+    for number in 0..96 {
+        let agent = named("agent", number);
+        stage.agent(agent, RATE / 10);
+        stage.open(agent, "live", false);
+    }
+    stage.run(SECOND * 3);
+    let viewers: Vec<&'static str> = (0..20).map(|number| named("viewer", number)).collect();
+    viewers.iter().for_each(|name| stage.viewer(name));
+    stage.run(SECOND * 3);
+    for viewer in &viewers {
+        assert_eq!(stage.parents(viewer), BTreeMap::from([("waypoint", 4)]));
+    }
+
+    stage.agent("one more", RATE);
+    stage.open("one more", "live", false);
+    stage.run(SECOND * 3);
+    assert!(stage.assign("one more").why.starts_with("the CDN feeds"));
+    for viewer in &viewers {
+        let words = stage.words(viewer);
+        assert!(!words.contains("needs the place"), "{words}");
+    }
+    stage.check();
+}
