@@ -32,10 +32,9 @@ pub fn control(bytes: &[u8]) {
 pub fn bulk(bytes: &[u8]) {
     let mut decoder = BulkDecoder::default();
     let mut entry = None;
-    for piece in pieces(bytes) {
-        decoder.push(piece);
+    for mut piece in pieces(bytes) {
         loop {
-            match decoder.poll() {
+            match decoder.poll(&mut piece) {
                 Ok(Some(BulkItem::Header(header))) => {
                     assert!(entry.is_none(), "a second header");
                     survives(&header);

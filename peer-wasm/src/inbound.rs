@@ -30,12 +30,11 @@ impl Inbound {
     }
 
     /// Bytes of a bulk stream: its header and the chunks that are whole by now.
-    pub(crate) fn bulk(&mut self, link: LinkId, stream: StreamId, bytes: &[u8]) -> Vec<Input> {
+    pub(crate) fn bulk(&mut self, link: LinkId, stream: StreamId, mut bytes: &[u8]) -> Vec<Input> {
         let Some(decoder) = self.decoder(stream) else {
             return vec![Input::Malformed(link)];
         };
-        decoder.push(bytes);
-        let next = || decoder.poll().transpose();
+        let next = || decoder.poll(&mut bytes).transpose();
         until_malformed(link, core::iter::from_fn(next), |item| {
             Ok(match item {
                 BulkItem::Header(header) => Input::BulkStarted(link, stream, Box::new(header)),

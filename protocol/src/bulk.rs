@@ -12,7 +12,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{DecodeError, decode, encode_framed, take_framed};
+use crate::codec::{DecodeError, decode, encode_framed, framed_length, take_framed};
 use crate::manifest::SignedEntry;
 use crate::peer::RequestId;
 use crate::proof::{MAX_PROOF, ProvenChunk};
@@ -24,10 +24,6 @@ pub const MAX_BULK_HEADER: usize = 1024;
 const FRAME_HEADER: usize = 9;
 /// Bytes of one step of a proof.
 const STEP: usize = 32;
-/// Room kept after a frame for the packet that holds its end and the next one's beginning: with
-/// it the frame is not moved to a larger place just before it is complete.
-const SLACK: usize = 2048;
-
 /// Opens a bulk stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BulkHeader {
@@ -67,43 +63,69 @@ pub enum BulkItem {
 /// Cuts a bulk stream into its header and chunks; holds at most one frame (66 KiB).
 #[derive(Debug, Default)]
 pub struct BulkDecoder {
+    /// What has come of the header, or of a frame up to its data.
     pending: BytesMut,
     started: bool,
+    chunk: Option<Arriving>,
+}
+
+/// A chunk of which data is still to come.
+#[derive(Debug)]
+struct Arriving {
+    index: u32,
+    proof: Vec<[u8; STEP]>,
+    length: usize,
+    /// Exactly as large as it has to be, and nobody else's: chunks are kept for long and let go one
+    /// by one.
+    data: BytesMut,
 }
 
 impl BulkDecoder {
-    /// Takes bytes as they arrive, in order.
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.pending.extend_from_slice(bytes);
-    }
-
-    /// The next whole item, `None` while more bytes are needed.
+    /// Takes bytes as they arrive, in order, until an item is whole: to be called again until none
+    /// are left. `None` when the next item needs more.
     ///
     /// # Errors
     /// The stream is beyond repair after an error: stop it.
-    pub fn poll(&mut self) -> Result<Option<BulkItem>, DecodeError> {
-        if self.started {
-            return Ok(self.poll_chunk()?.map(BulkItem::Chunk));
+    pub fn poll(&mut self, bytes: &mut &[u8]) -> Result<Option<BulkItem>, DecodeError> {
+        if !self.started {
+            return Ok(self.poll_header(bytes)?.map(BulkItem::Header));
         }
-        let Some(bytes) = take_framed(&mut self.pending, MAX_BULK_HEADER)? else {
+        if self.chunk.is_none() {
+            self.chunk = self.poll_frame(bytes)?;
+        }
+        let Some(chunk) = &mut self.chunk else {
             return Ok(None);
         };
-        let header: BulkHeader = decode(&bytes)?;
-        header.entry.body.check_bounds()?;
-        self.started = true;
-        Ok(Some(BulkItem::Header(header)))
+        move_some(bytes, &mut chunk.data, chunk.length);
+        let whole = self.chunk.take_if(|chunk| chunk.data.len() == chunk.length);
+        Ok(whole.map(|chunk| BulkItem::Chunk(chunk.into())))
     }
 
     /// Whether the stream may end here: after the header, between frames.
     pub fn is_complete(&self) -> bool {
-        self.started && self.pending.is_empty()
+        self.started && self.pending.is_empty() && self.chunk.is_none()
     }
 
-    fn poll_chunk(&mut self) -> Result<Option<ProvenChunk>, DecodeError> {
-        let Some(fixed) = self.pending.first_chunk::<FRAME_HEADER>() else {
+    fn poll_header(&mut self, bytes: &mut &[u8]) -> Result<Option<BulkHeader>, DecodeError> {
+        loop {
+            if let Some(body) = take_framed(&mut self.pending, MAX_BULK_HEADER)? {
+                let header: BulkHeader = decode(&body)?;
+                header.entry.body.check_bounds()?;
+                self.started = true;
+                return Ok(Some(header));
+            }
+            if !self.fill(framed_length(&self.pending), bytes) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// A frame up to its data.
+    fn poll_frame(&mut self, bytes: &mut &[u8]) -> Result<Option<Arriving>, DecodeError> {
+        if !self.fill(FRAME_HEADER, bytes) {
             return Ok(None);
-        };
-        let mut fixed = fixed.as_slice();
+        }
+        let mut fixed = &self.pending[..FRAME_HEADER];
         let (index, length) = (fixed.get_u32_le(), fixed.get_u32_le() as usize);
         let steps = usize::from(fixed.get_u8());
         if length == 0 || length as u64 > CHUNK {
@@ -112,19 +134,40 @@ impl BulkDecoder {
         if steps > MAX_PROOF {
             return Err(DecodeError::OutOfBounds("proof length"));
         }
-        let whole = FRAME_HEADER + steps * STEP + length;
-        if self.pending.len() < whole {
-            self.pending.reserve(whole + SLACK - self.pending.len());
+        if !self.fill(FRAME_HEADER + steps * STEP, bytes) {
             return Ok(None);
         }
-        let mut frame = self.pending.split_to(whole);
-        frame.advance(FRAME_HEADER);
-        let proof = frame.split_to(steps * STEP);
-        let proof = proof.as_chunks::<STEP>().0.to_vec();
-        Ok(Some(ProvenChunk {
+        let proof = self.pending[FRAME_HEADER..].as_chunks::<STEP>().0.to_vec();
+        self.pending.clear();
+        Ok(Some(Arriving {
             index,
             proof,
-            data: frame.freeze(),
+            length,
+            data: BytesMut::with_capacity(length),
         }))
     }
+
+    /// Whether `pending` holds `whole` bytes, with what could be had of `bytes`.
+    fn fill(&mut self, whole: usize, bytes: &mut &[u8]) -> bool {
+        move_some(bytes, &mut self.pending, whole);
+        self.pending.len() >= whole
+    }
+}
+
+impl From<Arriving> for ProvenChunk {
+    fn from(chunk: Arriving) -> Self {
+        Self {
+            index: chunk.index,
+            proof: chunk.proof,
+            data: chunk.data.freeze(),
+        }
+    }
+}
+
+/// Moves from the front of `from` what `to` lacks of `whole` bytes.
+fn move_some(from: &mut &[u8], to: &mut BytesMut, whole: usize) {
+    let lacking = whole.saturating_sub(to.len()).min(from.len());
+    let (some, rest) = from.split_at(lacking);
+    to.extend_from_slice(some);
+    *from = rest;
 }

@@ -83,6 +83,13 @@ impl FrameDecoder {
     }
 }
 
+/// How many bytes `pending` has to hold for [`take_framed`], as far as it is known.
+pub(crate) fn framed_length(pending: &BytesMut) -> usize {
+    let prefix = pending.first_chunk::<PREFIX>();
+    let body = prefix.map_or(0, |prefix| u32::from_le_bytes(*prefix));
+    PREFIX.saturating_add(usize::try_from(body).unwrap_or(usize::MAX))
+}
+
 /// Takes one length-prefixed body off the front of `pending`, refusing more than `limit` bytes
 /// as soon as the prefix is there.
 pub(crate) fn take_framed(

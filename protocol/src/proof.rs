@@ -143,7 +143,9 @@ impl SegmentTree {
         self.length
     }
 
-    /// The chunk at `index` of the same `segment` that was hashed; `None` beyond its end.
+    /// The chunk at `index` of the same `segment` that was hashed; `None` beyond its end. Its data
+    /// is a copy: chunks are kept for long and let go one by one, and a part of the segment would
+    /// keep all of it.
     pub fn chunk(&self, segment: &Bytes, index: u32) -> Option<ProvenChunk> {
         let range = chunk_range(self.length, index)?;
         let start = usize::try_from(range.offset).ok()?;
@@ -152,7 +154,7 @@ impl SegmentTree {
         (end <= segment.len()).then(|| ProvenChunk {
             index,
             proof,
-            data: segment.slice(start..end),
+            data: Bytes::copy_from_slice(&segment[start..end]),
         })
     }
 }

@@ -379,8 +379,11 @@ fn values_out_of_bounds_are_refused() {
 #[test]
 fn a_bulk_stream_with_an_oversized_header_or_chunk_is_refused_at_its_first_bytes() {
     let mut decoder = BulkDecoder::default();
-    decoder.push(&u32::try_from(MAX_BULK_HEADER + 1).unwrap().to_le_bytes());
-    assert!(matches!(decoder.poll(), Err(DecodeError::TooLong { .. })));
+    let prefix = u32::try_from(MAX_BULK_HEADER + 1).unwrap().to_le_bytes();
+    assert!(matches!(
+        decoder.poll(&mut prefix.as_slice()),
+        Err(DecodeError::TooLong { .. })
+    ));
 
     let start = BulkHeader {
         request: None,
@@ -389,13 +392,13 @@ fn a_bulk_stream_with_an_oversized_header_or_chunk_is_refused_at_its_first_bytes
     .encode();
     for (length, steps) in [(CHUNK as u32 + 1, 0), (0, 0), (1, 255)] {
         let mut decoder = BulkDecoder::default();
-        decoder.push(&start);
-        assert!(matches!(decoder.poll(), Ok(Some(BulkItem::Header(_)))));
+        let header = decoder.poll(&mut &*start);
+        assert!(matches!(header, Ok(Some(BulkItem::Header(_)))));
         let mut frame = 0u32.to_le_bytes().to_vec();
         frame.extend_from_slice(&u32::to_le_bytes(length));
         frame.push(steps);
-        decoder.push(&frame);
-        assert!(matches!(decoder.poll(), Err(DecodeError::OutOfBounds(_))));
+        let refused = decoder.poll(&mut frame.as_slice());
+        assert!(matches!(refused, Err(DecodeError::OutOfBounds(_))));
     }
 }
 
@@ -418,10 +421,11 @@ proptest! {
         let mut decoder = BulkDecoder::default();
         let mut items = Vec::new();
         for part in at.windows(2) {
-            decoder.push(&stream[part[0]..part[1]]);
-            while let Some(item) = decoder.poll().unwrap() {
+            let mut bytes = &stream[part[0]..part[1]];
+            while let Some(item) = decoder.poll(&mut bytes).unwrap() {
                 items.push(item);
             }
+            prop_assert!(bytes.is_empty());
         }
         prop_assert!(decoder.is_complete());
         prop_assert_eq!(&items[0], &BulkItem::Header(header));
@@ -441,8 +445,8 @@ proptest! {
         frames.push(&bytes);
         while let Ok(Some(_)) = frames.poll::<Control>() {}
         let mut bulk = BulkDecoder::default();
-        bulk.push(&bytes);
-        while let Ok(Some(_)) = bulk.poll() {}
+        let mut rest = bytes.as_slice();
+        while let Ok(Some(_)) = bulk.poll(&mut rest) {}
     }
 
     #[test]

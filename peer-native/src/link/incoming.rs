@@ -77,10 +77,9 @@ async fn decode(name: Name, stream: &mut RecvStream, inbox: &Inbox) {
     let mut decoder = BulkDecoder::default();
     let mut packets = [const { Bytes::new() }; PACKETS];
     while let Ok(Some(filled)) = stream.read_chunks(&mut packets).await {
-        // One by one, so that the decoder never holds more than the end of a frame and a packet.
         for packet in packets.iter_mut().take(filled) {
-            decoder.push(&std::mem::take(packet));
-            if let Err(error) = pass_on(name, &mut decoder, inbox).await {
+            let packet = std::mem::take(packet);
+            if let Err(error) = pass_on(name, &mut decoder, &packet, inbox).await {
                 debug!(%error, "malformed bulk stream");
                 return inbox.input(Input::Malformed(name.0)).await;
             }
@@ -88,8 +87,13 @@ async fn decode(name: Name, stream: &mut RecvStream, inbox: &Inbox) {
     }
 }
 
-async fn pass_on(name: Name, decoder: &mut BulkDecoder, inbox: &Inbox) -> Result<(), DecodeError> {
-    while let Some(item) = decoder.poll()? {
+async fn pass_on(
+    name: Name,
+    decoder: &mut BulkDecoder,
+    mut packet: &[u8],
+    inbox: &Inbox,
+) -> Result<(), DecodeError> {
+    while let Some(item) = decoder.poll(&mut packet)? {
         inbox.input(input(name, item)).await;
     }
     Ok(())

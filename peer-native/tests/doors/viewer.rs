@@ -184,11 +184,11 @@ impl Viewer {
 
 fn cut(bytes: Bytes) -> Received {
     let mut decoder = BulkDecoder::default();
-    decoder.push(&bytes);
-    let Some(BulkItem::Header(header)) = decoder.poll().unwrap() else {
+    let mut bytes = &*bytes;
+    let Some(BulkItem::Header(header)) = decoder.poll(&mut bytes).unwrap() else {
         panic!("a stream begins with its header");
     };
-    let chunks = std::iter::from_fn(|| match decoder.poll().unwrap()? {
+    let chunks = std::iter::from_fn(|| match decoder.poll(&mut bytes).unwrap()? {
         BulkItem::Chunk(chunk) => Some(chunk),
         BulkItem::Header(_) => panic!("a second header"),
     });

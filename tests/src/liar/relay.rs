@@ -63,8 +63,8 @@ async fn tell(mut from: RecvStream, visitor: &Session, liar: &Liar) -> Result<()
     let mut decoder = BulkDecoder::default();
     let mut telling: Option<(SendStream, Tale<'_>)> = None;
     while let Some(read) = from.read_chunk(READ, true).await? {
-        decoder.push(&read.bytes);
-        while let Some(item) = decoder.poll()? {
+        let mut bytes = &*read.bytes;
+        while let Some(item) = decoder.poll(&mut bytes)? {
             match item {
                 BulkItem::Header(header) => {
                     let (header, tale) = liar.begin(header).context("nothing to tell yet")?;
