@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::any;
+use axum::serve::ListenerExt as _;
 use runnel_coordinator_core::{
     Config, Content, ControlCenter, Input, NetworkEntry, NetworkTable, SignedStatement,
 };
@@ -15,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::debug;
 
 use crate::api::{self, Api};
 use crate::clock::Clock;
@@ -206,6 +208,13 @@ async fn serve(
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    // Nagle's algorithm holds a short message back until the one before is acknowledged, which a
+    // browser delays by 40 ms.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%error, "a connection that ended at once");
+        }
+    });
     axum::serve(listener, service)
         .with_graceful_shutdown(stop.cancelled_owned())
         .await
