@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type Hls from "hls.js";
-import type { FragmentLoaderContext } from "hls.js";
+import type { Fragment, FragmentLoaderContext } from "hls.js";
 import { dueIn, isUrgent, mediaText, trackOf, variantText, wantOf } from "../src/page/segment.js";
 
 const playhead = { position: 10, buffered: 6, rate: 1 };
@@ -27,14 +27,25 @@ test("a media playlist that stands alone is a variant without attributes", () =>
   assert.deepEqual(variantText({}), { media: "", first: "", second: "", third: "" });
 });
 
+const main = (start: number) => ({ start, type: "main" }) as Fragment;
+const audio = (start: number) => ({ start, type: "audio" }) as Fragment;
+
 test("a segment is due when the playhead gets there", () => {
-  assert.equal(dueIn(14, playhead), 4000);
-  assert.equal(dueIn(14, { ...playhead, rate: 2 }), 2000);
+  assert.equal(dueIn(main(14), playhead), 4000);
+  assert.equal(dueIn(main(14), { ...playhead, rate: 2 }), 2000);
 });
 
 test("a playhead that stands anywhere before the first frame makes nothing due later than the buffer", () => {
-  assert.equal(dueIn(300, { position: 0, buffered: 2, rate: 1 }), 2000);
-  assert.equal(dueIn(5, playhead), 0);
+  assert.equal(dueIn(main(300), { position: 0, buffered: 2, rate: 1 }), 2000);
+});
+
+test("what is buffered and comes again in a better rendition is due when the buffer ends", () => {
+  assert.equal(dueIn(main(9), playhead), 6000);
+  assert.equal(dueIn(main(9), { ...playhead, buffered: 0 }), 0);
+});
+
+test("sound that is missing at the playhead is due now, however much picture is buffered", () => {
+  assert.equal(dueIn(audio(9), playhead), 0);
 });
 
 test("the first segment after a start or seek is urgent, the next is not", () => {

@@ -88,12 +88,16 @@ export function playheadOf(hls: Hls): Playhead {
 }
 
 /**
- * Milliseconds until the player runs dry at `start` (seconds on the media timeline). The buffer
- * bounds it, since before the first frame the playhead may stand anywhere.
+ * Milliseconds until the player runs dry at the start of `frag` (seconds on the media timeline).
+ * The buffer bounds it, since before the first frame the playhead may stand anywhere. What begins
+ * before the playhead and is buffered comes again in a better rendition, as hls.js does at the
+ * start: the player has the one that it has until that ends.
  */
-export function dueIn(start: number, playhead: Playhead): number {
-  const ahead = Math.min(start - playhead.position, playhead.buffered);
-  return (Math.max(0, ahead) / playhead.rate) * 1000;
+export function dueIn(frag: Pick<Fragment, "start" | "type">, playhead: Playhead): number {
+  const ahead = frag.start - playhead.position;
+  const again = frag.type === "main" && ahead <= 0;
+  const left = again ? playhead.buffered : Math.min(ahead, playhead.buffered);
+  return (Math.max(0, left) / playhead.rate) * 1000;
 }
 
 /** Whether a segment is the first after a start or a seek: the player has nothing to show. */
@@ -119,7 +123,7 @@ export function wantOf(
     url: frag.url ?? context.url,
     rangeStart: frag.byteRangeStartOffset ?? 0,
     rangeEnd: frag.byteRangeEndOffset ?? 0,
-    dueIn: dueIn(frag.start, playhead),
+    dueIn: dueIn(frag, playhead),
     duration: frag.duration * 1000,
     live: track.live,
     urgent: isUrgent(playhead),
