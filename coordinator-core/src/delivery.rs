@@ -22,7 +22,7 @@ use crate::eject::Balance;
 use crate::explain::{Parting, What};
 use crate::member::{Feed, Member, Role};
 use crate::place::Region;
-use crate::rate::{PeakRate, differs};
+use crate::rate::{RatesInUse, differs};
 use crate::recruit;
 use crate::rules::MAX_REGULAR_CHILDREN;
 use crate::steady::Cause;
@@ -81,7 +81,7 @@ pub(crate) struct Delivery {
     pub(crate) received: Received,
     /// How much uplink is at home in each stripe.
     homes: Homes,
-    peak: PeakRate,
+    rates: RatesInUse,
     arrivals: u64,
     /// What everybody's uplink carries, and who is left to the CDN.
     balance: Balance<PeerId>,
@@ -116,7 +116,7 @@ impl Delivery {
             opened: 0,
             received: Received::default(),
             homes: Homes::default(),
-            peak: PeakRate::new(world.config.default_rate, now),
+            rates: RatesInUse::new(world.config.default_rate, now),
             arrivals: 0,
             balance: Balance::new(),
             calm_until: None,
@@ -133,7 +133,7 @@ impl Delivery {
 
     /// The rate that whoever feeds others has to carry.
     pub(crate) fn rate(&self) -> BitsPerSecond {
-        self.peak.value()
+        self.rates.sum()
     }
 
     /// The rate that a member is expected to receive at.
@@ -378,7 +378,7 @@ impl Delivery {
             return;
         }
         member.rate = report.rate;
-        self.peak.observe(report.rate, now);
+        self.rates.observe(report.rate, now);
         if member.role == Role::Viewer && differs(member.planned, report.rate) {
             self.mark(peer, Cause::Improvement);
         }
