@@ -407,18 +407,26 @@ impl Delivery {
 
     /// Marks a round of those who want; the next tick goes on where this one ends.
     fn mark_wanting(&mut self, growth: u64, now: Timestamp) {
-        let lately = |at: Timestamp| now.since(at) < NEWCOMER_FOR;
-        let cause = if self.newcomer_at.is_some_and(lately) {
-            Cause::Newcomer
-        } else {
-            Cause::Improvement
-        };
+        let cause = self.behind_room(now);
         let mut round = self.wanting_others.next_round(growth);
         self.audiences.retain(|_, audience| {
             round.append(&mut audience.wanting.next_round(growth));
             audience.players > 0 || !audience.wanting.is_empty()
         });
         round.into_iter().for_each(|peer| self.mark(peer, cause));
+    }
+
+    /// Why there is room at present that there was not: somebody came, or those whom the uplinks
+    /// do not carry went.
+    fn behind_room(&self, now: Timestamp) -> Cause {
+        let lately = |at: Timestamp| now.since(at) < NEWCOMER_FOR;
+        if self.newcomer_at.is_some_and(lately) {
+            Cause::Newcomer
+        } else if self.calm_until.is_some_and(|until| now < until) {
+            Cause::Recovered
+        } else {
+            Cause::Improvement
+        }
     }
 
     /// Plans what is dirty, then tells who has to know; `false` when the budget did not suffice.
