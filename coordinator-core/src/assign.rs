@@ -46,6 +46,9 @@ pub(crate) struct Candidate {
     pub(crate) crowded: bool,
     /// Whether it can stand by.
     pub(crate) stands_by: bool,
+    /// It has few links left for new children: for those who would be without, not for a second
+    /// parent or a standby.
+    pub(crate) short_of_links: bool,
     /// Its spare uplink in bit/s.
     pub(crate) spare: u64,
     /// What it pushes to the child already; `None` if it is not a parent.
@@ -119,6 +122,7 @@ impl fmt::Display for Chosen {
 struct Rank {
     stands_by_only: bool,
     class: Class,
+    short_of_links: bool,
     is_new: bool,
     near: Nearness,
     trouble: u8,
@@ -131,6 +135,7 @@ impl Candidate {
         Rank {
             stands_by_only: self.room == 0,
             class: self.class,
+            short_of_links: self.short_of_links,
             is_new: self.pushes.is_none_or(SubstreamSet::is_empty),
             near: self.near,
             trouble: self.trouble,
@@ -155,7 +160,7 @@ impl Candidate {
     }
 
     fn is_standby(&self) -> bool {
-        self.stands_by && self.class != Class::LastResort
+        self.stands_by && !self.short_of_links && self.class != Class::LastResort
     }
 
     /// It pushes these from now on.
@@ -231,7 +236,8 @@ fn how_many_push(stripes: u8, ranked: &[Candidate]) -> usize {
     let mut covered = 0u8;
     let mut count = 0;
     for candidate in ranked.iter().take(MAX_PARENTS) {
-        let welcome = candidate.class == Class::Preferred && count < PARENTS;
+        let welcome =
+            candidate.class == Class::Preferred && !candidate.short_of_links && count < PARENTS;
         if candidate.room == 0 || (covered >= stripes && !welcome) {
             break;
         }
@@ -315,6 +321,7 @@ mod tests {
             room,
             crowded: false,
             stands_by: true,
+            short_of_links: false,
             spare: u64::from(room) * 500_000,
             pushes: None,
             depths: Depths::NOWHERE,

@@ -10,7 +10,7 @@ use crate::capacity::Rung;
 use crate::delivery::Delivery;
 use crate::member::{Excluded, MAX_EXCLUSIONS, Member, Role};
 use crate::reach::{Nearness, offered};
-use crate::rules::{CAPACITY, Objection, Pair, first_objection};
+use crate::rules::{CAPACITY, Objection, Pair, first_objection, is_short_of_links};
 use crate::supply::Area;
 use crate::table::Table;
 use crate::trees::Depths;
@@ -77,7 +77,7 @@ pub(crate) fn look_at(
     let pair = search.pair(parent, member, record, loops);
     let spare = pair.spare.saturating_sub(pair.kept);
     let rule = first_objection(&pair).map(|(rule, _)| rule);
-    let candidate = search.candidate(parent, member, record, (spare, search.room(spare)));
+    let candidate = search.candidate(member, &pair, (spare, search.room(spare)));
     Some((candidate, rule))
 }
 
@@ -218,7 +218,7 @@ impl<'a> Search<'a> {
         if objection.is_none() || stands_by {
             let spare = pair.spare.saturating_sub(pair.kept);
             let room = if stands_by { 0 } else { self.room(spare) };
-            let candidate = self.candidate(parent, member, record, (spare, room));
+            let candidate = self.candidate(member, &pair, (spare, room));
             self.found.candidates.push(candidate);
         }
         if let Some((rule, objection)) = objection
@@ -234,11 +234,11 @@ impl<'a> Search<'a> {
 
     fn candidate(
         &self,
-        parent: PeerId,
         member: &Member,
-        record: &Record,
+        pair: &Pair<'_>,
         (spare, room): (BitsPerSecond, u8),
     ) -> Candidate {
+        let (parent, record) = (pair.parent, pair.parent_record);
         Candidate {
             peer: parent,
             source: record.source(),
@@ -250,6 +250,7 @@ impl<'a> Search<'a> {
             trouble: record.history.trouble(),
             room,
             crowded: record.uplink.spare() < self.stripe,
+            short_of_links: is_short_of_links(pair),
             stands_by: !self.record.is_regular() || member.can_stand_by(self.child),
             spare: spare.0,
             pushes: self.member.feed(parent).map(|feed| feed.substreams),

@@ -189,6 +189,12 @@ fn most_children(parent: &Record) -> Option<usize> {
     agent.then(|| max_links(parent.uplink.offered()) - OWN_LINKS)
 }
 
+/// Whether a parent has few links left, and none yet to this child.
+pub(crate) fn is_short_of_links(pair: &Pair<'_>) -> bool {
+    let most = most_children(pair.parent_record);
+    !pair.current && most.is_some_and(|most| pair.children >= most / 4 * 3)
+}
+
 fn capacity(pair: &Pair<'_>) -> Option<Objection> {
     if pair.child_record.is_regular() && pair.regular_children >= MAX_REGULAR_CHILDREN {
         return Some(Objection::TooManyChildren);

@@ -24,6 +24,7 @@ fn candidate(name: u8, room: u8, depth: u8) -> Candidate {
         room,
         crowded: false,
         stands_by: true,
+        short_of_links: false,
         spare: u64::from(room) * KBIT,
         pushes: None,
         depths,

@@ -69,3 +69,25 @@ fn an_agent_with_uplink_for_everybody_gets_no_more_links_than_it_takes() {
     );
     stage.check();
 }
+
+#[test]
+fn links_that_run_short_go_to_those_who_would_be_without() {
+    let mut stage = Stage::new(1);
+    stage.waypoint("waypoint", 3 * RATE);
+    for name in ["one", "two", "three"] {
+        // Uplink for 100 viewers and 200 links.
+        stage.agent(name, 100 * RATE);
+        stage.open(name, "live", false);
+    }
+    let viewers: Vec<&'static str> = (0..250)
+        .map(|number| &*format!("viewer {number}").leak())
+        .collect();
+    for name in &viewers {
+        stage.viewer(name);
+    }
+    stage.run(SECOND * 20);
+    for name in &viewers {
+        assert_eq!(stage.parents(name).values().sum::<u32>(), 4, "{name}");
+    }
+    stage.check();
+}
