@@ -35,8 +35,8 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
   #why = "";
   /** Kinds of fragments of which the player has its first. */
   #begun = new Set<string>();
-  /** The first picture's bytes are there. */
-  #hasPicture = false;
+  /** The first picture is there. */
+  #shown = false;
   /** `setConsent` was called: what the options say holds no longer. */
   #decided = false;
   /** Bytes that the player's own loader and Workers of before counted. */
@@ -100,6 +100,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
     this.#fetcher = new PageFetcher(hls.config);
     const { Events } = base;
     hls.on(Events.MANIFEST_LOADING, () => void this.#newSource());
+    hls.on(Events.FRAG_BUFFERED, () => this.#pictureIsThere());
     hls.on(Events.MEDIA_ATTACHED, (_, { media }) => this.#watch.watch(media));
     hls.on(Events.MEDIA_DETACHING, () => this.#watch.unwatch());
     this.#timer = setInterval(() => this.#tick(), TICK);
@@ -119,6 +120,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
     const track = hls && trackOf(hls, context);
     // Nothing is faster than the player's own first request.
     if (!track || !this.#begun.has(context.frag.type)) return null;
+    this.#pictureIsThere();
     const link = this.#link;
     if (!link?.isOpen) return null;
     const want = wantOf(link.nextId(), context, track, playheadOf(hls), this.#cdnTook);
@@ -137,7 +139,6 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
     if (!this.#hls || typeof context.frag.sn !== "number") return;
     this.#begun.add(context.frag.type);
     this.#cdnTook = took;
-    if (context.frag.type === "main") this.#pictureCame();
     this.#link?.tell({ kind: "played", bytes });
     this.#segment(context, { cdn: bytes, waypoint: 0, peer: 0, rescued: false });
   }
@@ -191,7 +192,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
     this.#end(0, "");
     this.#begun = new Set();
     this.#cdnTook = 0;
-    this.#hasPicture = false;
+    this.#shown = false;
     this.#source += 1;
     const source = this.#source;
     if (this.mode === "off") return void (this.#why = "mode: off");
@@ -209,16 +210,16 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
     if (!this.#decided) Object.assign(this.#consent, { peers, upload: uploads });
   }
 
-  /** Nothing competes with the player for its first picture's bytes: the Worker starts after them. */
-  #pictureCame(): void {
-    if (this.#hasPicture) return;
-    this.#hasPicture = true;
+  /** Nothing competes with the player for its first picture: the Worker starts after it. */
+  #pictureIsThere(): void {
+    if (this.#shown) return;
+    this.#shown = true;
     if (this.#consent.peers) this.#start();
   }
 
   #start(): void {
     const message = this.#startMessage();
-    if (!message || !this.#hasPicture || this.mode === "off" || this.#link) return;
+    if (!message || !this.#shown || this.mode === "off" || this.#link) return;
     const missing = whatIsMissing();
     if (missing) return this.lost(missing);
     try {
