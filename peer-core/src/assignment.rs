@@ -22,7 +22,7 @@ const MAX_ATTEMPTS: u32 = 3;
 /// Pause between them.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(3);
 /// How long a dropped parent is kept while its successor begins to deliver.
-const HANDOVER: Duration = Duration::from_secs(10);
+pub(crate) const HANDOVER: Duration = Duration::from_secs(10);
 /// How long nothing is had to do with a peer that misbehaved.
 const BAN: Duration = Duration::from_secs(600);
 const MAX_BANNED: usize = 1024;
@@ -50,10 +50,13 @@ impl Peer {
             .former
             .extend(before.iter().flat_map(|before| before.parents.clone()));
         let links = &self.links;
-        // Nobody at all means that it is over, not that somebody else takes over.
-        content.former.retain(|parent| {
-            !assign.parents.is_empty() && links.ready_to(parent.contact.peer).is_some()
-        });
+        let returning = self.session.others_return_until(now);
+        // Nobody at all means that it is over, not that somebody else takes over; but a coordinator
+        // that has just come back knows nobody yet, and what works goes on.
+        let over = assign.parents.is_empty() && returning.is_none();
+        content
+            .former
+            .retain(|parent| !over && links.ready_to(parent.contact.peer).is_some());
         for certificate in &assign.stream_keys {
             self.check_stream_key(certificate);
         }
@@ -63,8 +66,10 @@ impl Peer {
         for contact in contacts(&assign) {
             self.introduce(contact, now);
         }
+        let handed_over = now + HANDOVER;
+        let until = returning.map_or(handed_over, |until| until.max(handed_over));
         for peer in before.iter().flat_map(peers) {
-            self.retire(peer, now);
+            self.retire(peer, until);
         }
         self.attempts
             .retain(|peer, _| self.contents.values().any(|known| known.names(*peer)));
@@ -142,8 +147,8 @@ impl Peer {
         }
     }
 
-    /// Lets go of a peer that no assignment names any more, in time.
-    pub(crate) fn retire(&mut self, peer: PeerId, now: Timestamp) {
+    /// Lets go, then, of a peer that no assignment names any more.
+    pub(crate) fn retire(&mut self, peer: PeerId, at: Timestamp) {
         if self.is_assigned(peer) {
             return;
         }
@@ -152,7 +157,7 @@ impl Peer {
             .iter_mut()
             .filter(|(_, link)| link.peer == Some(peer))
         {
-            link.retire_at = Some(now + HANDOVER);
+            link.retire_at = Some(at);
         }
     }
 
@@ -180,7 +185,9 @@ impl Peer {
     /// How bytes from a link count.
     pub(crate) fn source(&self, link: LinkId, content: ContentId) -> Source {
         let peer = self.links.get(link).and_then(|link| link.peer);
-        let parent = peer.and_then(|peer| self.parent(content, peer));
+        let known = self.contents.get(&content).into_iter();
+        let mut parents = known.flat_map(Content::parents_and_former);
+        let parent = parents.find(|parent| Some(parent.contact.peer) == peer);
         parent.map_or(Source::Peer, |parent| parent.source)
     }
 
@@ -320,6 +327,12 @@ impl Peer {
 }
 
 impl Content {
+    /// Those whom the coordinator named last, and those before whose links stand.
+    fn parents_and_former(&self) -> impl Iterator<Item = &Parent> {
+        let named = self.assign.iter().flat_map(|assign| &assign.parents);
+        named.chain(&self.former)
+    }
+
     /// Whether the coordinator's assignment names this peer.
     fn names(&self, peer: PeerId) -> bool {
         let assign = self.assign.as_ref();

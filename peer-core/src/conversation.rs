@@ -14,7 +14,7 @@ use runnel_protocol::signature::Statement;
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
-use crate::assignment::peers;
+use crate::assignment::{HANDOVER, peers};
 use crate::config::AGENT;
 use crate::heartbeat::Numbers;
 use crate::input::LinkId;
@@ -127,7 +127,7 @@ impl Peer {
         }
         self.resubscribe(content, now);
         for peer in gone.and_then(|gone| gone.assign).iter().flat_map(peers) {
-            self.retire(peer, now);
+            self.retire(peer, now + HANDOVER);
         }
         self.buffer.forget(content);
         self.timeline.forget(content);

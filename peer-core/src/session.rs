@@ -17,6 +17,9 @@ use crate::entropy::Entropy;
 /// First pause before the coordinator is tried again; doubles up to [`LONGEST_PAUSE`], jittered.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+/// How long the others may take to come back to a coordinator that was away: the longest pause,
+/// jittered.
+const RETURN: Duration = Duration::from_secs(30);
 /// How long the coordinator may take from the connection to the welcome.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Most contents that one client takes part in.
@@ -51,6 +54,8 @@ pub(crate) struct Session {
     endpoints: Vec<core::net::SocketAddr>,
     certificates: Vec<CertificateHash>,
     welcome: Option<Welcome>,
+    /// After the latest welcome that was not the first one, others come back until then.
+    others_return_until: Option<Timestamp>,
     /// The coordinator's clock minus ours, in seconds.
     skew: i64,
 }
@@ -65,6 +70,7 @@ impl Session {
             endpoints: Vec::new(),
             certificates: Vec::new(),
             welcome: None,
+            others_return_until: None,
             skew: 0,
         }
     }
@@ -94,6 +100,11 @@ impl Session {
 
     pub(crate) fn is_standing(&self) -> bool {
         matches!(self.state, State::Standing)
+    }
+
+    /// Until when a coordinator that has just come back may know only those who were quicker.
+    pub(crate) fn others_return_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.others_return_until.filter(|until| now < *until)
     }
 
     /// Wants a session; `true` if a connection is to be made.
@@ -179,7 +190,9 @@ impl Session {
     pub(crate) fn on_welcome(&mut self, welcome: Welcome, now: Timestamp) -> Vec<ToCoordinator> {
         let ours = now.unix_seconds().0;
         self.skew = i64::try_from(welcome.now.0).unwrap_or(0) - i64::try_from(ours).unwrap_or(0);
-        self.welcome = Some(welcome);
+        if self.welcome.replace(welcome).is_some() {
+            self.others_return_until = Some(now + RETURN);
+        }
         self.state = State::Standing;
         self.pause = FIRST_PAUSE;
         let enrol = self.enrol.clone().map(ToCoordinator::Enrol);

@@ -166,11 +166,16 @@ impl Peer {
     /// would be late for those whom it was meant for.
     pub(crate) fn sought(&self, content: ContentId) -> SubstreamSet {
         let all = SubstreamSet::all(self.stripes(content));
-        let assign = self.contents.get(&content);
-        let assign = assign.and_then(|known| known.assign.as_ref());
+        let known = self.contents.get(&content);
+        let assign = known.and_then(|known| known.assign.as_ref());
         match assign.filter(|_| self.config.has_origin()) {
             Some(assign) => {
-                let given = assign.parents.iter().map(|parent| parent.substreams);
+                // Where those before go on until others are back, it is theirs.
+                let former = known
+                    .map(|known| &known.former)
+                    .filter(|_| assign.parents.is_empty());
+                let parents = former.unwrap_or(&assign.parents).iter();
+                let given = parents.map(|parent| parent.substreams);
                 given.fold(SubstreamSet::EMPTY, SubstreamSet::union)
             }
             None => all,

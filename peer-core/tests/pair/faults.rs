@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use runnel_protocol::control::{LinkResult, Source, ToCoordinator};
+use runnel_peer_core::Input;
+use runnel_protocol::control::{FromCoordinator, LinkResult, Source, ToCoordinator};
+use runnel_protocol::ids::Nonce;
 
 use crate::world::{At, World, media};
 
@@ -246,4 +248,41 @@ fn while_the_coordinator_is_away_peers_go_on_and_it_is_tried_again() {
     world.give(viewer, runnel_peer_core::Input::CoordinatorLost);
     assert_eq!(play(&mut world, waypoint, viewer, 2..30), [0; 0]);
     assert_eq!(from_cdn(&world, viewer), 0);
+}
+
+/// The coordinator was away, and has forgotten everybody but `at`.
+fn starts_over(world: &mut World, at: At) {
+    world.give(at, Input::CoordinatorLost);
+    world.run_for(SECOND);
+    world.give(at, Input::CoordinatorConnected);
+    let challenge = FromCoordinator::Challenge(Nonce([8; 32]));
+    world.give(at, Input::Coordinator(challenge));
+    world.welcome(at);
+    world.assign(at, vec![]);
+}
+
+#[test]
+fn a_coordinator_that_comes_back_and_knows_nobody_yet_takes_no_parent_away() {
+    let (mut world, waypoint, one, two, viewer) = with_standby();
+    for at in [viewer, one, two] {
+        starts_over(&mut world, at);
+    }
+    assert_eq!(play(&mut world, waypoint, viewer, 2..12), [0; 0]);
+    assert_eq!(from_cdn(&world, viewer), 0, "what works goes on");
+    assert_eq!(play(&mut world, waypoint, viewer, 12..30), [0; 0]);
+    assert!(
+        from_cdn(&world, viewer) > 0,
+        "those who stay away are let go"
+    );
+    let before = from_cdn(&world, viewer);
+    let parent = world.parent(two, viewer, Source::Peer, 0b1111);
+    world.assign(viewer, vec![parent]);
+    let feed = world.parent(waypoint, two, Source::Waypoint, 0b1111);
+    world.assign(two, vec![feed]);
+    world.run_for(SECOND * 2);
+    play(&mut world, waypoint, viewer, 30..40);
+    assert!(
+        from_cdn(&world, viewer) <= before + 1,
+        "and whoever comes back is taken"
+    );
 }
