@@ -146,14 +146,20 @@ fn a_viewer_whose_uploads_are_no_longer_wanted_is_still_served() {
     assert!(play(&mut world, waypoint, viewer, 3));
 }
 
-#[test]
-fn a_standby_without_room_tells_what_is_attested_and_is_asked_for_nothing() {
+/// A viewer and a waypoint that has no room for it.
+fn with_a_standby_alone() -> (World, At, At) {
     let mut world = World::new();
     let (waypoint, viewer) = (world.waypoint(), world.viewer());
     world.assign(waypoint, vec![]);
     let standby = world.parent(waypoint, viewer, Source::Waypoint, 0);
     world.assign(viewer, vec![standby]);
     world.run_for(SECOND);
+    (world, waypoint, viewer)
+}
+
+#[test]
+fn a_standby_without_room_tells_what_is_attested_and_is_asked_for_nothing() {
+    let (mut world, waypoint, viewer) = with_a_standby_alone();
     world.publish(waypoint, 1);
     world.want_as(viewer, 1, SECOND * 5, false, true);
     world.run_for(SECOND);
@@ -173,12 +179,7 @@ fn a_standby_without_room_tells_what_is_attested_and_is_asked_for_nothing() {
 
 #[test]
 fn a_standby_that_is_only_listened_to_cannot_push() {
-    let mut world = World::new();
-    let (waypoint, viewer) = (world.waypoint(), world.viewer());
-    world.assign(waypoint, vec![]);
-    let standby = world.parent(waypoint, viewer, Source::Waypoint, 0);
-    world.assign(viewer, vec![standby]);
-    world.run_for(SECOND);
+    let (mut world, waypoint, viewer) = with_a_standby_alone();
     world.want_as(viewer, 1, SECOND * 5, false, true);
     world.run_for(SECOND);
     world.push(waypoint, 2);

@@ -230,6 +230,7 @@ impl World {
             self.later(other, LATENCY, Input::Control(link, message.clone()));
         }
     }
+
     /// Pushes the first chunk of a segment to everybody as if `at` did, asked or not.
     #[allow(
         dead_code,
