@@ -39,8 +39,10 @@ pub struct Config {
 impl Config {
     /// Media that a browser may hold in memory: half of the 48 MiB that the whole Worker may take.
     pub const BROWSER_MEMORY: usize = 24 * 1024 * 1024;
-    /// Segments remembered by a page: an hour of 2 s segments in one rendition.
-    const PAGE_SEGMENTS: usize = 2048;
+    /// Segments remembered by a page: what its memory holds at 400 kbit/s, sound in segments of its
+    /// own. More would stay when their chunks are gone, in small blocks that keep chunks' larger
+    /// blocks from becoming one again: with 2048 the Worker's memory grows for an hour.
+    const PAGE_SEGMENTS: usize = 512;
     /// Segments remembered where a disk keeps them, at some 300 bytes each: 9 hours.
     const DISK_SEGMENTS: usize = 16_384;
     /// How long a handshake may take before the link is given up.

@@ -55,6 +55,10 @@ extern "C" {
     /// Break it off.
     #[wasm_bindgen(method, js_name = resetBulk)]
     pub fn reset_bulk(this: &Host, link: f64, bulk: f64);
+    /// Copy the bytes that `Engine.bulkBytes` was called for into `room`, which is as long as they
+    /// are.
+    #[wasm_bindgen(method, js_name = takeArrived)]
+    pub fn take_arrived(this: &Host, room: &mut [u8]);
     /// Tell the sender of an arriving stream to stop.
     #[wasm_bindgen(method, js_name = stopStream)]
     pub fn stop_stream(this: &Host, link: f64, stream: f64);

@@ -68,8 +68,9 @@ fn a_frame_that_is_no_message_is_refused_and_nothing_breaks() {
 fn bytes_of_a_link_that_is_gone_are_dropped() {
     let (mut engine, host) = engine();
     engine.control_bytes(7.0, &[0xff; 100]);
-    engine.bulk_bytes(7.0, 1.0, &[0xff; 100]);
+    engine.bulk_bytes(7.0, 1.0, 100);
     engine.closed(7.0, -1);
+    assert_eq!(asked(&host, "takeArrived"), 0);
     assert_eq!(asked(&host, "hangup"), 0);
 }
 

@@ -47,6 +47,8 @@ export class Host {
   readonly #speed = new LinkSpeed();
   /** The segment that is being delivered. */
   #segment: Bytes = new Uint8Array(0);
+  /** The read that the engine is being told of. */
+  #arrived: Uint8Array = new Uint8Array(0);
   #alarm: ReturnType<typeof setTimeout> | undefined;
 
   constructor(start: StartMessage, keys: Keys, { enter, post, settled }: Surroundings) {
@@ -160,6 +162,10 @@ export class Host {
 
   resetBulk(link: number, bulk: number): void {
     this.#links.get(link)?.endBulk(bulk, false);
+  }
+
+  takeArrived(room: Bytes): void {
+    room.set(this.#arrived);
   }
 
   stopStream(link: number, stream: number): void {
@@ -300,7 +306,8 @@ export class Host {
       },
       bulk: (stream, bytes) => {
         this.#speed.note(bytes.byteLength, performance.now());
-        this.#enter((engine) => engine.bulkBytes(link, stream, bytes));
+        this.#arrived = bytes;
+        this.#enter((engine) => engine.bulkBytes(link, stream, bytes.byteLength));
       },
       bulkEnded: (stream) => this.#enter((engine) => engine.bulkEnded(link, stream)),
     };
