@@ -2,7 +2,8 @@
 //!
 //! Whose bytes cost the operator least comes first, then what already works, then the nearest,
 //! then the best history. Two parents share the stripes in proportion to their spare uplink, so
-//! that losing one loses half; more join only while stripes are left.
+//! that losing one loses half; more join only while stripes are left. Of equals, one that does not
+//! fail together with the first parent is the second, and the standby.
 
 use core::cmp::Reverse;
 use core::fmt;
@@ -144,6 +145,15 @@ impl Candidate {
         }
     }
 
+    /// Its rank among others that differ in uplink alone.
+    fn welcome(&self) -> Rank {
+        Rank {
+            spare: Reverse(0),
+            peer: PeerId([0; 16]),
+            ..self.rank()
+        }
+    }
+
     /// How welcome it is for one stripe.
     pub(crate) fn class_in(&self, stripe: Substream) -> Class {
         if self.dear.contains(stripe) {
@@ -194,8 +204,13 @@ impl Candidate {
 /// The parents that push, then the standby.
 pub(crate) fn choose(stripes: u8, mut candidates: Vec<Candidate>) -> Vec<Choice> {
     candidates.sort_by_cached_key(Candidate::rank);
+    let alone = candidates.len().min(1);
+    let (parents, rest) = candidates.split_at_mut(alone);
+    let best = rest.first().map(Candidate::welcome);
+    prefer_another_network(parents, rest, |other| Some(other.welcome()) == best);
     let pushing = how_many_push(stripes, &candidates);
-    let (parents, rest) = candidates.split_at(pushing);
+    let (parents, rest) = candidates.split_at_mut(pushing);
+    prefer_another_network(parents, rest, Candidate::is_standby);
     let shares = spread(stripes, parents);
     let mut choices: Vec<Choice> = parents
         .iter()
@@ -229,6 +244,29 @@ pub(crate) fn choose_for_agent(
         .find(|one| one.is_standby() && one.depths.reach_all(stripes));
     choices.extend(standby.map(|one| one.choice(SubstreamSet::EMPTY, Role::Standby)));
     choices
+}
+
+/// Where all parents sit in one network, puts the first of `rest` that sits in another one, and
+/// `fits`, before all others. Not where that network is the child's own: if it fails, no parent is
+/// of use to the child.
+fn prefer_another_network(
+    parents: &[Candidate],
+    rest: &mut [Candidate],
+    fits: impl Fn(&Candidate) -> bool,
+) {
+    let Some((first, others)) = parents.split_first() else {
+        return;
+    };
+    let together = |other: &Candidate| other.network == first.network;
+    if first.near <= Nearness::SameNetwork || !others.iter().all(together) {
+        return;
+    }
+    let apart = rest
+        .iter()
+        .position(|other| !together(other) && fits(other));
+    if let Some(place) = apart {
+        rest[..=place].rotate_right(1);
+    }
 }
 
 /// How many of the best candidates are needed: two preferred ones, then as many as it takes.
@@ -406,6 +444,38 @@ mod tests {
                 .collect::<Vec<_>>()
         );
         assert_eq!(counts(&second)[2], (3, 0));
+    }
+
+    #[test]
+    fn the_second_parent_or_the_standby_sits_in_another_network() {
+        let network = Place::of([192, 0, 2, 1].into()).network;
+        let neighbour = |name: u8| Candidate {
+            network,
+            ..agent(name, 40 - name)
+        };
+        let three = || vec![neighbour(1), neighbour(2), neighbour(3)];
+        let with = |other: Candidate| counts(&choose(4, [three(), vec![other]].concat()));
+        assert_eq!(with(agent(4, 9)), [(1, 3), (4, 1), (2, 0)], "it may push");
+        assert_eq!(
+            with(waypoint(9)),
+            [(1, 2), (2, 2), (200, 0)],
+            "it stands by"
+        );
+
+        let held = |substreams| Some(SubstreamSet(substreams));
+        let mut working = three();
+        (working[0].pushes, working[1].pushes) = (held(0b0011), held(0b1100));
+        working.push(agent(4, 90));
+        assert_eq!(counts(&choose(4, working)), [(1, 2), (2, 2), (4, 0)]);
+
+        let mut own = three();
+        own.push(agent(4, 9));
+        own.iter_mut().for_each(|one| {
+            if one.network == network {
+                one.near = Nearness::SameNetwork;
+            }
+        });
+        assert_eq!(counts(&choose(4, own)), [(1, 2), (2, 2), (3, 0)]);
     }
 
     #[test]
