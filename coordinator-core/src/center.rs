@@ -60,10 +60,7 @@ impl ControlCenter {
             Input::WaypointEnrolled { peer, contents } => self.on_enrolled(peer, contents, now),
             Input::CodeRefused(session) => self.on_code_refused(session, now),
             Input::Signed(statement) => self.on_signed(statement, now),
-            Input::ContentRegistered(content) => {
-                let limit = self.world.config.max_contents;
-                self.directory.register(content, limit);
-            }
+            Input::ContentRegistered(content) => self.on_registered(content, now),
             Input::ContentRemoved(content) => self.on_content_removed(content, now),
             Input::Drain => self.on_drain(),
         }

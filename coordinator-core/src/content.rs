@@ -11,6 +11,8 @@ pub struct Content {
     pub provider: String,
     /// Its unmodified master playlist (or media playlist).
     pub master_url: String,
+    /// Other origins (scheme, host, port) where its playlists and media lie.
+    pub media_origins: Vec<String>,
 }
 
 impl Content {
@@ -19,15 +21,21 @@ impl Content {
         ContentId::of(&self.name)
     }
 
-    /// The origin (scheme, host, port) that a waypoint may fetch from.
-    pub fn origin(&self) -> String {
-        let url = normalised(&self.master_url);
-        let authority = url.find("://").map_or(0, |scheme| scheme + 3);
-        let end = url[authority..]
-            .find('/')
-            .map_or(url.len(), |slash| authority + slash);
-        url[..end].to_owned()
+    /// The origins that a waypoint may fetch from.
+    pub(crate) fn origins(&self) -> impl Iterator<Item = String> {
+        let urls = core::iter::once(&self.master_url).chain(&self.media_origins);
+        urls.map(|url| origin(url))
     }
+}
+
+/// Scheme, host and port of a URL.
+fn origin(url: &str) -> String {
+    let url = normalised(url);
+    let authority = url.find("://").map_or(0, |scheme| scheme + 3);
+    let end = url[authority..]
+        .find('/')
+        .map_or(url.len(), |slash| authority + slash);
+    url[..end].to_owned()
 }
 
 /// A URL without what differs between two viewers of the same content: query and fragment (they
@@ -75,7 +83,9 @@ mod tests {
             name: "live".into(),
             provider: "demo".into(),
             master_url: "http://127.0.0.1:8080/live/master.m3u8?a=b".into(),
+            media_origins: vec!["https://Media.example:443/".into()],
         };
-        assert_eq!(content.origin(), "http://127.0.0.1:8080");
+        let origins: Vec<String> = content.origins().collect();
+        assert_eq!(origins, ["http://127.0.0.1:8080", "https://media.example"]);
     }
 }

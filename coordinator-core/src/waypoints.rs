@@ -128,7 +128,8 @@ pub(crate) fn certify(world: &mut World, directory: &Directory, peer: PeerId, no
     let contents = world.waypoints.contents(peer).to_vec();
     let mut origins: Vec<String> = contents
         .iter()
-        .filter_map(|id| directory.content(*id).map(Content::origin))
+        .filter_map(|id| directory.content(*id))
+        .flat_map(Content::origins)
         .collect();
     origins.sort();
     origins.dedup();
@@ -161,6 +162,26 @@ pub(crate) fn certify(world: &mut World, directory: &Directory, peer: PeerId, no
     world
         .outputs
         .push_back(Output::Sign(Unsigned::Certificate(certificate)));
+}
+
+/// A content was registered in place of another: its waypoints are to be told where it is now, and
+/// certified for that.
+pub(crate) fn on_moved(
+    world: &mut World,
+    directory: &Directory,
+    content: ContentId,
+    now: Timestamp,
+) {
+    let waypoints: Vec<PeerId> = world.waypoints.of(content).collect();
+    for peer in waypoints {
+        world.waypoints.granted.remove(&(peer, content));
+        let certified = world.waypoints.certificates.get(&peer);
+        let key = certified.map(|signed| signed.body.key);
+        if let (Some(key), true) = (key, world.view.get(peer).is_some()) {
+            world.waypoints.wanted.insert(peer, key);
+            certify(world, directory, peer, now);
+        }
+    }
 }
 
 /// Has a grant signed for each waypoint of `content` that has none or an old one.

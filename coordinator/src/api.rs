@@ -227,6 +227,9 @@ struct NewContent {
     provider: String,
     /// Its unmodified master playlist.
     url: String,
+    /// Other origins, like `https://media.example`, where its playlists and media lie; at most 16.
+    #[serde(default)]
+    media_origins: Vec<String>,
 }
 
 /// A content as it was registered.
@@ -250,14 +253,11 @@ async fn register(
         id: new.id,
         provider: new.provider,
         url: new.url,
+        media_origins: new.media_origins,
     };
     let refuse = |error: crate::settings::SettingsError| Refusal::BadRequest(error.to_string());
     setting.check(api.allow_private_origins).map_err(refuse)?;
-    let content = Content {
-        name: setting.id,
-        provider: setting.provider,
-        master_url: setting.url,
-    };
+    let content = Content::from(setting);
     let id = content.id().to_string();
     api.store.put_content(content.clone()).await?;
     let input = Input::ContentRegistered(content);

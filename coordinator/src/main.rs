@@ -25,6 +25,7 @@ A configuration file:
   id = \"live\"
   provider = \"my-channel\"
   url = \"https://cdn.example/live/master.m3u8\"
+  media_origins = [\"https://media.example\"]    # where else its media lie
   [[network]]
   cidr = \"203.0.113.0/24\"
   region = \"north\"

@@ -17,6 +17,9 @@ pub enum OriginError {
     /// It carries a user name or password.
     #[error("a URL with a user name or password would be told to every waypoint")]
     Credentials,
+    /// More than scheme, host and port.
+    #[error("{0} has a path: an origin is scheme, host and port, like https://media.example")]
+    Path(String),
     /// It points inside.
     #[error(
         "{0} is a private, loopback or link-local address; set allow_private_origins = true if \
@@ -40,6 +43,16 @@ pub(crate) fn check(text: &str, allow_private: bool) -> Result<(), OriginError> 
     };
     if !allow_private && is_private(&host) {
         return Err(OriginError::Private(host.to_string()));
+    }
+    Ok(())
+}
+
+/// Checks an origin: scheme, host and port alone.
+pub(crate) fn check_origin(text: &str, allow_private: bool) -> Result<(), OriginError> {
+    check(text, allow_private)?;
+    let url = Url::parse(text).map_err(|error| OriginError::NotAUrl(error.to_string()))?;
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err(OriginError::Path(text.to_owned()));
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ use crate::engine::{self, Command, Handle, Parts};
 use crate::keys::Keys;
 use crate::measure;
 use crate::operator::Operator;
-use crate::settings::{ContentSetting, NetworkSetting, Settings};
+use crate::settings::{NetworkSetting, Settings};
 use crate::store::{Store, StoreError};
 
 /// How long peers get to take their farewell.
@@ -161,7 +161,7 @@ fn furnish(
     }
     let now = clock.now();
     let mut center = ControlCenter::new(config, seed, now);
-    let configured = settings.content.iter().map(registered);
+    let configured = settings.content.iter().cloned().map(Content::from);
     for content in store.contents()?.into_iter().chain(configured) {
         center.handle_input(Input::ContentRegistered(content), now);
     }
@@ -174,14 +174,6 @@ fn furnish(
         center.handle_input(Input::Signed(statement), now);
     }
     Ok(center)
-}
-
-fn registered(setting: &ContentSetting) -> Content {
-    Content {
-        name: setting.id.clone(),
-        provider: setting.provider.clone(),
-        master_url: setting.url.clone(),
-    }
 }
 
 fn line(setting: &NetworkSetting) -> NetworkEntry {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use ipnet::IpNet;
+use runnel_coordinator_core::Content;
 use serde::{Deserialize, Serialize};
 
 use crate::origins::{self, OriginError};
@@ -57,7 +58,15 @@ pub struct ContentSetting {
     pub provider: String,
     /// Its unmodified master playlist.
     pub url: String,
+    /// Other origins, like `https://media.example`, where its playlists and media lie: waypoints
+    /// fetch from nowhere else. At most 16.
+    #[serde(default)]
+    pub media_origins: Vec<String>,
 }
+
+/// Most origins of a content besides its master playlist's: each stands in its waypoints'
+/// certificates.
+const MAX_MEDIA_ORIGINS: usize = 16;
 
 /// Why settings are not taken.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +85,9 @@ pub enum SettingsError {
         /// Why.
         source: OriginError,
     },
+    /// A content's media lie in too many places.
+    #[error("content {0:?}: at most {MAX_MEDIA_ORIGINS} media_origins")]
+    Scattered(String),
     /// A content's id is not usable.
     #[error("content id {0:?}: use 1 to 200 printable characters, no comma")]
     Id(String),
@@ -145,10 +157,29 @@ impl ContentSetting {
         if self.id.is_empty() || self.id.len() > 200 || !printable {
             return Err(SettingsError::Id(self.id.clone()));
         }
-        origins::check(&self.url, allow_private).map_err(|source| SettingsError::Content {
+        if self.media_origins.len() > MAX_MEDIA_ORIGINS {
+            return Err(SettingsError::Scattered(self.id.clone()));
+        }
+        let refuse = |source| SettingsError::Content {
             id: self.id.clone(),
             source,
-        })
+        };
+        origins::check(&self.url, allow_private).map_err(refuse)?;
+        self.media_origins
+            .iter()
+            .try_for_each(|origin| origins::check_origin(origin, allow_private))
+            .map_err(refuse)
+    }
+}
+
+impl From<ContentSetting> for Content {
+    fn from(setting: ContentSetting) -> Self {
+        Self {
+            name: setting.id,
+            provider: setting.provider,
+            master_url: setting.url,
+            media_origins: setting.media_origins,
+        }
     }
 }
 
@@ -188,6 +219,23 @@ mod tests {
         );
         let settings = load(&format!("allow_private_origins = true\n{content}")).unwrap();
         assert_eq!(settings.content[0].id, "live");
+    }
+
+    #[test]
+    fn media_may_lie_at_other_origins_that_are_named_without_a_path() {
+        let content = "[[content]]\nid = \"live\"\nurl = \"https://a.example/master.m3u8\"\n";
+        let with = |origins: &str| load(&format!("{content}media_origins = {origins}"));
+        let settings = with("[\"https://media.example\", \"http://b.example:8080/\"]").unwrap();
+        assert_eq!(settings.content[0].media_origins.len(), 2);
+        let many = format!("{:?}", vec!["https://media.example"; 17]);
+        for (origins, word) in [
+            ("[\"https://media.example/live/\"]", "path"),
+            ("[\"http://10.0.0.7\"]", "allow_private_origins"),
+            (&many, "at most 16"),
+        ] {
+            let error = with(origins).unwrap_err().to_string();
+            assert!(error.contains("live") && error.contains(word), "{error}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use runnel_protocol::codec::{decode, encode};
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::manifest::StreamKeyCertificate;
 use runnel_protocol::signature::Signed;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
 use crate::clock;
@@ -25,6 +25,7 @@ const GROUP: usize = 256;
 /// Another process (`enrol`) may hold the file for this long.
 const BUSY: Duration = Duration::from_secs(5);
 
+const VERSION: &str = "user_version";
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS keys (name TEXT PRIMARY KEY, seed BLOB NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS contents (
@@ -37,6 +38,9 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS certificates (
         waypoint BLOB PRIMARY KEY, signed BLOB NOT NULL) STRICT;
 ";
+
+/// What was added to that, in order. SQLite's `user_version` counts those that a file has.
+const ADDED: [&str; 1] = ["ALTER TABLE contents ADD COLUMN media_origins TEXT NOT NULL DEFAULT ''"];
 
 /// Why the store does not do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +56,9 @@ pub enum StoreError {
     /// SQLite says no.
     #[error("the store: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    /// A later version of the program has written it.
+    #[error("{0} was written by a later version: start that one, or another data folder")]
+    Later(PathBuf),
     /// A row is not what was written.
     #[error("the store holds a damaged {0}")]
     Damaged(&'static str),
@@ -102,8 +109,22 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.execute_batch(SCHEMA)?;
     Ok(connection)
+}
+
+/// Makes the tables, or adds to those of an earlier version.
+fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    // Two processes may open a new file at the same time.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(SCHEMA)?;
+    let has: u32 = transaction.pragma_query_value(None, VERSION, |row| row.get(0))?;
+    let missing = ADDED.get(has as usize..);
+    let missing = missing.ok_or_else(|| StoreError::Later(path.to_owned()))?;
+    for addition in missing {
+        transaction.execute_batch(addition)?;
+    }
+    transaction.pragma_update(None, VERSION, ADDED.len() as u32)?;
+    Ok(transaction.commit()?)
 }
 
 impl Store {
@@ -113,7 +134,8 @@ impl Store {
     /// The folder cannot be made, or the file is not ours to use.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let path = prepare(folder)?;
-        let connection = connect(&path)?;
+        let mut connection = connect(&path)?;
+        bring_up_to_date(&mut connection, &path)?;
         let (jobs, queue) = sync_channel(QUEUE);
         let writer = std::thread::Builder::new()
             .name("store".to_owned())
@@ -145,13 +167,14 @@ impl Store {
     /// The contents that were registered over the API.
     pub(crate) fn contents(&self) -> Result<Vec<Content>, StoreError> {
         let connection = connect(&self.path)?;
-        let mut rows =
-            connection.prepare("SELECT name, provider, url FROM contents ORDER BY name")?;
+        let mut rows = connection
+            .prepare("SELECT name, provider, url, media_origins FROM contents ORDER BY name")?;
         let contents = rows.query_map([], |row| {
             Ok(Content {
                 name: row.get(0)?,
                 provider: row.get(1)?,
                 master_url: row.get(2)?,
+                media_origins: split(&row.get::<_, String>(3)?),
             })
         })?;
         Ok(contents.collect::<Result<_, _>>()?)
@@ -217,9 +240,16 @@ impl Store {
 
     /// Keeps a content, in place of one of the same name.
     pub(crate) async fn put_content(&self, content: Content) -> Result<(), StoreError> {
-        let write = "INSERT OR REPLACE INTO contents (name, provider, url) VALUES (?1, ?2, ?3)";
+        let write = "INSERT OR REPLACE INTO contents (name, provider, url, media_origins) \
+                     VALUES (?1, ?2, ?3, ?4)";
         self.run(move |transaction| {
-            let row = params![content.name, content.provider, content.master_url];
+            let elsewhere = content.media_origins.join("\n");
+            let row = params![
+                content.name,
+                content.provider,
+                content.master_url,
+                elsewhere
+            ];
             transaction.execute(write, row).map(drop)
         })
         .await
@@ -356,7 +386,56 @@ fn use_code(
     Ok(Some(split(&contents)))
 }
 
-/// Names have no control characters, so a line holds one.
+/// Names and URLs have no control characters, so a line holds one.
 fn split(names: &str) -> Vec<String> {
     names.lines().map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder_with(sql: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let path = prepare(folder.path()).unwrap();
+        connect(&path).unwrap().execute_batch(sql).unwrap();
+        folder
+    }
+
+    #[test]
+    fn what_an_earlier_version_kept_is_there() {
+        let first = format!("{SCHEMA} INSERT INTO contents VALUES ('live', 'demo', 'https://a/');");
+        let folder = folder_with(&first);
+        for _ in 0..2 {
+            let contents = Store::open(folder.path()).unwrap().contents().unwrap();
+            assert_eq!(contents[0].name, "live");
+            assert!(contents[0].media_origins.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_content_is_kept_with_all_its_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let content = Content {
+            name: "live".to_owned(),
+            provider: "demo".to_owned(),
+            master_url: "https://a.example/master.m3u8".to_owned(),
+            media_origins: vec![
+                "https://b.example".to_owned(),
+                "https://c.example".to_owned(),
+            ],
+        };
+        let store = Store::open(folder.path()).unwrap();
+        store.put_content(content.clone()).await.unwrap();
+        drop(store);
+        let contents = Store::open(folder.path()).unwrap().contents().unwrap();
+        assert_eq!(contents, [content]);
+    }
+
+    #[test]
+    fn what_a_later_version_wrote_is_left_alone() {
+        let folder = folder_with("PRAGMA user_version = 99");
+        let refused = Store::open(folder.path()).err().unwrap().to_string();
+        assert!(refused.contains("a later version"), "{refused}");
+    }
 }

@@ -48,6 +48,7 @@ impl Office {
             name: title.name.clone(),
             provider: "simulated".into(),
             master_url: title.master_url(),
+            media_origins: Vec::new(),
         };
         Self {
             center: None,

@@ -51,6 +51,7 @@ pub(crate) fn measure(peers: usize) -> Result<Figures> {
         name: "live".to_owned(),
         provider: "bench".to_owned(),
         master_url: "https://cdn.example/live/master.m3u8".to_owned(),
+        media_origins: Vec::new(),
     };
     let people = u32::try_from(peers)?;
     let crowd = Crowd::new(peers, content.id());

@@ -9,6 +9,7 @@ use runnel_protocol::time::Timestamp;
 
 use super::ControlCenter;
 use crate::announce;
+use crate::content::Content;
 use crate::explain::What;
 use crate::io::{SessionId, SignedStatement};
 use crate::waypoints;
@@ -132,6 +133,20 @@ impl ControlCenter {
             // at a time.
             delivery.untold.insert(pairing.server);
             self.clock.look_soon(now);
+        }
+    }
+
+    pub(super) fn on_registered(&mut self, content: Content, now: Timestamp) {
+        let id = content.id();
+        let known = self.directory.content(id);
+        let moved = known.is_none_or(|known| !known.origins().eq(content.origins()))
+            || known.is_some_and(|known| known.master_url != content.master_url);
+        let limit = self.world.config.max_contents;
+        if self.directory.register(content, limit) && moved {
+            waypoints::on_moved(&mut self.world, &self.directory, id, now);
+            if self.directory.delivery(id).is_some() {
+                self.grant(id, now);
+            }
         }
     }
 

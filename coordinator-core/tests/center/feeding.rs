@@ -3,10 +3,11 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
+use runnel_coordinator_core::{Content, Input};
 use runnel_protocol::control::{FromCoordinator, LinkResult, Source};
 use runnel_protocol::segment::SubstreamSet;
 
-use crate::stage::{RATE, SECOND, Stage, kilobits};
+use crate::stage::{RATE, SECOND, Stage, content, kilobits};
 
 #[test]
 fn a_viewer_is_fed_by_both_agents_and_the_waypoint_stands_by() {
@@ -240,6 +241,43 @@ fn a_waypoint_is_told_what_to_fetch_only_while_somebody_takes_part() {
         "renewed, {} in all",
         told(&stage)
     );
+}
+
+#[test]
+fn a_waypoint_is_told_and_certified_anew_where_a_content_moves() {
+    let mut stage = Stage::evening();
+    let told = |stage: &Stage| {
+        let inbox = &stage.actors["waypoint"].inbox;
+        let grant = inbox.iter().rev().find_map(|message| match message {
+            FromCoordinator::Attest(grant) => Some(grant.body.master_url.clone()),
+            _ => None,
+        });
+        let origins = inbox.iter().rev().find_map(|message| match message {
+            FromCoordinator::Certificate(signed) => Some(signed.body.origins.clone()),
+            _ => None,
+        });
+        (grant.unwrap(), origins.unwrap(), inbox.len())
+    };
+    let (before, origins, heard) = told(&stage);
+    assert_eq!(origins, ["https://cdn.example"]);
+    stage.input(Input::ContentRegistered(content("live")));
+    assert_eq!(told(&stage).2, heard, "nothing has changed");
+
+    stage.input(Input::ContentRegistered(Content {
+        master_url: "https://new.example/live.m3u8".to_owned(),
+        media_origins: vec!["https://media.example".to_owned()],
+        ..content("live")
+    }));
+    let (after, origins, _) = told(&stage);
+    assert_eq!(after, "https://new.example/live.m3u8");
+    assert_ne!(before, after);
+    let all = [
+        "https://cdn.example",
+        "https://media.example",
+        "https://new.example",
+    ];
+    assert_eq!(origins, all, "the other content stays where it was");
+    assert_eq!(stage.parents("viewer").len(), 3, "nobody is cut off");
 }
 
 #[test]

@@ -60,11 +60,12 @@ pub(crate) fn live() -> ContentId {
     ContentId::of("live")
 }
 
-fn content(name: &str) -> Content {
+pub(crate) fn content(name: &str) -> Content {
     Content {
         name: name.to_owned(),
         provider: "demo".to_owned(),
         master_url: format!("https://cdn.example/{name}/master.m3u8"),
+        media_origins: Vec::new(),
     }
 }
 

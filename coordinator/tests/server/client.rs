@@ -47,6 +47,7 @@ pub(crate) fn settings(folder: &TempDir) -> Settings {
             id: "live".to_owned(),
             provider: "demo".to_owned(),
             url: "http://127.0.0.1:9/live/master.m3u8".to_owned(),
+            media_origins: Vec::new(),
         }],
         ..Settings::default()
     }

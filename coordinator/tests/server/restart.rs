@@ -74,12 +74,34 @@ async fn an_expired_code_enrols_nobody() {
 }
 
 #[tokio::test]
+async fn a_content_that_moves_is_certified_for_all_its_places() {
+    let house = house().await;
+    let (mut waypoint, _) = Client::agent(&house).await;
+    enrol(&mut waypoint, Some(&code(&house))).await.unwrap();
+    let moved = json!({
+        "id": "live", "url": "https://cdn.example/live.m3u8",
+        "media_origins": ["https://media.example"],
+    });
+    assert!(house.register(moved).await.status().is_success());
+    let certificate = waypoint.await_message(|message| match message {
+        FromCoordinator::Certificate(signed) => Some(signed),
+        _ => None,
+    });
+    let origins = certificate.await.body.origins;
+    assert_eq!(origins, ["https://cdn.example", "https://media.example"]);
+    house.server.stop().await;
+}
+
+#[tokio::test]
 async fn keys_contents_and_waypoints_survive_a_restart() {
     let house = house().await;
     let code = code(&house);
     let (mut waypoint, before) = Client::agent(&house).await;
     let certificate = enrol(&mut waypoint, Some(&code)).await.unwrap();
-    let film = json!({ "id": "film", "url": "https://cdn.example/film.m3u8" });
+    let film = json!({
+        "id": "film", "url": "https://cdn.example/film.m3u8",
+        "media_origins": ["https://media.example"],
+    });
     assert!(house.register(film).await.status().is_success());
 
     let House { server, folder } = house;
