@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-pub use plan::{Content, Plan, Source};
+pub use plan::{Content, Elsewhere, Plan, Source};
 
 use crate::meter::Meter;
 use crate::process::{Process, binary};

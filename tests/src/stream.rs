@@ -10,34 +10,89 @@ use reqwest::{Client, Response};
 use runnel_peer_native::waypoint::playlist::Playlist;
 use url::Url;
 
+use crate::stack::Elsewhere;
+
 /// Time for a playlist from the other end of the world.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// A page's site, as its browser would name it.
 const SITE: &str = "http://127.0.0.1";
 
-/// Reads the playlist at `url`. Returns what its viewers have to be told, if anything.
+/// Renditions that are looked into.
+const MOST_RENDITIONS: usize = 8;
+
+/// What was found.
+#[derive(Debug)]
+pub struct Found {
+    /// Where the stream lies.
+    pub place: Elsewhere,
+    /// What its viewers have to be told.
+    pub notes: Vec<String>,
+}
+
+/// Reads the playlist at `url`, and those of its renditions.
 ///
 /// # Errors
 /// When nothing can be played from there; the message says why.
-pub async fn look(url: &str) -> Result<Vec<String>> {
+pub async fn look(url: &str) -> Result<Found> {
     let url = address(url)?;
-    let response = ask(&url).await?;
-    let closed = (!is_open(&response)).then(|| {
-        format!(
-            "{} lets no page of another site read it (Access-Control-Allow-Origin): no page of \
-             ours will play it.",
-            place(&url)
-        )
-    });
-    let base = response.url().clone();
-    let bytes = response.bytes().await;
-    let bytes = bytes.with_context(|| format!("{url} does not come"))?;
-    let playlist = Playlist::parse(&bytes, &base);
-    let playlist = playlist.with_context(|| format!("{url} is no HLS playlist"))?;
-    Ok(closed
-        .into_iter()
-        .chain(elsewhere(&playlist, &url)?)
-        .collect())
+    let mut search = Search::default();
+    match search.read(&url).await? {
+        Playlist::Master(tracks) => {
+            ensure!(!tracks.is_empty(), "{url} names nothing to play");
+            for track in tracks.values().take(MOST_RENDITIONS) {
+                if let Err(error) = search.look_into(track).await {
+                    search.notes.push(format!("{error:#}"));
+                }
+            }
+        }
+        Playlist::Media(_) => search.look_into(&url).await?,
+    }
+    search.places.remove(&place(&url));
+    let place = Elsewhere {
+        url: url.into(),
+        media_origins: search.places.into_iter().collect(),
+    };
+    let notes = search.notes;
+    Ok(Found { place, notes })
+}
+
+#[derive(Default)]
+struct Search {
+    /// Origins of all that was named.
+    places: BTreeSet<String>,
+    notes: Vec<String>,
+}
+
+impl Search {
+    /// A media playlist: where its segments lie.
+    async fn look_into(&mut self, url: &Url) -> Result<()> {
+        let Playlist::Media(media) = self.read(url).await? else {
+            bail!("{url} is no media playlist");
+        };
+        ensure!(!media.segments.is_empty(), "{url} names nothing to play");
+        self.places.insert(place(url));
+        self.places
+            .extend(media.segments.iter().map(|one| place(&one.url)));
+        Ok(())
+    }
+
+    async fn read(&mut self, url: &Url) -> Result<Playlist> {
+        let response = ask(url).await?;
+        if !is_open(&response) {
+            let note = format!(
+                "{} lets no page of another site read it (Access-Control-Allow-Origin): no page \
+                 of ours will play it.",
+                place(url)
+            );
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
+        let base = response.url().clone();
+        let bytes = response.bytes().await;
+        let bytes = bytes.with_context(|| format!("{url} does not come"))?;
+        Playlist::parse(&bytes, &base).with_context(|| format!("{url} is no HLS playlist"))
+    }
 }
 
 fn address(text: &str) -> Result<Url> {
@@ -69,24 +124,6 @@ fn is_open(response: &Response) -> bool {
     allowed.is_some_and(|allowed| allowed == "*" || allowed == SITE)
 }
 
-/// A waypoint fetches from the origin of the content's URL alone.
-fn elsewhere(playlist: &Playlist, granted: &Url) -> Result<Option<String>> {
-    let places: BTreeSet<String> = match playlist {
-        Playlist::Master(tracks) => tracks.values().map(place).collect(),
-        Playlist::Media(media) => media.segments.iter().map(|one| place(&one.url)).collect(),
-    };
-    ensure!(!places.is_empty(), "{granted} names nothing to play");
-    let granted = place(granted);
-    let others: Vec<String> = places.into_iter().filter(|one| *one != granted).collect();
-    Ok((!others.is_empty()).then(|| {
-        format!(
-            "The waypoint fetches from {granted} alone. What lies at {} comes from there, by no \
-             peer.",
-            others.join(", ")
-        )
-    }))
-}
-
 fn place(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
@@ -101,16 +138,29 @@ mod tests {
 
     use super::*;
 
-    const MASTER: &str = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=800000\nhttp://elsewhere.example/low.m3u8\n\
-                          #EXT-X-STREAM-INF:BANDWIDTH=1600000\nhigh.m3u8\n";
     const MEDIA: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2.0,\na.ts\n";
+    const FAR: &str =
+        "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2.0,\nhttp://media.example:81/a.ts\n";
 
-    async fn somebody() -> String {
-        let open = |text: &'static str| ([(ACCESS_CONTROL_ALLOW_ORIGIN, "*")], text);
+    fn master(renditions: &[String]) -> String {
+        let line = |url: &String| format!("#EXT-X-STREAM-INF:BANDWIDTH=800000\n{url}\n");
+        let lines: String = renditions.iter().map(line).collect();
+        format!("#EXTM3U\n{lines}")
+    }
+
+    /// Somebody's server; its master playlist names another rendition at `other`.
+    async fn somebody(other: &str) -> String {
+        let open = |text: String| ([(ACCESS_CONTROL_ALLOW_ORIGIN, "*")], text);
+        let scattered = master(&[
+            "media.m3u8".to_owned(),
+            format!("{other}/far.m3u8"),
+            format!("{other}/gone.m3u8"),
+        ]);
         let router = Router::new()
-            .route("/media.m3u8", get(async move || open(MEDIA)))
+            .route("/media.m3u8", get(async move || open(MEDIA.to_owned())))
+            .route("/far.m3u8", get(async move || open(FAR.to_owned())))
             .route("/closed.m3u8", get(async || MEDIA))
-            .route("/scattered.m3u8", get(async move || open(MASTER)))
+            .route("/scattered.m3u8", get(async move || open(scattered)))
             .route(
                 "/empty.m3u8",
                 get(async || "#EXTM3U\n#EXT-X-TARGETDURATION:2\n"),
@@ -129,24 +179,32 @@ mod tests {
 
     #[tokio::test]
     async fn what_can_be_played_is_let_through_with_a_word_about_its_limits() {
-        let url = somebody().await;
-        let none: Vec<String> = Vec::new();
-        assert_eq!(look(&format!("{url}/media.m3u8")).await.unwrap(), none);
+        let url = somebody("").await;
+        let fine = look(&format!("{url}/media.m3u8")).await.unwrap();
+        assert!(fine.notes.is_empty(), "{fine:?}");
+        assert!(fine.place.media_origins.is_empty(), "{fine:?}");
         let closed = look(&format!("{url}/closed.m3u8")).await.unwrap();
         assert!(
-            closed[0].contains("Access-Control-Allow-Origin"),
+            closed.notes[0].contains("Access-Control-Allow-Origin"),
             "{closed:?}"
         );
-        let scattered = look(&format!("{url}/scattered.m3u8")).await.unwrap();
-        assert!(
-            scattered[0].contains("http://elsewhere.example"),
-            "{scattered:?}"
-        );
+        assert_eq!(closed.notes.len(), 1, "said once");
+    }
+
+    #[tokio::test]
+    async fn all_places_of_a_scattered_stream_are_found() {
+        let other = somebody("").await;
+        let url = somebody(&other).await;
+        let found = look(&format!("{url}/scattered.m3u8")).await.unwrap();
+        let places = ["http://media.example:81".to_owned(), other];
+        let expected: BTreeSet<&String> = places.iter().collect();
+        assert!(found.place.media_origins.iter().eq(expected), "{found:?}");
+        assert!(found.notes[0].contains("410 Gone"), "{found:?}");
     }
 
     #[tokio::test]
     async fn what_cannot_be_played_is_refused_with_the_reason() {
-        let url = somebody().await;
+        let url = somebody("").await;
         for (path, reason) in [
             ("/page.html", "no HLS playlist"),
             ("/empty.m3u8", "nothing to play"),

@@ -10,6 +10,7 @@ mod liars;
 mod peers;
 mod plain;
 mod reasons;
+mod scattered;
 mod secrets;
 mod stranger;
 mod uploads;

@@ -34,13 +34,8 @@ struct Cli {
 #[tokio::main]
 async fn main() -> Result<()> {
     let cli = Cli::parse();
-    if let Some(url) = &cli.source {
-        for note in stream::look(url).await? {
-            println!("Note: {note}");
-        }
-    }
     let plan = Plan {
-        source: source(&cli),
+        source: source(&cli).await?,
         agents: cli.agents,
         ..Plan::default()
     };
@@ -65,12 +60,18 @@ async fn main() -> Result<()> {
     Ok(std::fs::remove_dir_all(folder)?)
 }
 
-fn source(cli: &Cli) -> Source {
-    match (&cli.source, &cli.file) {
-        (Some(url), _) => Source::Url(url.clone()),
+async fn source(cli: &Cli) -> Result<Source> {
+    Ok(match (&cli.source, &cli.file) {
+        (Some(url), _) => {
+            let found = stream::look(url).await?;
+            for note in found.notes {
+                println!("Note: {note}");
+            }
+            Source::Elsewhere(found.place)
+        }
         (None, Some(movie)) => Source::Movie(movie.clone()),
         (None, None) => Source::Clip(vec![Shape::Ts]),
-    }
+    })
 }
 
 fn welcome(stack: &Stack, page: &Page) -> Result<()> {

@@ -85,8 +85,15 @@ async fn launch(folder: &Path, listen: &str, start: u32) -> Result<(Process, Str
 
 fn configuration(contents: &[Content]) -> String {
     let contents = contents.iter().map(|content| {
-        let Content { id, url } = content;
-        format!("\n[[content]]\nid = {id:?}\nprovider = \"demo\"\nurl = {url:?}\n")
+        let Content {
+            id,
+            url,
+            media_origins,
+        } = content;
+        format!(
+            "\n[[content]]\nid = {id:?}\nprovider = \"demo\"\nurl = {url:?}\n\
+             media_origins = {media_origins:?}\n"
+        )
     });
     // The origin is on loopback, where no waypoint would go without being told.
     format!(

@@ -57,7 +57,16 @@ pub enum Source {
     /// A video file, packaged with ffmpeg: contents `live` and `vod`.
     Movie(PathBuf),
     /// Somebody's stream: content `stream`, no origin of ours.
-    Url(String),
+    Elsewhere(Elsewhere),
+}
+
+/// Where somebody's stream lies.
+#[derive(Clone, Debug)]
+pub struct Elsewhere {
+    /// Its master playlist.
+    pub url: String,
+    /// Other origins of its playlists and media.
+    pub media_origins: Vec<String>,
 }
 
 /// A content as the coordinator knows it.
@@ -67,6 +76,8 @@ pub struct Content {
     pub id: String,
     /// Its master playlist.
     pub url: String,
+    /// Other origins of its playlists and media.
+    pub media_origins: Vec<String>,
 }
 
 impl Content {
@@ -84,7 +95,7 @@ impl Content {
 /// Folders for our own origin, or a stream elsewhere.
 pub(super) enum Prepared {
     Folders(Vec<(Shape, PathBuf)>),
-    Elsewhere(String),
+    Elsewhere(Elsewhere),
 }
 
 impl Source {
@@ -92,7 +103,7 @@ impl Source {
     pub(super) fn prepare(&self, work: &Path) -> Result<Prepared> {
         let one = |folder: PathBuf| Prepared::Folders(vec![(Shape::Ts, folder)]);
         match self {
-            Self::Url(url) => Ok(Prepared::Elsewhere(url.clone())),
+            Self::Elsewhere(place) => Ok(Prepared::Elsewhere(place.clone())),
             Self::Generated(wanted) => {
                 media::generate(*wanted, work)?;
                 Ok(one(work.to_owned()))
@@ -127,15 +138,17 @@ impl Prepared {
 
     /// What the coordinator is to know, given our origin's URL.
     pub(super) fn contents(&self, origin: &str) -> Vec<Content> {
-        if let Self::Elsewhere(url) = self {
+        if let Self::Elsewhere(place) = self {
             return vec![Content {
                 id: "stream".to_owned(),
-                url: url.clone(),
+                url: place.url.clone(),
+                media_origins: place.media_origins.clone(),
             }];
         }
         let content = |(name, _, _)| Content {
             url: format!("{origin}/{name}/master.m3u8"),
             id: name,
+            media_origins: Vec::new(),
         };
         self.streams().into_iter().map(content).collect()
     }
