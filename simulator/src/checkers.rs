@@ -3,6 +3,7 @@
 pub(crate) mod bounded;
 pub(crate) mod bytes;
 pub(crate) mod caps;
+pub(crate) mod ejections;
 pub(crate) mod ends;
 pub(crate) mod epochs;
 pub(crate) mod liveness;
@@ -78,6 +79,7 @@ pub(crate) struct Checkers {
     pub(crate) reservations: reservations::Reservations,
     pub(crate) epochs: epochs::Epochs,
     pub(crate) bounded: bounded::Bounded,
+    pub(crate) ejections: ejections::Ejections,
     pub(crate) liveness: liveness::Liveness,
 }
 
@@ -99,9 +101,10 @@ impl Checkers {
         self.pairs.dialled(to);
     }
 
-    pub(crate) fn on_told(&mut self, to: PeerId, message: &FromCoordinator) {
+    pub(crate) fn on_told(&mut self, world: &World, to: PeerId, message: &FromCoordinator) {
         if let FromCoordinator::Assign(assign) = message {
             self.pairs.assigned(to, assign);
+            self.ejections.told(world, assign);
         }
     }
 
@@ -111,6 +114,7 @@ impl Checkers {
         self.reservations.look(world);
         self.bounded.look(world);
         self.ends.look(world);
+        self.ejections.look(world);
         self.liveness.look(world);
     }
 
@@ -124,6 +128,7 @@ impl Checkers {
             self.reservations.verdict,
             self.epochs.verdict,
             self.bounded.verdict,
+            self.ejections.verdict,
             self.liveness.verdict,
         ]
     }

@@ -167,6 +167,7 @@ impl Run {
         let mut counts = world.tally.counts.clone();
         counts.insert("packets sent again", world.network.lost);
         counts.insert("signatures computed", world.signatures.computed);
+        counts.insert("ejections judged", checkers.ejections.judged);
         let mut outcome = Outcome {
             name: self.scenario.name.clone(),
             seed: self.seed,

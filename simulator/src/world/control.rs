@@ -157,7 +157,9 @@ impl World {
             return;
         };
         if let Some(to) = self.node(at).map(|node| node.id) {
-            self.checkers.on_told(to, &message);
+            let mut checkers = core::mem::take(&mut self.checkers);
+            checkers.on_told(self, to, &message);
+            self.checkers = checkers;
         }
         let arrives = self.lost_at(at);
         self.digest
