@@ -3,6 +3,7 @@
 pub(crate) mod bounded;
 pub(crate) mod bytes;
 pub(crate) mod caps;
+pub(crate) mod credits;
 pub(crate) mod ejections;
 pub(crate) mod ends;
 pub(crate) mod epochs;
@@ -79,6 +80,7 @@ pub(crate) struct Checkers {
     pub(crate) reservations: reservations::Reservations,
     pub(crate) epochs: epochs::Epochs,
     pub(crate) bounded: bounded::Bounded,
+    pub(crate) credits: credits::Credits,
     pub(crate) ejections: ejections::Ejections,
     pub(crate) liveness: liveness::Liveness,
 }
@@ -128,6 +130,7 @@ impl Checkers {
             self.reservations.verdict,
             self.epochs.verdict,
             self.bounded.verdict,
+            self.credits.verdict,
             self.ejections.verdict,
             self.liveness.verdict,
         ]

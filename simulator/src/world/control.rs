@@ -82,6 +82,9 @@ impl World {
         };
         self.digest
             .note(&[self.now.as_micros(), 1, u64::from(at.0)]);
+        if let Some(from) = self.node(at).map(|node| node.id) {
+            self.checkers.credits.heard(from, &message);
+        }
         self.center_input(CenterInput::Received { session, message });
     }
 

@@ -149,6 +149,7 @@ impl World {
         self.tally
             .on_sent(at, self.guests[at.0 as usize].role, bytes);
         self.inspect(at, sending, chunk);
+        self.credit(at, link, bytes, !lies && !swallows);
         let written = match (sending, self.far_end(at, link)) {
             (Some(sending), Some(far)) if !swallows && !self.is_stopped(far, sending.stream) => {
                 let chunk = if lies {
@@ -167,6 +168,15 @@ impl World {
         };
         let written = written.unwrap_or(now + Duration::from_millis(1));
         self.input_later(at, written, Input::Written(link, bulk));
+    }
+
+    /// What is sent may be credited at both ends.
+    fn credit(&mut self, at: At, link: LinkId, bytes: u64, sound: bool) {
+        let far = self.far_end(at, link).filter(|_| sound);
+        let to = far.and_then(|far| self.node(far.at)).map(|far| far.id);
+        if let Some(from) = self.node(at).map(|node| node.id) {
+            self.checkers.credits.handed(from, to, bytes);
+        }
     }
 
     /// Whether the other end wants no more of a stream.
