@@ -310,3 +310,6 @@ pub(crate) fn screen(hello: &Hello, own: &PublicKey, date: UnixSeconds) -> Resul
         Err(CloseReason::Unauthorised)
     }
 }
+
+#[cfg(test)]
+mod tests;

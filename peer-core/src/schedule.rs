@@ -202,4 +202,47 @@ mod tests {
         let [one, two] = [LinkId::dialled(1), LinkId::dialled(2)];
         assert_eq!(asked, [one, two, one, two]);
     }
+
+    #[test]
+    fn whoever_let_a_segment_down_is_not_asked_for_an_unknown_one_while_others_did_not() {
+        let mut two = [parent(1, Source::Peer, 0), parent(2, Source::Peer, 0)];
+        two[0].rank.misses = 1;
+        let asked: Vec<_> = (0..2)
+            .filter_map(|sequence| pull_unknown(sequence, &two))
+            .collect();
+        assert_eq!(asked, [LinkId::dialled(2); 2]);
+        assert_eq!(pull_unknown(0, &[]), None);
+    }
+
+    #[test]
+    fn what_is_missing_is_asked_of_who_pushes_it_in_runs_of_neighbours() {
+        let two = [
+            parent(1, Source::Peer, 0b0011),
+            parent(2, Source::Peer, 0b1100),
+        ];
+        let run = |link, first, count| Run {
+            link: LinkId::dialled(link),
+            first,
+            count,
+        };
+        let runs = pull(&[0, 1, 2, 3, 5, 6], 0, 4, &two);
+        let expected = [run(1, 0, 2), run(1, 5, 1), run(2, 2, 2), run(2, 6, 1)];
+        assert_eq!(runs, expected);
+        let next = pull(&[0, 1, 2, 3], 1, 4, &two);
+        assert_eq!(next, [run(1, 0, 1), run(1, 3, 1), run(2, 1, 2)]);
+        assert!(pull(&[0, 1], 0, 4, &[]).is_empty());
+    }
+
+    #[test]
+    fn a_question_of_which_nothing_is_known_goes_up_one_stripes_tree_and_no_other_way() {
+        let three = [
+            parent(1, Source::Peer, 0b0001),
+            parent(2, Source::Peer, 0b0110),
+            parent(3, Source::Peer, 0b0110),
+        ];
+        let asked = |stripe| pull_along(Substream::of(0, stripe, 4), &three);
+        assert_eq!(asked(0), Some(LinkId::dialled(1)));
+        assert_eq!(asked(1), Some(LinkId::dialled(2)), "the better of two");
+        assert_eq!(asked(3), None, "nobody pushes it");
+    }
 }

@@ -228,3 +228,6 @@ impl Verifier {
         entry.body.message()
     }
 }
+
+#[cfg(test)]
+mod tests;
