@@ -9,8 +9,10 @@
 mod attacks;
 mod delivery;
 mod doors;
+mod epochs;
 mod faults;
 mod loops;
+mod proofs;
 mod pull;
 mod push;
 mod session;
