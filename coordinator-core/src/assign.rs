@@ -479,6 +479,41 @@ mod tests {
     }
 
     #[test]
+    fn two_who_share_unevenly_go_on_as_long_as_each_has_room() {
+        let pushing = |name, room, stripes| Candidate {
+            pushes: Some(SubstreamSet(stripes)),
+            ..agent(name, room)
+        };
+        let sets = |candidates: [Candidate; 2]| {
+            let choices = choose(4, candidates.to_vec());
+            choices
+                .iter()
+                .map(|one| one.substreams.0)
+                .collect::<Vec<_>>()
+        };
+        let works = [pushing(1, 4, 0b0111), pushing(2, 4, 0b1000)];
+        assert_eq!(sets(works), [0b0111, 0b1000]);
+        let tight = [pushing(1, 2, 0b0111), pushing(2, 2, 0b1000)];
+        assert_eq!(sets(tight), [0b0011, 0b1100], "the first shrank");
+    }
+
+    #[test]
+    fn the_reason_says_how_much_there_is_to_spare_in_kilobits() {
+        let why = |candidate: Candidate| choose(4, vec![candidate])[0].why.to_string();
+        let words = why(agent(1, 4));
+        assert!(words.starts_with("an agent "), "{words}");
+        assert!(
+            words.ends_with(" with 2000 kbit/s of uplink to spare"),
+            "{words}"
+        );
+        let words = why(waypoint(4));
+        assert_eq!(
+            words,
+            "the operator's waypoint, for what no agent has room for"
+        );
+    }
+
+    #[test]
     fn the_nearest_of_equals_comes_first_then_the_better_history() {
         let near = Candidate {
             near: Nearness::SameSite,

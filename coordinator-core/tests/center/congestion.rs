@@ -85,3 +85,34 @@ fn chunks_that_were_sent_and_do_not_arrive_show_a_congested_link() {
     let words = stage.words("viewer");
     assert!(words.contains("gets too late what was sent by"), "{words}");
 }
+
+#[test]
+fn a_parent_that_is_short_most_of_the_time_is_not_blamed_for_that_time() {
+    let mut stage = evening();
+    stage.receives("viewer", "ann", RATE / 4, true);
+    for _ in 0..2 {
+        stage.receives("ann", "waypoint", RATE / 4, true);
+        stage.run(SECOND * 3);
+        stage.receives("ann", "waypoint", RATE, false);
+        stage.run(SECOND);
+    }
+    assert_eq!(stage.parents("viewer")["ann"], 2, "two of eight count");
+    assert_eq!(stage.center.totals().repairs, 0);
+    stage.run(SECOND * 4);
+    assert!(!stage.parents("viewer").contains_key("ann"));
+}
+
+#[test]
+fn chunks_that_nobody_waits_for_yet_show_nothing() {
+    let mut stage = evening();
+    let all = stage.assign("viewer").parents.iter();
+    let ann = stage.peer("ann");
+    let of_ann = all.clone().find(|one| one.contact.peer == ann);
+    let stripe: Substream = of_ann.unwrap().substreams.iter().next().unwrap();
+    stage.receives("viewer", "ann", RATE / 2, false);
+    for beat in 1..=8 {
+        stage.chunks(("ann", "viewer"), stripe, (10 * beat, 4 * beat));
+        stage.run(SECOND);
+    }
+    assert_eq!(stage.parents("viewer")["ann"], 2);
+}

@@ -5,6 +5,7 @@
     reason = "a test that meets the unexpected ends"
 )]
 
+mod accounts;
 mod congestion;
 mod depth;
 mod ejection;

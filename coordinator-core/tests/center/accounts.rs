@@ -1,0 +1,105 @@
+//! What is kept of links that worked and of those that did not: who, with whom, how often.
+
+use runnel_coordinator_core::FeedSummary;
+use runnel_protocol::control::{LinkResult, Offence, Strike, ToCoordinator};
+
+use crate::stage::{RATE, SECOND, Stage, live};
+
+fn strike(stage: &mut Stage, by: &'static str, whom: &'static str) {
+    let strike = Strike {
+        content: live(),
+        peer: stage.peer(whom),
+        offence: Offence::BadChunk,
+        segment: None,
+    };
+    stage.say(by, ToCoordinator::Strike(strike));
+    stage.settle();
+}
+
+fn feed(stage: &Stage, child: &'static str, parent: &'static str) -> FeedSummary {
+    let parent = stage.peer(parent);
+    let told = stage.explanation(child).contents.remove(0).parents;
+    let mut feeds = told.into_iter();
+    feeds.find(|feed| feed.parent == parent).unwrap()
+}
+
+/// Whether an actor's record says this of another actor.
+fn says(stage: &Stage, of: &'static str, with: &'static str, words: &str) -> bool {
+    let other = Some(stage.peer(with));
+    let events = stage.explanation(of).events;
+    events
+        .iter()
+        .any(|event| event.other == other && event.words.contains(words))
+}
+
+#[test]
+fn a_link_that_failed_is_told_of_whoever_reports_it_with_the_other_end_and_counted() {
+    let mut stage = Stage::evening();
+    assert_eq!(stage.center.totals().repairs, 0);
+    stage.report("viewer", "ann", LinkResult::Stalled);
+    stage.settle();
+    assert!(says(&stage, "viewer", "ann", "gets nothing useful from"));
+    assert_eq!(stage.center.totals().repairs, 1);
+    // The parent's end may be the one that notices.
+    stage.report("ann", "bob", LinkResult::Lost);
+    stage.settle();
+    assert!(says(&stage, "ann", "bob", "lost its link with"));
+    assert_eq!(stage.center.totals().repairs, 2);
+}
+
+#[test]
+fn a_link_that_stands_is_told_with_the_time_that_it_took() {
+    let mut stage = Stage::evening();
+    assert!(!feed(&stage, "viewer", "ann").connected);
+    stage.report("viewer", "ann", LinkResult::Connected { after_ms: 37 });
+    assert!(feed(&stage, "viewer", "ann").connected);
+    assert!(!feed(&stage, "viewer", "bob").connected);
+    assert!(says(&stage, "viewer", "ann", "is connected with"));
+    assert!(says(&stage, "viewer", "ann", "after 37 ms"));
+}
+
+#[test]
+fn a_link_over_which_something_came_stands_and_silence_says_nothing() {
+    let mut stage = Stage::evening();
+    stage.receives("viewer", "ann", 0, false);
+    stage.run(SECOND);
+    assert!(!feed(&stage, "viewer", "ann").connected);
+    stage.receives("viewer", "ann", RATE / 2, false);
+    stage.run(SECOND);
+    assert!(feed(&stage, "viewer", "ann").connected);
+    stage.receives("viewer", "ann", 0, false);
+    stage.run(SECOND);
+    assert!(feed(&stage, "viewer", "ann").connected);
+}
+
+#[test]
+fn accusations_are_counted_and_told_at_both_ends() {
+    let mut stage = Stage::evening();
+    stage.viewer("second");
+    stage.settle();
+    strike(&mut stage, "viewer", "ann");
+    strike(&mut stage, "second", "ann");
+    assert_eq!(stage.center.totals().strikes, 2);
+    assert_eq!(stage.center.totals().unrelated_reports, 0);
+    let told = stage.explanation("viewer").events;
+    assert!(
+        told.iter()
+            .any(|event| event.other == Some(stage.peer("ann")))
+    );
+    assert!(says(&stage, "ann", "viewer", ""));
+}
+
+#[test]
+fn who_was_never_given_the_other_accuses_nobody() {
+    let mut stage = Stage::evening();
+    stage.viewer("second");
+    stage.settle();
+    let before = stage.parents("viewer");
+    strike(&mut stage, "second", "viewer");
+    stage.report("second", "viewer", LinkResult::Lost);
+    stage.settle();
+    let totals = stage.center.totals();
+    assert_eq!((totals.strikes, totals.repairs), (0, 0));
+    assert_eq!(totals.unrelated_reports, 2);
+    assert_eq!(stage.parents("viewer"), before);
+}
