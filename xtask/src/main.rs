@@ -1,11 +1,12 @@
 //! The project's own commands: `cargo xtask setup`, `tidy`, `test`, `demo`, `bench`, `soak`,
-//! `fuzz`.
+//! `fuzz`, `plant`.
 
 mod bench;
 mod demo;
 mod fuzz;
 mod gate;
 mod page;
+mod plant;
 mod run;
 mod setup;
 mod simulate;
@@ -40,6 +41,8 @@ enum Task {
     Soak(soak::Options),
     /// Look for bytes that break a decoder, with libFuzzer.
     Fuzz(fuzz::Options),
+    /// Plant known bugs in a copy of the sources: does a test, does a checker notice?
+    Plant(plant::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -52,5 +55,6 @@ fn main() -> anyhow::Result<()> {
         Task::Bench(options) => bench::measure(&options),
         Task::Soak(options) => soak::watch(&options),
         Task::Fuzz(options) => fuzz::search(&options),
+        Task::Plant(options) => plant::all(&options),
     }
 }
