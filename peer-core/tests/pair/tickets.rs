@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use runnel_peer_core::{Event, Input};
 use runnel_protocol::control::{FromCoordinator, Source};
-use runnel_protocol::peer::Control;
+use runnel_protocol::ids::TrackId;
+use runnel_protocol::peer::{Control, Subscribe};
+use runnel_protocol::segment::SubstreamSet;
 use runnel_protocol::ticket::{SignedTicket, Ticket};
 use runnel_protocol::units::BitsPerSecond;
 
-use crate::world::{At, World, media};
+use crate::world::{At, STRIPES, World, content, media, track};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -106,4 +108,25 @@ fn a_ticket_that_came_while_the_link_was_made_is_presented_when_it_stands() {
     );
     assert!(presented);
     assert_eq!(world.hosts[viewer.0].links_up(), 1);
+}
+
+#[test]
+fn whoever_subscribes_to_what_no_ticket_covers_is_shown_out() {
+    let subscribed = |tracks: Vec<TrackId>| {
+        let (mut world, waypoint, viewer, _) =
+            served_under(|ticket| ticket.tracks.clone_from(&tracks));
+        let wish = Subscribe {
+            content: content(),
+            track: track(),
+            stripes: STRIPES,
+            substreams: SubstreamSet::all(STRIPES),
+            from: 50,
+        };
+        world.forge(viewer, Control::Subscribe(wish));
+        world.run_for(SECOND);
+        let links = world.hosts[waypoint.0].peer.census().links;
+        (links, sent(&world, waypoint) > 0)
+    };
+    assert_eq!(subscribed(vec![track()]), (1, true));
+    assert_eq!(subscribed(vec![TrackId([9; 16])]), (0, false));
 }
