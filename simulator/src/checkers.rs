@@ -12,6 +12,7 @@ pub(crate) mod pairs;
 pub(crate) mod punctual;
 pub(crate) mod reservations;
 pub(crate) mod same;
+pub(crate) mod tickets;
 pub(crate) mod verified;
 
 use runnel_protocol::control::FromCoordinator;
@@ -82,6 +83,7 @@ pub(crate) struct Checkers {
     pub(crate) bounded: bounded::Bounded,
     pub(crate) credits: credits::Credits,
     pub(crate) ejections: ejections::Ejections,
+    pub(crate) tickets: tickets::Tickets,
     pub(crate) liveness: liveness::Liveness,
 }
 
@@ -107,6 +109,7 @@ impl Checkers {
         if let FromCoordinator::Assign(assign) = message {
             self.pairs.assigned(to, assign);
             self.ejections.told(world, assign);
+            self.tickets.told(&world.office.ticket_key(), to, assign);
         }
     }
 
@@ -132,6 +135,7 @@ impl Checkers {
             self.bounded.verdict,
             self.credits.verdict,
             self.ejections.verdict,
+            self.tickets.verdict,
             self.liveness.verdict,
         ]
     }

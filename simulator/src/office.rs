@@ -7,7 +7,7 @@ use runnel_coordinator_core::{
     Config, Content, ControlCenter, Input, Output, Reassignments, SessionId, SignedStatement,
     Unsigned,
 };
-use runnel_protocol::ids::{ContentId, KeyId, PeerId};
+use runnel_protocol::ids::{ContentId, KeyId, PeerId, PublicKey};
 use runnel_protocol::signature::{Signature, Signed, Statement};
 use runnel_protocol::signing::KeyPair;
 use runnel_protocol::time::Timestamp;
@@ -79,6 +79,11 @@ impl Office {
 
     pub(crate) const fn center(&self) -> Option<&ControlCenter> {
         self.center.as_ref()
+    }
+
+    /// What tickets are signed with.
+    pub(crate) fn ticket_key(&self) -> PublicKey {
+        self.tickets.public()
     }
 
     /// Starts a control center that knows what the store knows.
