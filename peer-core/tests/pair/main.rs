@@ -12,6 +12,7 @@ mod doors;
 mod epochs;
 mod faults;
 mod loops;
+mod memory;
 mod proofs;
 mod pull;
 mod push;
