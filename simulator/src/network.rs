@@ -57,6 +57,11 @@ impl Line {
     }
 }
 
+/// What `bytes` are with their headers.
+pub(crate) const fn on_the_line(bytes: u64) -> u64 {
+    bytes * OVERHEAD.0 / OVERHEAD.1
+}
+
 /// How long a line of `rate` needs for `bytes`.
 pub(crate) fn takes(bytes: u64, rate: BitsPerSecond) -> Duration {
     let bits = u128::from(bytes) * 8 * u128::from(OVERHEAD.0) / u128::from(OVERHEAD.1);

@@ -92,7 +92,8 @@ pub(crate) struct Node {
     pub(crate) accepted: u64,
     pub(crate) bulks: BTreeMap<BulkId, Sending>,
     pub(crate) streams: u64,
-    pub(crate) fetches: BTreeSet<FetchId>,
+    /// What it asked the CDN for: the bytes that are to come.
+    pub(crate) fetches: BTreeMap<FetchId, Bytes>,
     pub(crate) disk: BTreeMap<(SegmentKey, u32), ProvenChunk>,
     pub(crate) session: Option<SessionId>,
     pub(crate) to_center: Timestamp,
@@ -134,7 +135,7 @@ impl Node {
             accepted: 0,
             bulks: BTreeMap::new(),
             streams: 0,
-            fetches: BTreeSet::new(),
+            fetches: BTreeMap::new(),
             disk: BTreeMap::new(),
             session: None,
             to_center: now,

@@ -1,11 +1,16 @@
 //! A player: asks for one segment after the other as hls.js does, plays, and stalls.
 
+mod bandwidth;
+
 use core::time::Duration;
 
 use runnel_peer_core::WantId;
 use runnel_protocol::time::Timestamp;
+use runnel_protocol::units::BitsPerSecond;
 
+use crate::bounds::number;
 use crate::title::Title;
+use bandwidth::Bandwidth;
 
 /// How far ahead an on-demand player loads.
 const AHEAD: Duration = Duration::from_secs(30);
@@ -15,8 +20,8 @@ const START: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(1);
 /// A live player that is so many segments behind the newest jumps: they left the playlist.
 const WINDOW: u64 = 12;
-/// Segments that came in good time before a better rendition is tried.
-const CONFIDENT: u32 = 10;
+/// While a segment comes from the CDN, the player looks that often whether it comes in time.
+pub(crate) const LOOK: Duration = Duration::from_millis(500);
 
 /// A segment that was asked for.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +69,9 @@ pub(crate) struct Player {
     /// How long after a segment is published its playlist is read.
     poll: Duration,
     lead: u64,
-    good: u32,
+    /// Since when the CDN has been bringing what the player waits for.
+    cdn_since: Option<Timestamp>,
+    bandwidth: Bandwidth,
     wants: u64,
 }
 
@@ -85,7 +92,7 @@ impl Player {
         };
         Self {
             title: place,
-            rendition: 0,
+            rendition: title.renditions.len() - 1,
             joined: now,
             started: None,
             stalls: 0,
@@ -99,7 +106,8 @@ impl Player {
             not_before: now,
             poll: title.segment.mul_f64(poll / 2.0),
             lead,
-            good: 0,
+            cdn_since: None,
+            bandwidth: Bandwidth::default(),
             wants: 0,
         }
     }
@@ -149,8 +157,41 @@ impl Player {
             urgent: self.urgent,
         };
         self.urgent = false;
+        self.cdn_since = None;
         self.waiting = Some(asked);
         asked
+    }
+
+    /// The CDN is asked for what the player waits for: from here on its speed counts.
+    pub(crate) fn on_cdn(&mut self, want: WantId, now: Timestamp) {
+        if self.waiting.is_some_and(|asked| asked.want == want) {
+            self.cdn_since.get_or_insert(now);
+        }
+    }
+
+    /// Whether the CDN, which has sent `loaded` of `length` bytes, is too slow for what is left to
+    /// play, and a smaller rendition would come earlier: then that is asked for instead.
+    pub(crate) fn abandons(&mut self, title: &Title, loaded: (u64, u64), now: Timestamp) -> bool {
+        let (Some(asked), Some(since)) = (self.waiting, self.cdn_since) else {
+            return false;
+        };
+        let smallest = title.renditions.len() - 1;
+        let (took, (loaded, length)) = (now.since(since), loaded);
+        if asked.rendition >= smallest || took < title.segment / 2 || loaded == 0 {
+            return false;
+        }
+        let pace = took.as_secs_f64() / number(loaded);
+        let left = pace * number(length.saturating_sub(loaded));
+        let rate = |rendition: usize| number(title.renditions[rendition].rate);
+        let smaller = pace * number(length) * rate(smallest) / rate(asked.rendition);
+        let late = left > self.buffer(now).as_secs_f64() && smaller < left;
+        if late {
+            self.bandwidth.note(loaded, took);
+            self.waiting = None;
+            self.rendition = smallest;
+            self.urgent = asked.urgent;
+        }
+        late
     }
 
     /// Media ahead of the playhead.
@@ -186,8 +227,14 @@ impl Player {
         self.stalled + present
     }
 
-    /// The segment is there.
-    pub(crate) fn on_delivered(&mut self, title: &Title, now: Timestamp) -> Option<Asked> {
+    /// The segment is there. What peers brought came as fast as the line (`down`) goes: hls.js is
+    /// told so, since the time that a live source takes says nothing about the way.
+    pub(crate) fn on_delivered(
+        &mut self,
+        title: &Title,
+        (bytes, down): (u64, BitsPerSecond),
+        now: Timestamp,
+    ) -> Option<Asked> {
         let asked = self.waiting.take()?;
         self.notice(now);
         self.stalled = self.stalled_until(now);
@@ -195,32 +242,25 @@ impl Player {
         self.started.get_or_insert(now);
         self.dry = self.dry.max(now) + title.segment;
         self.next += 1;
-        let slow = now.since(asked.at) > title.segment;
-        self.adapt(title, slow && !asked.urgent);
+        let cdn = self.cdn_since.map(|since| now.since(since));
+        let took = cdn.unwrap_or_else(|| crate::network::takes(bytes, down));
+        self.bandwidth.note(bytes, took);
+        self.adapt(title);
         Some(asked)
     }
 
     /// Nobody could bring it.
     pub(crate) fn on_failed(&mut self, title: &Title, now: Timestamp) -> Option<Asked> {
         let asked = self.waiting.take()?;
-        self.adapt(title, true);
+        self.rendition = (self.rendition + 1).min(title.renditions.len() - 1);
         self.urgent = asked.urgent;
         self.not_before = now + RETRY;
         Some(asked)
     }
 
-    /// Bit rate: down when a segment took longer than it plays, up after a while without that.
-    fn adapt(&mut self, title: &Title, slow: bool) {
-        if slow {
-            self.good = 0;
-            self.rendition = (self.rendition + 1).min(title.renditions.len() - 1);
-            return;
-        }
-        self.good += 1;
-        if self.good > CONFIDENT {
-            self.good = 0;
-            self.rendition = self.rendition.saturating_sub(1);
-        }
+    fn adapt(&mut self, title: &Title) {
+        let rates = title.renditions.iter().map(|rendition| rendition.rate);
+        self.rendition = self.bandwidth.best(rates, self.rendition);
     }
 }
 

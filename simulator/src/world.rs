@@ -4,6 +4,7 @@
 mod arrivals;
 mod attesting;
 mod control;
+mod fetching;
 mod links;
 mod mishaps;
 mod outputs;
@@ -43,8 +44,14 @@ pub(crate) enum Event {
     /// Media stands before the receiver's line: so many bytes.
     Reach(At, u32, u64, Box<Input>),
     Play(At, u32),
+    /// The CDN begins to answer.
+    Serve(At, u32, FetchId),
+    /// A player looks how the CDN's answer comes on.
+    Look(At, u32, FetchId),
+    /// Some answer of the CDN may be complete.
+    Cdn,
     /// The CDN's answer stands before the receiver's line.
-    Download(At, u32, FetchId, Bytes),
+    Download(At, u32, FetchId),
     FetchPart(At, u32, FetchId, Option<Bytes>, bool),
     Follow(At, u32, u32, u8),
     Attest(At, u32, Place),
@@ -88,6 +95,8 @@ pub(crate) struct World {
     duplicates: f64,
     dice: crate::dice::Dice,
     last_trouble: Timestamp,
+    /// When the CDN is looked at next.
+    cdn_wakes: Option<Timestamp>,
 }
 
 impl World {
@@ -124,6 +133,7 @@ impl World {
             duplicates: 0.0,
             dice: crate::dice::Dice::of(seed, "world", 0),
             last_trouble: now,
+            cdn_wakes: None,
         };
         world.begin();
         world
@@ -183,7 +193,10 @@ impl World {
             Event::Alarm(at, life) => self.on_alarm(at, life),
             Event::Input(at, life, input) => self.on_input(at, life, *input),
             Event::Reach(at, life, bytes, input) => self.on_reach(at, life, bytes, input),
-            Event::Download(at, life, fetch, bytes) => self.on_download(at, life, fetch, &bytes),
+            Event::Serve(at, life, fetch) => self.on_serve(at, life, fetch),
+            Event::Look(at, life, fetch) => self.on_look(at, life, fetch),
+            Event::Cdn => self.on_cdn(),
+            Event::Download(at, life, fetch) => self.on_download(at, life, fetch),
             Event::Play(at, life) => self.on_play(at, life),
             Event::FetchPart(at, life, fetch, bytes, last) => {
                 self.on_fetch_part(at, life, fetch, bytes, last);

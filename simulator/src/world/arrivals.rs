@@ -96,6 +96,9 @@ impl World {
             self.tally.on_left(player, self.now);
         }
         self.tally.on_gone(at);
+        for fetch in node.fetches.keys() {
+            self.origin.stop((at, node.life, *fetch), self.now);
+        }
         self.break_links(*node, in_order);
     }
 

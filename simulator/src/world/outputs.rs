@@ -44,11 +44,7 @@ impl World {
                 }
             }
             Output::Fetch { fetch, want, part } => self.fetch(at, fetch, want, part),
-            Output::CancelFetch(fetch) => {
-                if let Some(node) = self.node_mut(at) {
-                    node.fetches.remove(&fetch);
-                }
-            }
+            Output::CancelFetch(fetch) => self.call_off(at, fetch),
             Output::Deliver(want, delivered) => self.on_delivered(at, want, &delivered),
             Output::Fail(want) => self.on_failed(at, want),
             Output::Event(event) => self.on_peer_event(at, &event),

@@ -1,14 +1,10 @@
-//! Players, and the way from the CDN to them.
+//! Players: what they ask for, and what they get.
 
-use bytes::Bytes;
-use runnel_peer_core::{Delivered, FetchId, Input, MediaKind, Want, WantId};
+use runnel_peer_core::{Delivered, Input, MediaKind, Want, WantId};
 
 use super::{Event, World};
 use crate::node::At;
 use crate::player::{Asked, Step};
-
-/// The CDN's answer comes in pieces of this.
-const PIECE: usize = 256 * 1024;
 
 impl World {
     pub(super) fn on_play(&mut self, at: At, life: u32) {
@@ -59,90 +55,6 @@ impl World {
         self.give(at, Input::Want(want));
     }
 
-    /// A peer asks the CDN for what its player waits for.
-    pub(super) fn fetch(&mut self, at: At, fetch: FetchId, want: WantId, part: Option<(u64, u64)>) {
-        let Some(node) = self.node(at) else {
-            return;
-        };
-        let (life, way) = (node.life, node.line.to_exchange());
-        let start = self.now.max(node.line.mute_until) + way;
-        let asked = node
-            .player
-            .as_ref()
-            .and_then(|player| Some((player.title, player.waiting?)));
-        let asked = asked.filter(|(_, asked)| asked.want == want);
-        let piece = asked.and_then(|(title, asked)| {
-            let rendition = u8::try_from(asked.rendition).ok()?;
-            self.library.piece((title, rendition, asked.sequence))
-        });
-        let (Some((_, asked)), Some(piece)) = (asked, piece) else {
-            let soon = self.now + way * 2;
-            return self.input_later(at, soon, Input::FetchFailed(fetch));
-        };
-        let bytes = match part {
-            Some((offset, length)) => cut(&piece.bytes, offset, length),
-            None => piece.bytes.clone(),
-        };
-        let question = u64::from(at.0) << 32 | asked.sequence;
-        let answer = self.origin.answer(question, bytes.len() as u64, start);
-        if let Some(node) = self.node_mut(at) {
-            node.fetches.insert(fetch);
-        }
-        match answer {
-            Ok(sent) => self.later(sent + way, Event::Download(at, life, fetch, bytes)),
-            Err(failed) => {
-                self.tally.count("requests that the CDN failed");
-                self.input_later(at, failed + way, Input::FetchFailed(fetch));
-            }
-        }
-    }
-
-    pub(super) fn on_download(&mut self, at: At, life: u32, fetch: FetchId, bytes: &Bytes) {
-        let now = self.now;
-        let pieces = bytes.len().div_ceil(PIECE).max(1);
-        for number in 0..pieces {
-            let start = number * PIECE;
-            let piece = bytes.slice(start..(start + PIECE).min(bytes.len()));
-            let Some(node) = self.alive(at, life) else {
-                return;
-            };
-            let there = node.line.receive(piece.len() as u64, now);
-            let last = number + 1 == pieces;
-            self.later(there, Event::FetchPart(at, life, fetch, Some(piece), last));
-        }
-    }
-
-    pub(super) fn on_fetch_part(
-        &mut self,
-        at: At,
-        life: u32,
-        fetch: FetchId,
-        bytes: Option<Bytes>,
-        last: bool,
-    ) {
-        let Some(node) = self.alive(at, life) else {
-            return;
-        };
-        let wanted = if last {
-            node.fetches.remove(&fetch)
-        } else {
-            node.fetches.contains(&fetch)
-        };
-        if !wanted {
-            return;
-        }
-        if let Some(bytes) = bytes {
-            self.tally.on_cdn(bytes.len() as u64);
-            if self.site(at).is_some() {
-                self.tally.on_entered(bytes.len() as u64);
-            }
-            self.give(at, Input::Fetched(fetch, bytes));
-        }
-        if last {
-            self.give(at, Input::FetchDone(fetch));
-        }
-    }
-
     pub(super) fn on_delivered(&mut self, at: At, want: WantId, delivered: &Delivered) {
         let now = self.now;
         let titles = &self.library.titles;
@@ -161,7 +73,9 @@ impl World {
         let title = player.title;
         let first = player.started.is_none();
         let joined = player.joined;
-        let Some(asked) = player.on_delivered(&titles[title as usize], now) else {
+        let bytes = delivered.from_peers + delivered.from_waypoints + delivered.from_cdn;
+        let got = (bytes, node.line.down);
+        let Some(asked) = player.on_delivered(&titles[title as usize], got, now) else {
             return;
         };
         self.digest.note(&[
@@ -208,15 +122,5 @@ impl World {
             now + core::time::Duration::from_secs(1),
             Event::Play(at, life),
         );
-    }
-}
-
-fn cut(bytes: &Bytes, offset: u64, length: u64) -> Bytes {
-    let whole = bytes.len() as u64;
-    let start = offset.min(whole);
-    let end = start.saturating_add(length).min(whole);
-    match (usize::try_from(start), usize::try_from(end)) {
-        (Ok(start), Ok(end)) => bytes.slice(start..end),
-        _ => Bytes::new(),
     }
 }
