@@ -3,6 +3,7 @@
 use crate::sorted::SortedSet;
 use core::time::Duration;
 
+use runnel_protocol::control::Child;
 use runnel_protocol::ids::{ContentId, TrackId};
 use runnel_protocol::manifest::SignedEntry;
 use runnel_protocol::peer::{CloseReason, Control, Decline, Request, RequestId, Subscribe};
@@ -242,14 +243,22 @@ impl Peer {
     /// How much it matters that a child gets its data soon. An assignment names the children that
     /// are agents; the others are viewers.
     fn priority(&self, link: LinkId, content: ContentId) -> u8 {
+        self.agent_child(link, content)
+            .map_or(0, |child| child.priority)
+    }
+
+    pub(crate) fn is_agent_child(&self, link: LinkId, content: ContentId) -> bool {
+        self.agent_child(link, content).is_some()
+    }
+
+    fn agent_child(&self, link: LinkId, content: ContentId) -> Option<&Child> {
         let peer = self.links.get(link).and_then(|link| link.peer);
         let assign = self
             .contents
             .get(&content)
             .and_then(|known| known.assign.as_ref());
         let mut children = assign.into_iter().flat_map(|assign| &assign.children);
-        let child = children.find(|child| Some(child.contact.peer) == peer);
-        child.map_or(0, |child| child.priority)
+        children.find(|child| Some(child.contact.peer) == peer)
     }
 
     /// Which chunks are here and which are not.

@@ -5,7 +5,7 @@ use crate::sorted::{SortedMap, SortedSet};
 use runnel_protocol::control::Parent;
 use runnel_protocol::ids::{ContentId, PeerId, TrackId};
 use runnel_protocol::peer::{Control, Subscribe};
-use runnel_protocol::segment::{SegmentKey, SubstreamSet};
+use runnel_protocol::segment::{SegmentKey, Substream, SubstreamSet};
 use runnel_protocol::time::Timestamp;
 
 use crate::input::LinkId;
@@ -84,9 +84,10 @@ impl Peer {
         // subscriptions.
         let steady: Vec<_> = candidates.into_iter().map(steadied).collect();
         let sought = self.sought(content);
-        for (track, from) in &tracks {
+        for (track, wish) in &tracks {
             let barred = |link| self.gets_from_here(link, content, *track);
-            let from = self.resume_from(content, *track, *from);
+            let sought = sought.without(sought.without(wish.stripes));
+            let from = self.resume_from((content, *track), wish.from, sought);
             let mut pushers = schedule::cover(sought, &steady, barred);
             if sought.is_empty() {
                 // To hear what is attested: the CDN's bytes are proven by it, and can be passed on.
@@ -252,29 +253,50 @@ impl Peer {
             .map(|(key, _)| key.0)
     }
 
-    /// Tracks that the player plays live or that children subscribed to, and from where on.
-    fn tracks_in_use(&self, content: ContentId) -> SortedMap<TrackId, u64> {
+    /// Tracks that the player plays live or that children subscribed to, and what of them.
+    fn tracks_in_use(&self, content: ContentId) -> SortedMap<TrackId, InUse> {
         let own = self
             .contents
             .get(&content)
             .into_iter()
             .flat_map(|known| known.playing.values());
+        let all = SubstreamSet::all(self.stripes(content));
         let own = own
             .filter(|playing| playing.live)
-            .map(|playing| (playing.track, playing.from));
+            .map(|playing| (playing.track, playing.from, all));
         let children = self.children.iter().filter(|(key, _)| key.1 == content);
-        let children = children.map(|(key, subscription)| (key.2, subscription.wish.from));
-        let mut tracks = SortedMap::new();
-        for (track, from) in own.chain(children) {
-            let first = tracks.entry(track).or_insert(from);
-            *first = from.min(*first);
+        let children = children.map(|((link, _, track), one)| {
+            let stripes = self.used_by(*link, content, one.wish.substreams);
+            (*track, one.wish.from, stripes)
+        });
+        let mut tracks: SortedMap<TrackId, InUse> = SortedMap::new();
+        for (track, from, stripes) in own.chain(children) {
+            let known = tracks.entry(track).or_insert(InUse { from, stripes });
+            known.from = from.min(known.from);
+            known.stripes = stripes.union(known.stripes);
         }
         tracks
     }
 
-    /// The first segment, from `from` on, that is neither whole here nor under way: a new pusher
-    /// need not send again what the last one did.
-    fn resume_from(&self, content: ContentId, track: TrackId, from: u64) -> u64 {
+    /// The stripes that are had for a child that subscribed to some. A viewer may need the others
+    /// any moment. An agent does not count for these: two that feed each other, each in another
+    /// stripe, would keep for ever what nobody plays any more.
+    fn used_by(&self, link: LinkId, content: ContentId, wish: SubstreamSet) -> SubstreamSet {
+        if wish.is_empty() || self.is_agent_child(link, content) {
+            wish
+        } else {
+            SubstreamSet::all(self.stripes(content))
+        }
+    }
+
+    /// The first segment, from `from` on, of which something that is sought is neither here nor
+    /// under way: a new pusher need not send again what the last one did.
+    fn resume_from(
+        &self,
+        (content, track): (ContentId, TrackId),
+        from: u64,
+        sought: SubstreamSet,
+    ) -> u64 {
         let generation = self.timeline.generation(content, track);
         let newest = self.timeline.newest(content, track).unwrap_or(from);
         // What is older than a new subscriber gets anyway may have been forgotten here by now.
@@ -287,7 +309,7 @@ impl Peer {
             range: None,
         };
         for segment in self.buffer.onward(first) {
-            let comes = self.is_whole(segment) || self.is_under_way(segment);
+            let comes = self.is_whole(segment) || self.is_under_way(segment, sought);
             if segment.sequence > next || !comes {
                 return next;
             }
@@ -296,15 +318,24 @@ impl Peer {
         next
     }
 
-    /// Whether all stripes of a segment are arriving: who began to push it goes on to its end.
-    fn is_under_way(&self, segment: &SegmentKey) -> bool {
+    /// Whether what is sought of a segment is here or arriving: who began to push it goes on to
+    /// its end.
+    fn is_under_way(&self, segment: &SegmentKey, sought: SubstreamSet) -> bool {
         let streams = self.fetches.streams_of(segment);
         let stripes = streams
             .into_iter()
             .filter_map(|(link, _)| self.subscribed.get(&(link, segment.content, segment.track)));
         let arriving = stripes.fold(SubstreamSet::EMPTY, |all, some| all.union(*some));
-        let all = SubstreamSet::all(self.stripes(segment.content));
-        all.without(arriving).is_empty()
+        let lacking = sought.without(arriving);
+        let count = self.stripes(segment.content);
+        let lacks = |index: u32| lacking.contains(Substream::of(segment.sequence, index, count));
+        match self.verifier.entry(segment).map(|entry| entry.body.length) {
+            Some(length) => {
+                let missing = self.buffer.missing(segment, length);
+                !missing.into_iter().any(lacks)
+            }
+            None => lacking.is_empty(),
+        }
     }
 
     pub(crate) fn is_whole(&self, segment: &SegmentKey) -> bool {
@@ -313,7 +344,7 @@ impl Peer {
     }
 
     /// A waypoint polls what somebody below it uses, and nothing else.
-    fn demand(&mut self, content: ContentId, tracks: &SortedMap<TrackId, u64>) {
+    fn demand(&mut self, content: ContentId, tracks: &SortedMap<TrackId, InUse>) {
         let wanted: SortedSet<_> = tracks.keys().map(|track| (content, *track)).collect();
         let known: SortedSet<_> = self
             .demanded
@@ -330,6 +361,13 @@ impl Peer {
         self.demanded.retain(|(of, _)| *of != content);
         self.demanded.extend(wanted);
     }
+}
+
+/// What the player and children use of a track.
+struct InUse {
+    /// The first segment.
+    from: u64,
+    stripes: SubstreamSet,
 }
 
 /// A candidate by what the coordinator meant alone.

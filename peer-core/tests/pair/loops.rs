@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use runnel_peer_core::Event;
-use runnel_protocol::control::Source;
+use runnel_protocol::control::{Child, Source};
 use runnel_protocol::peer::Control;
 
-use crate::world::{At, World, media};
+use crate::world::{At, OTHER_TRACK, World, media};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -163,4 +163,57 @@ fn what_is_asked_for_on_demand_is_not_asked_in_circles() {
         assert_eq!(world.hosts[viewer.0].got(want).unwrap(), media(sequence));
         assert_eq!(world.hosts[viewer.0].delivered[&want].from_cdn, 0);
     }
+}
+
+/// Two agents that feed each other, each with the stripes that it has from the waypoint, and a
+/// viewer of the first.
+fn in_two_trees() -> (World, At, [At; 2], At) {
+    let mut world = World::new();
+    let waypoint = world.waypoint();
+    let [one, two] = [world.agent(), world.agent()];
+    let viewer = world.viewer();
+    world.assign(waypoint, vec![]);
+    for (agent, other, own, others) in [(one, two, 0b0011, 0b1100), (two, one, 0b1100, 0b0011)] {
+        let feeds = vec![
+            world.parent(waypoint, agent, Source::Waypoint, own),
+            world.parent(other, agent, Source::Peer, others),
+        ];
+        let ticket = world.parent(agent, other, Source::Peer, own).contact.ticket;
+        let child = Child {
+            contact: world.contact(other, ticket, false),
+            priority: 200,
+        };
+        world.assign_with(agent, feeds, vec![child]);
+    }
+    let parent = world.parent(one, viewer, Source::Peer, 0b1111);
+    world.assign(viewer, vec![parent]);
+    world.run_for(SECOND);
+    world.want_as(viewer, 1, SECOND, true, true);
+    world.run_for(SECOND);
+    (world, waypoint, [one, two], viewer)
+}
+
+fn received(world: &World, at: At) -> u64 {
+    let events = world.hosts[at.0].events.iter().map(|event| match event {
+        Event::Received(_, _, _, bytes) => u64::from(*bytes),
+        _ => 0,
+    });
+    events.sum()
+}
+
+#[test]
+fn agents_that_feed_each_other_let_go_of_what_nobody_plays_any_more() {
+    let (mut world, waypoint, agents, viewer) = in_two_trees();
+    for sequence in [2, OTHER_TRACK + 3, OTHER_TRACK + 4] {
+        world.publish(waypoint, sequence);
+        let want = world.want(viewer, sequence, SECOND * 4);
+        world.run_for(SECOND * 2);
+        let delivered = &world.hosts[viewer.0].delivered[&want];
+        assert_eq!(delivered.parts.concat(), media(sequence));
+    }
+    let before = agents.map(|agent| received(&world, agent));
+    assert!(before.iter().all(|bytes| *bytes > 0));
+    world.publish(waypoint, 4);
+    world.run_for(SECOND * 2);
+    assert_eq!(agents.map(|agent| received(&world, agent)), before);
 }
