@@ -180,10 +180,13 @@ fn ticket(
     now: Timestamp,
 ) -> Option<SignedTicket> {
     let member = delivery.members.get(&client)?;
+    // A player of which nothing is known may turn to any rendition.
+    let known = Some(member.rate).filter(|rate| rate.0 > 0);
+    let rate = known.map_or(delivery.rate(), |_| delivery.expected(member));
     let terms = Terms {
         server: world.view.get(server)?.key,
         client: world.view.get(client)?.key,
-        rate: delivery.expected(member).max(world.config.default_rate),
+        rate: rate.max(world.config.default_rate),
         connected: feed.connected,
     };
     let pairing = Pairing {

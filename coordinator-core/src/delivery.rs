@@ -140,7 +140,9 @@ impl Delivery {
     pub(crate) fn expected(&self, member: &Member) -> BitsPerSecond {
         match member.role {
             Role::Viewer if member.rate.0 > 0 => member.rate,
-            Role::Viewer | Role::Agent | Role::Head => self.rate(),
+            // Players begin with what is small.
+            Role::Viewer => self.rates.least(),
+            Role::Agent | Role::Head => self.rate(),
         }
     }
 
@@ -378,9 +380,12 @@ impl Delivery {
             return;
         }
         member.rate = report.rate;
-        self.rates.observe(report.rate, now);
-        if member.role == Role::Viewer && differs(member.planned, report.rate) {
+        let is_planned = member.role != Role::Viewer || !differs(member.planned, report.rate);
+        if !is_planned {
             self.mark(peer, Cause::Improvement);
+        } else if !member.out {
+            // What nobody has room for is left to the CDN, and agents need not carry it.
+            self.rates.observe(report.rate, now);
         }
     }
 

@@ -3,8 +3,9 @@
 //!
 //! A content is infeasible where all uplinks, the source's among them, fall short of what its
 //! members take. Then those whose uplink is below what they take go, the lowest priority first,
-//! among equals the one with the least uplink, among equals the one who came last. When there is
-//! enough again they come back in the opposite order.
+//! among equals the one with the least uplink, among equals the one that takes most, so that few
+//! have to go and agents need not carry the best rendition for a few; and of these the one who came
+//! last. When there is enough again they come back in the opposite order.
 
 use core::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -16,11 +17,11 @@ pub(crate) struct Seat<Id> {
     pub(crate) priority: u8,
     /// What it offers, bit/s.
     pub(crate) uplink: u64,
+    /// What it takes, bit/s.
+    pub(crate) takes: Reverse<u64>,
     /// Its place in the order of arrival.
     pub(crate) arrival: Reverse<u64>,
     pub(crate) id: Id,
-    /// What it takes, bit/s.
-    pub(crate) takes: u64,
 }
 
 /// What has to change.
@@ -45,7 +46,7 @@ pub(crate) struct Balance<Id> {
 
 impl<Id> Seat<Id> {
     const fn debt(&self) -> u64 {
-        self.takes.saturating_sub(self.uplink)
+        self.takes.0.saturating_sub(self.uplink)
     }
 }
 
@@ -63,8 +64,8 @@ impl<Id: Ord + Copy> Balance<Id> {
     /// A member comes: it is in until [`Self::settle`] says otherwise.
     pub(crate) fn enter(&mut self, seat: Seat<Id>) {
         self.supply += seat.uplink;
-        self.demand += seat.takes;
-        if seat.uplink < seat.takes {
+        self.demand += seat.takes.0;
+        if seat.uplink < seat.takes.0 {
             self.in_debt.insert(seat);
         }
     }
@@ -74,7 +75,7 @@ impl<Id: Ord + Copy> Balance<Id> {
         if !self.call_in(seat) {
             self.in_debt.remove(seat);
             self.supply = self.supply.saturating_sub(seat.uplink);
-            self.demand = self.demand.saturating_sub(seat.takes);
+            self.demand = self.demand.saturating_sub(seat.takes.0);
         }
     }
 
@@ -120,7 +121,7 @@ impl<Id: Ord + Copy> Balance<Id> {
             return Some(Move::Out(seat.id));
         }
         let seat = self.out.last().copied().filter(|_| take_back)?;
-        if self.supply + seat.uplink < self.demand + seat.takes {
+        if self.supply + seat.uplink < self.demand + seat.takes.0 {
             return None;
         }
         self.call_in(&seat);
@@ -153,9 +154,9 @@ mod tests {
         Seat {
             priority,
             uplink,
+            takes: Reverse(10),
             arrival: Reverse(u64::from(id)),
             id,
-            takes: 10,
         }
     }
 
@@ -165,7 +166,7 @@ mod tests {
 
     fn source(uplink: u64) -> Seat<u8> {
         Seat {
-            takes: 0,
+            takes: Reverse(0),
             ..seat(200, 9, uplink)
         }
     }
@@ -200,6 +201,22 @@ mod tests {
         let mut balance = balance(10, &seats);
         let gone = [Move::Out(2), Move::Out(4), Move::Out(3)];
         assert_eq!(settled(&mut balance), gone);
+    }
+
+    #[test]
+    fn of_those_who_bring_as_little_the_one_that_takes_most_goes_first() {
+        let wants = |id, takes| Seat {
+            takes: Reverse(takes),
+            ..seat(id, 5, 0)
+        };
+        let mut balance = balance(40, &[wants(1, 20), wants(2, 10), wants(3, 10)]);
+        let latecomer = wants(4, 10);
+        balance.enter(latecomer);
+        assert_eq!(settled(&mut balance), [Move::Out(1)], "30 of 40");
+        balance.change(&latecomer, wants(4, 20));
+        assert_eq!(settled(&mut balance), [], "40 of 40");
+        balance.enter(wants(5, 10));
+        assert_eq!(settled(&mut balance), [Move::Out(4)], "30 of 40");
     }
 
     #[test]
@@ -245,7 +262,7 @@ mod tests {
             prop_assert!(balance.is_feasible());
             if let Some(first) = balance.out.last() {
                 let with = balance.supply + first.uplink;
-                prop_assert!(with < balance.demand + first.takes);
+                prop_assert!(with < balance.demand + first.takes.0);
             }
             let inside = seats.iter().filter(|seat| !balance.out.contains(seat));
             let supply: u64 = inside.clone().map(|seat| seat.uplink).sum();

@@ -42,6 +42,12 @@ impl RatesInUse {
         }
     }
 
+    /// The lowest of them, or the default when nobody reports.
+    pub(crate) fn least(&self) -> BitsPerSecond {
+        let known = self.lately.union(&self.before).next().copied();
+        known.unwrap_or(self.fallback)
+    }
+
     /// Their sum, or the last known one when nobody reports, or the default.
     pub(crate) fn sum(&self) -> BitsPerSecond {
         let known = self.lately.union(&self.before);
@@ -76,6 +82,7 @@ mod tests {
             rates.observe(kilobits(rate), START);
         }
         assert_eq!(rates.sum(), kilobits(3000));
+        assert_eq!(rates.least(), kilobits(1000));
     }
 
     #[test]

@@ -30,9 +30,9 @@ impl Delivery {
         let seat = Seat {
             priority: PRIORITY,
             uplink: record.uplink.offered().0,
+            takes: Reverse(self.takes(member)),
             arrival: Reverse(member.arrival),
             id: peer,
-            takes: self.takes(member),
         };
         match member.seat {
             Some(old) => self.balance.change(&old, seat),

@@ -104,3 +104,24 @@ fn who_comes_when_there_is_no_room_is_told_so_and_takes_nobodys_place() {
     stage.run(SECOND * 2);
     assert_eq!(stage.parents("late").values().sum::<u32>(), 4);
 }
+
+#[test]
+fn a_rendition_that_does_not_fit_goes_to_the_cdn_and_agents_need_not_carry_it() {
+    let mut stage = Stage::new(1);
+    stage.waypoint("waypoint", 2 * RATE);
+    stage.agent("ann", 4 * RATE);
+    stage.open("ann", "live", false);
+    let players = [("v1", RATE), ("best", 3 * RATE), ("v2", RATE), ("v3", RATE)];
+    for (viewer, rate) in players {
+        stage.viewer(viewer);
+        stage.plays_at(viewer, rate);
+        stage.run(SECOND * 2);
+    }
+    // Ann and the three take four of six streams; with the best one's rendition it were ten.
+    stage.run(SECOND * 60);
+    assert!(stage.assign("best").parents.is_empty());
+    for viewer in ["v1", "v2", "v3"] {
+        assert_eq!(stage.parents(viewer).values().sum::<u32>(), 4, "{viewer}");
+    }
+    stage.check();
+}
