@@ -2,8 +2,9 @@
 //! take, decisions on a clock that goes on while the center works, as on a core of its own.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use runnel_coordinator_core::{
     Config, Content, ControlCenter, Input, Output, SignedStatement, Unsigned,
 };
@@ -25,6 +26,9 @@ const ROUNDS: usize = 3;
 const BATCH: usize = 1000;
 /// Decisions that are timed.
 const PROBES: usize = 1000;
+/// Time from one of them to the next, and how long all of them are waited for in the end.
+const PROBE_EVERY: Duration = Duration::from_millis(1);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Heartbeats in a row without a chunk that end a pair.
 const DRY: usize = 4;
 
@@ -35,9 +39,12 @@ struct Driver {
     now: Duration,
     /// Whether the clock goes on while the center works, besides what it is set forward.
     runs: bool,
-    /// Whose assignment is waited for.
-    awaited: Option<usize>,
-    told_at: Option<Duration>,
+    /// Processor time at which the center set to its present work, while the clock runs.
+    began: Option<Duration>,
+    /// Whose assignment is waited for, and since when.
+    awaited: BTreeMap<usize, Duration>,
+    /// How long those took that came.
+    told_after: Vec<Duration>,
     /// Time between two heartbeats of one peer.
     interval: Duration,
     /// Who speaks next, and when.
@@ -67,8 +74,9 @@ pub(crate) fn measure(peers: usize) -> Result<Figures> {
         crowd,
         now: Duration::ZERO,
         runs: false,
-        awaited: None,
-        told_at: None,
+        began: None,
+        awaited: BTreeMap::new(),
+        told_after: Vec::new(),
         interval,
         speaker: 0,
         next_beat: Duration::ZERO,
@@ -78,7 +86,7 @@ pub(crate) fn measure(peers: usize) -> Result<Figures> {
     let beats = driver.everybody_speaks(peers);
     let bytes = (resident()? - before) / peers as f64;
     let fed = driver.fed(peers);
-    let p99 = driver.decisions(peers, beats);
+    let p99 = driver.decisions(peers, beats)?;
     Ok(Figures {
         peers: peers as f64,
         heartbeats_per_s_core: 1.0 / beats.as_secs_f64(),
@@ -109,22 +117,25 @@ fn processor() -> Duration {
 impl Driver {
     fn input(&mut self, input: Input) {
         self.work(|center, now| center.handle_input(input, now));
-        self.drain();
     }
 
-    fn work<T>(&mut self, work: impl FnOnce(&mut ControlCenter, Timestamp) -> T) -> T {
-        let start = self.runs.then(processor);
-        let result = work(&mut self.center, moment(self.now));
-        self.now += start.map_or(Duration::ZERO, |start| processor() - start);
-        result
-    }
-
-    fn drain(&mut self) {
-        while let Some(output) = self.work(|center, _| center.poll_output()) {
+    /// Has the center do something, and takes care of what it says.
+    fn work(&mut self, work: impl FnOnce(&mut ControlCenter, Timestamp)) {
+        self.began = self.runs.then(processor);
+        work(&mut self.center, moment(self.now));
+        while let Some(output) = self.center.poll_output() {
             if let Some(answer) = self.answer(output) {
-                self.work(|center, now| center.handle_input(answer, now));
+                self.center.handle_input(answer, moment(self.now));
             }
         }
+        self.now = self.time();
+        self.began = None;
+    }
+
+    /// The time, which goes on during work where the clock runs.
+    fn time(&self) -> Duration {
+        let began = self.began;
+        self.now + began.map_or(Duration::ZERO, |began| processor() - began)
     }
 
     fn answer(&mut self, output: Output) -> Option<Input> {
@@ -138,8 +149,8 @@ impl Driver {
                 if let FromCoordinator::Assign(assign) = message {
                     let place = crowd::place(session);
                     self.crowd.on_assign(place, &assign);
-                    if self.awaited == Some(place) {
-                        self.told_at.get_or_insert(self.now);
+                    if let Some(asked) = self.awaited.remove(&place) {
+                        self.told_after.push(self.time() - asked);
                     }
                 }
                 None
@@ -157,7 +168,6 @@ impl Driver {
             }
             self.now = self.now.max(due);
             self.work(ControlCenter::handle_timeout);
-            self.drain();
         }
         self.now = self.now.max(end);
     }
@@ -262,33 +272,47 @@ impl Driver {
 
     /// The 99th percentile of the time from a heartbeat to the decision that it leads to, while
     /// others speak half as fast as one core can listen.
-    fn decisions(&mut self, peers: usize, beat: Duration) -> Duration {
+    fn decisions(&mut self, peers: usize, beat: Duration) -> Result<Duration> {
         self.runs = true;
-        let gap = beat * 2;
-        let mut times = Vec::new();
-        let mut next = 0;
         let probes = (1..peers).filter(|place| !self.crowd.is_agent(*place));
         let probes: Vec<usize> = probes
             .filter(|place| self.crowd.people[*place].pushed)
             .collect();
         let apart = (probes.len() / PROBES).max(1);
-        for place in probes.into_iter().step_by(apart) {
-            (0..DRY).for_each(|_| self.beat(place, true));
-            self.awaited = Some(place);
-            let asked = self.now;
-            self.told_at = None;
-            while self.told_at.is_none() && self.now < asked + Duration::from_secs(5) {
-                let due = self.now + gap;
-                self.beat(scattered(next, peers), false);
-                next += 1;
-                self.until(due);
+        let mut probes = probes.into_iter().step_by(apart);
+        let (mut next, mut probe_at) = (0, self.now);
+        let mut ends = self.now + PROBE_EVERY * PROBES as u32 + PATIENCE;
+        while self.now < ends {
+            if probe_at <= self.now {
+                probe_at += PROBE_EVERY;
+                match probes.next() {
+                    Some(place) => self.probe(place),
+                    None if self.awaited.is_empty() => ends = self.now,
+                    None => {}
+                }
             }
-            times.extend(self.told_at.map(|told| told - asked));
+            let due = self.now + beat * 2;
+            self.beat(scattered(next, peers), false);
+            next += 1;
+            self.until(due);
         }
+        ensure!(
+            self.awaited.is_empty(),
+            "{} decisions never came",
+            self.awaited.len()
+        );
+        let times = &mut self.told_after;
         times.sort();
         eprintln!("{peers} peers: {} decisions timed", times.len());
         let place = (times.len() * 99).div_ceil(100).saturating_sub(1);
-        times.get(place).copied().unwrap_or(Duration::MAX)
+        times.get(place).copied().context("nobody was fed")
+    }
+
+    /// One of them says that its first parent brings nothing any more.
+    fn probe(&mut self, place: usize) {
+        (1..DRY).for_each(|_| self.beat(place, true));
+        self.awaited.insert(place, self.now);
+        self.beat(place, true);
     }
 }
 
