@@ -20,7 +20,8 @@ pub(crate) struct Beat {
     pub(crate) received: u64,
     /// Chunks were due and did not come. Between two segments nothing is.
     pub(crate) late: bool,
-    /// The parent itself is short: the fault lies above it, and is looked for there.
+    /// The parent itself is short: the fault lies above it, and is looked for there. Says nothing
+    /// where nothing is late.
     pub(crate) starved: bool,
 }
 

@@ -185,7 +185,8 @@ pub(crate) fn on_parent_report(
         parent: report.peer,
         child,
     };
-    let starved = delivery.members.get(&report.peer).is_some_and(is_starved);
+    // Of no matter while nothing is late, and a million parents are in no cache.
+    let starved = report.late && delivery.members.get(&report.peer).is_some_and(is_starved);
     let Some(feed) = pair.feed(delivery) else {
         return;
     };
