@@ -25,6 +25,9 @@ struct Cli {
     /// So many seeds, from the first on.
     #[arg(long, default_value_t = 1)]
     seeds: u64,
+    /// So many viewers, with the caps of CDN, waypoints and admissions in proportion.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    viewers: Option<u32>,
     /// Without the twin whose peers are off.
     #[arg(long)]
     no_twin: bool,
@@ -49,7 +52,10 @@ fn main() -> Result<ExitCode> {
     let mut outcomes = Vec::new();
     for path in &cli.scenarios {
         let scenario = Scenario::read(path).with_context(|| path.display().to_string())?;
-        let scenario = Arc::new(scenario);
+        let scenario = Arc::new(match cli.viewers {
+            Some(viewers) => scenario.with_viewers(viewers),
+            None => scenario,
+        });
         let mut totals = Totals::default();
         let first = cli.seed.unwrap_or(scenario.seed);
         for seed in first..first + cli.seeds {
@@ -65,7 +71,7 @@ fn main() -> Result<ExitCode> {
             lines.push_str(&json(&outcome).to_string());
             lines.push('\n');
             show(&outcome, cli.seeds == 1);
-            fine &= is_fine(&scenario, &outcome, path);
+            fine &= is_fine(&scenario, &outcome, &again(&cli, path, seed));
             totals.add(&outcome);
             if cli.html.is_some() {
                 outcomes.push(outcome);
@@ -86,6 +92,18 @@ fn main() -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The command that plays a run once more.
+fn again(cli: &Cli, path: &Path, seed: u64) -> String {
+    let mut again = format!("runnel-simulate {} --seed {seed}", path.display());
+    if let Some(viewers) = cli.viewers {
+        again.push_str(&format!(" --viewers {viewers}"));
+    }
+    if let Some(stand_ins) = cli.stand_ins {
+        again.push_str(&format!(" --stand-ins {stand_ins}"));
+    }
+    again
 }
 
 fn watch(scenario: &Arc<Scenario>, manner: Manner) -> Outcome {
@@ -112,7 +130,7 @@ fn show(outcome: &Outcome, alone: bool) {
 }
 
 /// Says what is wrong, if anything, and how to see it again.
-fn is_fine(scenario: &Scenario, outcome: &Outcome, path: &Path) -> bool {
+fn is_fine(scenario: &Scenario, outcome: &Outcome, again: &str) -> bool {
     let missed = missed(outcome, &scenario.target);
     for words in &missed {
         say(&format!("{:>22}  {words}", "MISSED"));
@@ -131,11 +149,7 @@ fn is_fine(scenario: &Scenario, outcome: &Outcome, path: &Path) -> bool {
                 verdict.words.first()
             ));
         }
-        say(&format!(
-            "again: runnel-simulate {} --seed {}",
-            path.display(),
-            outcome.seed
-        ));
+        say(&format!("again: {again}"));
     }
     fine
 }

@@ -216,6 +216,20 @@ pub struct Targets {
 }
 
 impl Scenario {
+    /// The same evening with so many viewers: what the CDN, the waypoints and the control center's
+    /// door let through changes in proportion.
+    #[must_use]
+    pub fn with_viewers(mut self, viewers: u32) -> Self {
+        let before = u64::from(self.audience.viewers.max(1));
+        let scaled = |count: u64| (count * u64::from(viewers)).div_ceil(before);
+        self.audience.viewers = viewers;
+        self.origin.cap_mbps = self.origin.cap_mbps.map(scaled);
+        self.waypoints.uplink_mbps = scaled(self.waypoints.uplink_mbps);
+        let door = &mut self.coordinator.admissions_per_second;
+        *door = door.map(|door| u32::try_from(scaled(door.into())).unwrap_or(u32::MAX));
+        self
+    }
+
     /// How long it lasts.
     pub const fn duration(&self) -> Duration {
         Duration::from_secs(self.duration_s)

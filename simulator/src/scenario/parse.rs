@@ -117,6 +117,20 @@ mod tests {
     }
 
     #[test]
+    fn with_fewer_viewers_an_evening_keeps_its_shape() {
+        let more = "\n[origin]\ncap_mbps = 50\n[waypoints]\nuplink_mbps = 7";
+        let scenario = Scenario::parse(&format!("{SMALL}{more}")).unwrap();
+        let half = scenario.with_viewers(10);
+        assert_eq!(half.audience.viewers, 10);
+        assert_eq!(half.origin.cap_mbps, Some(25));
+        assert_eq!(
+            half.waypoints.uplink_mbps, 4,
+            "rounded up: never none at all"
+        );
+        assert_eq!(half.coordinator.admissions_per_second, None);
+    }
+
+    #[test]
     fn a_misspelt_field_is_refused_with_its_place() {
         let wrong = SMALL.replace("viewers", "veiwers");
         let words = Scenario::parse(&wrong).unwrap_err().to_string();
