@@ -5,7 +5,9 @@
 //! within a tree, loss, queues. A child gets of its parent what the parent has and can send; what
 //! is missing comes from the CDN as far as that goes.
 
+mod cdn;
 mod flow;
+mod player;
 mod talk;
 
 use core::time::Duration;
@@ -41,7 +43,7 @@ enum State {
     Gone,
 }
 
-/// One guest, in some 80 bytes.
+/// One guest, in some 90 bytes.
 #[derive(Debug, Clone, Default)]
 struct StandIn {
     state: State,
@@ -49,18 +51,12 @@ struct StandIn {
     session: u32,
     beat: u32,
     title: u32,
-    rendition: u8,
+    player: player::Player,
     /// Parents and how many stripes each pushes.
     parents: Box<[(u32, u8)]>,
-    /// Media ahead of the playhead, in seconds; below 0 before the first picture.
-    buffer: f32,
-    started: bool,
     joined_ms: u32,
-    stalls: u16,
+    /// Stalls told to the control center already.
     told: u16,
-    stalled_s: f32,
-    /// Seconds without trouble.
-    good: u16,
     /// Bytes since the last heartbeat: from peers, waypoints, the CDN.
     got: [u32; 3],
 }
@@ -190,7 +186,7 @@ impl Crowd {
         stand_in.role = Some(guest.role);
         stand_in.state = State::Coming;
         stand_in.title = guest.title;
-        stand_in.buffer = -1.0;
+        stand_in.player = player::Player::of(&self.population.titles[guest.title as usize]);
         stand_in.joined_ms = millis(self.now.since(START));
         if guest.role == Role::Viewer {
             self.joins += 1;
@@ -252,10 +248,11 @@ impl Crowd {
             if guest.role == Role::Viewer {
                 let title = &self.population.titles[stand_in.title as usize];
                 moment.players += 1;
-                moment.starting += u64::from(!stand_in.started);
-                moment.stalled += u64::from(stand_in.started && stand_in.buffer <= 0.0);
-                moment.demand += title.renditions[stand_in.rendition as usize].rate;
-                moment.stalls += u64::from(stand_in.stalls);
+                moment.starting += u64::from(!stand_in.player.started);
+                moment.stalled +=
+                    u64::from(stand_in.player.started && stand_in.player.buffer <= 0.0);
+                moment.demand += title.renditions[stand_in.player.rendition as usize].rate;
+                moment.stalls += u64::from(stand_in.player.stalls);
             }
         }
         moment.close(&carriers);
@@ -264,11 +261,15 @@ impl Crowd {
 
     /// What came of it.
     pub(crate) fn finish(self) -> Outcome {
-        let stalls = self.stand_ins.iter().map(|one| u64::from(one.stalls)).sum();
+        let stalls = self
+            .stand_ins
+            .iter()
+            .map(|one| u64::from(one.player.stalls))
+            .sum();
         let stalled: f64 = self
             .stand_ins
             .iter()
-            .map(|one| f64::from(one.stalled_s))
+            .map(|one| f64::from(one.player.stalled_s))
             .sum();
         let verdict = self.reservations();
         let mut startups = self.startups;

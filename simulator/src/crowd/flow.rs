@@ -2,17 +2,12 @@
 
 use core::time::Duration;
 
+use super::cdn::level;
+use super::player::{Gift, Wish};
 use super::{Crowd, State};
 use crate::dice::Dice;
 use crate::population::Role;
 use crate::title::START;
-
-/// A player holds no more than this, in seconds.
-const FULL: f32 = 6.0;
-/// Below this a player chooses a smaller rendition, in seconds.
-const LOW: f32 = 2.0;
-/// Seconds without trouble before a better one is tried.
-const CONFIDENT: u16 = 20;
 
 /// What everybody can pass on, from one second to the next.
 #[derive(Debug)]
@@ -23,6 +18,11 @@ pub(super) struct Flow {
     wanted: Vec<f32>,
     /// Share of what is wanted that each can send.
     sends: Vec<f32>,
+    /// What each viewer asks of the CDN.
+    wishes: Vec<Wish>,
+    /// What agents carry of each title, in bit/s: each rendition that somebody plays whom peers
+    /// feed.
+    carried: Vec<f32>,
 }
 
 impl Flow {
@@ -31,6 +31,8 @@ impl Flow {
             has: vec![0.0; count],
             wanted: vec![0.0; count],
             sends: vec![0.0; count],
+            wishes: vec![Wish::default(); count],
+            carried: Vec::new(),
         }
     }
 
@@ -43,16 +45,44 @@ impl Flow {
 impl Crowd {
     /// A second of media.
     pub(super) fn move_media(&mut self) {
+        self.carry();
         self.want();
-        let missing = self.receive();
-        let answered = self.cdn_answers(missing);
-        self.play(answered);
+        self.receive();
+        let cap = self.scenario.origin.cap_mbps;
+        let cap = cap.map_or(f64::INFINITY, |mbps| mbps as f64 * 1e6);
+        let level = level(cap, &self.flow.wishes);
+        self.play(level);
     }
 
+    /// What agents carry of each title.
+    fn carry(&mut self) {
+        let titles = &self.population.titles;
+        let played = titles
+            .iter()
+            .map(|title| vec![false; title.renditions.len()]);
+        let mut played: Vec<Vec<bool>> = played.collect();
+        let fed = self.stand_ins.iter().filter(|one| !one.parents.is_empty());
+        for one in fed.filter(|one| one.role == Some(Role::Viewer)) {
+            played[one.title as usize][usize::from(one.player.rendition)] = true;
+        }
+        let carried = titles.iter().zip(played).map(|(title, played)| {
+            let played = title.renditions.iter().zip(played);
+            let rates = played
+                .filter(|(_, plays)| *plays)
+                .map(|(one, _)| one.mean_rate());
+            rates.sum::<u64>() as f32
+        });
+        self.flow.carried = carried.collect();
+    }
+
+    /// What somebody takes, in bit/s.
     fn rate(&self, index: usize) -> f32 {
         let stand_in = &self.stand_ins[index];
+        if stand_in.role != Some(Role::Viewer) {
+            return self.flow.carried[stand_in.title as usize];
+        }
         let title = &self.population.titles[stand_in.title as usize];
-        title.renditions[usize::from(stand_in.rendition)].rate as f32
+        title.renditions[usize::from(stand_in.player.rendition)].mean_rate() as f32
     }
 
     /// Sums up what is wanted of each parent, and what each can send of it.
@@ -77,15 +107,15 @@ impl Crowd {
         }
     }
 
-    /// Everybody gets of each parent what that one had a second ago; what viewers lack in all, in
-    /// bit/s.
-    fn receive(&mut self) -> f32 {
+    /// Everybody gets of each parent what that one had a second ago; viewers ask the CDN for the
+    /// rest.
+    fn receive(&mut self) {
         let stripes = f32::from(self.stripes.max(1));
         let before = self.flow.has.clone();
-        let mut missing = 0.0;
         for index in 0..self.stand_ins.len() {
             let rate = self.rate(index);
             let stand_in = &self.stand_ins[index];
+            self.flow.wishes[index] = Wish::default();
             if !matches!(stand_in.state, State::There | State::Coming)
                 || stand_in.role == Some(Role::Waypoint)
             {
@@ -105,12 +135,21 @@ impl Crowd {
             if stand_in.role != Some(Role::Viewer) {
                 continue;
             }
-            let full = stand_in.buffer >= FULL;
-            let catching_up = if full { 1.0 } else { 1.5 };
-            missing += ((catching_up - self.flow.has[index]).max(0.0)) * rate;
-            self.note_got(index, [from_peers, from_waypoints], rate);
+            self.flow.wishes[index] = self.wish(index, rate);
+            if stand_in.player.started {
+                self.note_got(index, [from_peers, from_waypoints], rate);
+            }
         }
-        missing
+    }
+
+    fn wish(&self, index: usize, rate: f32) -> Wish {
+        let stand_in = &self.stand_ins[index];
+        let title = &self.population.titles[stand_in.title as usize];
+        let joined = Duration::from_millis(u64::from(stand_in.joined_ms));
+        let here = self.now.since(START).saturating_sub(joined);
+        let down = self.population.guests[index].down.0 as f32;
+        let (player, has) = (&stand_in.player, self.flow.has[index]);
+        player.wish((rate, has), title.segment, (down, here))
     }
 
     fn note_got(&mut self, index: usize, shares: [f32; 2], rate: f32) {
@@ -124,92 +163,70 @@ impl Crowd {
         self.second.waypoints_sent += u64::from(waypoints);
     }
 
-    /// Share of what is asked of the CDN that it sends.
-    fn cdn_answers(&self, missing: f32) -> f32 {
-        let cap = self.scenario.origin.cap_mbps;
-        let cap = cap.map_or(f32::INFINITY, |mbps| mbps as f32 * 1e6);
-        (cap / missing.max(1.0)).min(1.0)
-    }
-
-    /// Buffers fill and drain; a first picture needs two seconds of media.
-    fn play(&mut self, answered: f32) {
+    /// Buffers fill and drain.
+    fn play(&mut self, level: f32) {
         for index in 0..self.stand_ins.len() {
-            let rate = self.rate(index);
-            let stand_in = &mut self.stand_ins[index];
+            let stand_in = &self.stand_ins[index];
             let here = matches!(stand_in.state, State::There | State::Coming);
             if !here || stand_in.role != Some(Role::Viewer) {
                 continue;
             }
-            let catching_up = if stand_in.buffer >= FULL { 1.0 } else { 1.5 };
-            let has = self.flow.has[index];
-            let cdn = (catching_up - has).max(0.0) * answered;
-            let bytes = (cdn * rate / 8.0) as u32;
-            stand_in.got[2] += bytes;
+            let wish = self.flow.wishes[index];
+            let bits = wish.bits.min(level * wish.time);
+            let bytes = (bits / 8.0) as u32;
+            self.stand_ins[index].got[2] += bytes;
             self.second.from_cdn += u64::from(bytes);
             self.second.cdn_sent += u64::from(bytes);
             self.second.cdn_to_players += u64::from(bytes);
-            self.advance(index, has + cdn);
+            self.advance(index, bits, level);
         }
+        self.send_copies();
+    }
+
+    /// One of each rendition to each waypoint.
+    fn send_copies(&mut self) {
         let heads = self
             .population
             .guests
             .iter()
             .filter(|guest| guest.role == Role::Waypoint);
-        let copy: u64 = self
+        let renditions = self
             .population
             .titles
             .iter()
-            .map(|title| title.renditions.iter().map(|one| one.rate / 8).sum::<u64>())
-            .sum();
+            .flat_map(|title| &title.renditions);
+        let copy: u64 = renditions.map(|one| one.mean_rate() / 8).sum();
         if self.peers {
             self.second.cdn_sent += heads.count() as u64 * copy;
         }
         self.second.one_copy += copy;
     }
 
-    fn advance(&mut self, index: usize, got: f32) {
-        let renditions = self.population.titles[self.stand_ins[index].title as usize]
-            .renditions
-            .len();
-        let now = self.now.since(START);
+    fn advance(&mut self, index: usize, bits: f32, level: f32) {
+        let gift = Gift {
+            from_peers: self.flow.has[index],
+            bits,
+            level,
+            rate: self.rate(index),
+            down: self.population.guests[index].down.0 as f32,
+        };
         let stand_in = &mut self.stand_ins[index];
-        if !stand_in.started {
-            // The first segment is on its way since the viewer came; got is the share of a line's
-            // usual pace, at which it takes as long as the CDN's first byte.
-            stand_in.buffer += got;
-            if stand_in.buffer >= 0.0 {
-                stand_in.started = true;
-                stand_in.buffer = 2.0;
-                let joined = Duration::from_millis(u64::from(stand_in.joined_ms));
-                let waited = now.saturating_sub(joined);
-                let first = Dice::quick(self.seed, index as u64).millis(150, 400);
-                let took = if waited <= Duration::from_secs(1) {
-                    first
-                } else {
-                    waited
-                };
-                self.startups.push(took);
-                self.second.starts += 1;
-                self.second.startup_us += u64::try_from(took.as_micros()).unwrap_or_default();
-            }
+        let title = &self.population.titles[stand_in.title as usize];
+        if stand_in.player.started {
+            return stand_in.player.advance(title, gift);
+        }
+        let wish = self.flow.wishes[index];
+        let Some(within) = stand_in.player.start(title, (wish, gift)) else {
             return;
-        }
-        let after = stand_in.buffer + got - 1.0;
-        if after < 0.0 {
-            stand_in.stalls += u16::from(stand_in.buffer > 0.0);
-            stand_in.stalled_s -= after;
-        }
-        stand_in.buffer = after.clamp(0.0, FULL);
-        if stand_in.buffer < LOW && got < 1.0 {
-            stand_in.good = 0;
-            stand_in.rendition =
-                (stand_in.rendition + 1).min(u8::try_from(renditions - 1).unwrap_or(0));
-        } else {
-            stand_in.good += 1;
-        }
-        if stand_in.good > CONFIDENT && stand_in.rendition > 0 && stand_in.buffer >= FULL {
-            stand_in.good = 0;
-            stand_in.rendition -= 1;
-        }
+        };
+        let joined = Duration::from_millis(u64::from(stand_in.joined_ms));
+        let second = self.now.since(START).saturating_sub(Duration::from_secs(1));
+        let waited = second.saturating_sub(joined);
+        let (first, last) = self.scenario.origin.latency_ms;
+        let latency = Dice::quick(self.seed, index as u64).millis(first, last);
+        let took = waited + latency + within;
+        self.startups.push(took);
+        self.second.starts += 1;
+        self.second.startup_us += u64::try_from(took.as_micros()).unwrap_or_default();
     }
 }

@@ -229,7 +229,7 @@ impl Crowd {
         let [from_peers, from_waypoints, from_cdn] =
             core::mem::take(&mut stand_in.got).map(u64::from);
         let title = &self.population.titles[stand_in.title as usize];
-        let rate = BitsPerSecond(title.renditions[stand_in.rendition as usize].rate);
+        let rate = BitsPerSecond(title.renditions[stand_in.player.rendition as usize].rate);
         if stand_in.role == Some(Role::Viewer) {
             beat.contents.push(ContentReport {
                 content,
@@ -239,10 +239,10 @@ impl Crowd {
                 from_peers,
                 from_waypoints,
                 from_cdn,
-                buffer_ms: Some((stand_in.buffer.max(0.0) * 1000.0) as u32),
-                stalls: stand_in.stalls - stand_in.told,
+                buffer_ms: Some((stand_in.player.buffer.max(0.0) * 1000.0) as u32),
+                stalls: stand_in.player.stalls - stand_in.told,
             });
-            stand_in.told = stand_in.stalls;
+            stand_in.told = stand_in.player.stalls;
         }
         for (parent, stripes) in &stand_in.parents {
             let covered = self.flow.delivered(*parent);
