@@ -39,8 +39,8 @@ pub(crate) struct Need {
     pub(crate) blamed: SortedSet<LinkId>,
     /// The CDN fetch under way for it.
     pub(crate) origin: Option<FetchId>,
-    /// The CDN could not help: peers have until it is due.
-    pub(crate) cdn_failed: bool,
+    /// The CDN failed, and may be asked again from then on.
+    pub(crate) cdn_again: Option<Timestamp>,
 }
 
 impl Need {
@@ -56,7 +56,7 @@ impl Need {
             hedged: false,
             blamed: SortedSet::new(),
             origin: None,
-            cdn_failed: false,
+            cdn_again: None,
         }
     }
 
@@ -69,7 +69,7 @@ impl Need {
         now: Timestamp,
     ) -> (Option<Want>, Option<FetchId>) {
         (self.due, self.since, self.progress) = (due, now, now);
-        (self.hedged, self.cdn_failed) = (false, false);
+        (self.hedged, self.cdn_again) = (false, None);
         self.blamed.clear();
         (self.want.replace(want), self.origin.take())
     }

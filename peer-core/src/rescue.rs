@@ -1,5 +1,7 @@
 //! The CDN steps in: whole segments at the start, ranges for what peers could not bring in time.
 
+use core::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use runnel_protocol::control::Source;
 use runnel_protocol::segment::{MAX_SEGMENT, SegmentKey, chunk_count, chunk_range};
@@ -10,6 +12,9 @@ use crate::fetch::OriginFetch;
 use crate::input::{FetchId, WantId};
 use crate::output::{Delivered, Event, Output};
 use crate::peer::Peer;
+
+/// Between a failure of the CDN and the next question: what hls.js waits as well.
+const AGAIN: Duration = Duration::from_secs(1);
 
 impl Peer {
     /// Fetches what is missing of a wanted segment from the CDN; all of it if `whole`, or if too
@@ -169,8 +174,9 @@ impl Peer {
         }
     }
 
-    /// The CDN failed: once more for all of it if it was a range. Else peers have until it is due;
-    /// without any, the player is told, as it would have been without this peer.
+    /// The CDN failed: once more for all of it if it was a range. Else peers have until it is due,
+    /// and the CDN is asked again meanwhile; without any peer the player is told, as it would have
+    /// been without this one.
     pub(crate) fn on_fetch_failed(&mut self, fetch: FetchId, now: Timestamp) {
         let Some(fetching) = self.fetches.origin.remove(&fetch) else {
             return;
@@ -182,7 +188,7 @@ impl Peer {
         if fetching.part.is_some() {
             return self.start_origin(fetching.segment, true, now);
         }
-        need.cdn_failed = true;
+        need.cdn_again = Some(now + AGAIN);
         self.advance(fetching.segment, now);
     }
 }

@@ -298,12 +298,16 @@ impl Need {
         if self.origin.is_some() {
             return Step::Wait;
         }
-        if wanted && cdn && !self.cdn_failed {
+        let turns_to_cdn = wanted && cdn;
+        let failed = self.cdn_again.is_some();
+        if turns_to_cdn && !failed {
             if hopeless || self.rescue_at(pace) <= now {
                 return Step::Rescue;
             }
         } else if hopeless || self.given_up_at() <= now || !(wanted || below) {
             return Step::GiveUp;
+        } else if turns_to_cdn && self.cdn_again <= Some(now) {
+            return Step::Rescue;
         }
         let hedging = !self.hedged && hedge <= now;
         self.hedged |= hedging;
@@ -318,10 +322,10 @@ impl Need {
 
     /// When there will be something to do, if nothing else happens before.
     fn next_time(&self, cdn: bool, pace: &CdnPace) -> Option<Timestamp> {
-        let last = if self.want.is_some() && cdn && !self.cdn_failed {
-            self.rescue_at(pace)
-        } else {
-            self.given_up_at()
+        let last = match self.cdn_again {
+            None if self.want.is_some() && cdn => self.rescue_at(pace),
+            None => self.given_up_at(),
+            Some(again) => self.given_up_at().min(again),
         };
         let hedge = (!self.hedged).then(|| self.hedge_at());
         let next = hedge.map_or(last, |hedge| hedge.min(last));
@@ -347,7 +351,7 @@ impl Need {
     }
 
     fn given_up_at(&self) -> Timestamp {
-        let late = if self.cdn_failed {
+        let late = if self.cdn_again.is_some() {
             Duration::ZERO
         } else {
             OVERDUE

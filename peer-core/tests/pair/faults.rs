@@ -221,6 +221,24 @@ fn with_every_peer_gone_and_the_cdn_down_the_player_is_told() {
 }
 
 #[test]
+fn a_cdn_that_failed_is_asked_again_while_there_is_time() {
+    let (mut world, _, _, _, viewer) = with_standby();
+    world.origin_up = false;
+    let asked = world.hosts[viewer.0].fetched.len();
+    let want = world.want(viewer, 2, SECOND * 8);
+    world.run_for(SECOND * 5);
+    let tried = world.hosts[viewer.0].fetched.len() - asked;
+    assert!(
+        (1..=3).contains(&tried),
+        "{tried} times in some two seconds"
+    );
+    world.origin_up = true;
+    world.run_for(SECOND * 2);
+    assert_eq!(world.hosts[viewer.0].got(want).unwrap(), media(2));
+    assert!(world.hosts[viewer.0].failed.is_empty());
+}
+
+#[test]
 fn withdrawn_consent_ends_every_link_at_once_and_playback_goes_on() {
     let (mut world, waypoint, _, _, viewer) = with_standby();
     play(&mut world, waypoint, viewer, 2..4);
