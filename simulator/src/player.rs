@@ -16,7 +16,7 @@ use bandwidth::Bandwidth;
 const AHEAD: Duration = Duration::from_secs(30);
 /// How long a start may take.
 const START: Duration = Duration::from_secs(1);
-/// A failed segment is asked for again after this.
+/// What the CDN failed to send is asked for again after this.
 const RETRY: Duration = Duration::from_secs(1);
 /// A live player that is so many segments behind the newest jumps: they left the playlist.
 const WINDOW: u64 = 12;
@@ -66,6 +66,8 @@ pub(crate) struct Player {
     dry_counted: bool,
     urgent: bool,
     not_before: Timestamp,
+    /// When the CDN failed last.
+    cdn_failed: Option<Timestamp>,
     /// How long after a segment is published its playlist is read.
     poll: Duration,
     lead: u64,
@@ -104,6 +106,7 @@ impl Player {
             dry_counted: false,
             urgent: true,
             not_before: now,
+            cdn_failed: None,
             poll: title.segment.mul_f64(poll / 2.0),
             lead,
             cdn_since: None,
@@ -249,13 +252,19 @@ impl Player {
         Some(asked)
     }
 
-    /// Nobody could bring it.
-    pub(crate) fn on_failed(&mut self, title: &Title, now: Timestamp) -> Option<Asked> {
+    /// The CDN will have failed at `at`.
+    pub(crate) fn on_cdn_failed(&mut self, at: Timestamp) {
+        self.cdn_failed = Some(at);
+    }
+
+    /// Nobody could bring it; when it is asked for again. A page turns to the CDN itself, at once
+    /// unless that has just failed.
+    pub(crate) fn on_failed(&mut self, title: &Title, now: Timestamp) -> Option<Timestamp> {
         let asked = self.waiting.take()?;
         self.rendition = (self.rendition + 1).min(title.renditions.len() - 1);
         self.urgent = asked.urgent;
-        self.not_before = now + RETRY;
-        Some(asked)
+        self.not_before = now.max(self.cdn_failed.unwrap_or(now) + RETRY);
+        Some(self.not_before)
     }
 
     fn adapt(&mut self, title: &Title) {

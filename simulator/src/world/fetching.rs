@@ -53,7 +53,12 @@ impl World {
             }
             Err(failed) => {
                 self.tally.count("requests that the CDN failed");
-                self.input_later(at, failed + way, Input::FetchFailed(fetch));
+                let heard = failed + way;
+                let player = self.node_mut(at).and_then(|node| node.player.as_mut());
+                player
+                    .into_iter()
+                    .for_each(|player| player.on_cdn_failed(heard));
+                self.input_later(at, heard, Input::FetchFailed(fetch));
             }
         }
     }

@@ -115,12 +115,9 @@ impl World {
         if player.waiting.is_none_or(|asked| asked.want != want) {
             return;
         }
-        player.on_failed(&titles[player.title as usize], now);
+        let again = player.on_failed(&titles[player.title as usize], now);
         self.checkers.ends.failed(at, failed);
         self.tally.count("segments that nobody brought");
-        self.later(
-            now + core::time::Duration::from_secs(1),
-            Event::Play(at, life),
-        );
+        self.later(again.unwrap_or(now), Event::Play(at, life));
     }
 }
