@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cdnTime, delivered, waiting } from "../src/page/timing.js";
+import { cdnSpeed, cdnTime, delivered, waiting } from "../src/page/timing.js";
 import { LinkSpeed } from "../src/worker/link-speed.js";
 
 test("while peers are waited for, loading has always begun only now", () => {
@@ -17,6 +17,12 @@ test("a bandwidth estimator computes the link's speed from a delivered segment's
   assert.equal((bytes * 8000) / (timing.end - timing.first), 10_000_000);
   assert.equal(timing.first - timing.start, 40);
   assert.equal(timing.end, 5000);
+});
+
+test("what a slow CDN brought shows how slow it is, not how fast the link to peers is", () => {
+  assert.equal(cdnSpeed(250_000, 250_000, 4040, 40), 500_000);
+  assert.equal(cdnSpeed(125_000, 250_000, 2040, 40), 500_000, "peers brought half of it");
+  assert.equal(cdnSpeed(60_000, 250_000, 2040, 40), null, "peers brought most of it");
 });
 
 test("the estimate of a CDN's time errs on the long side", () => {

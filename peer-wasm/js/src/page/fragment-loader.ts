@@ -10,7 +10,7 @@ import type {
 } from "hls.js";
 import type { DeliverMessage, WantMessage } from "../messages.js";
 import type { WantHandler, WorkerLink } from "./worker-link.js";
-import { begun, delivered, waiting, type Timing } from "./timing.js";
+import { begun, cdnSpeed, delivered, waiting, type Timing } from "./timing.js";
 
 type FragmentCallbacks = LoaderCallbacks<FragmentLoaderContext>;
 export type FragmentLoaderClass = new (config: HlsConfig) => Loader<FragmentLoaderContext>;
@@ -59,6 +59,8 @@ class PeerLoader implements Loader<FragmentLoaderContext>, WantHandler {
   #callbacks: FragmentCallbacks | null = null;
   #task: Task | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** When the CDN was first asked for some of it. */
+  #askedCdn: number | null = null;
 
   constructor(broker: Broker, plain: Loader<FragmentLoaderContext>) {
     this.#broker = broker;
@@ -75,6 +77,7 @@ class PeerLoader implements Loader<FragmentLoaderContext>, WantHandler {
     this.context = context;
     this.#config = config;
     this.#callbacks = callbacks;
+    this.#askedCdn = null;
     const task = this.#broker.taskFor(context);
     if (!task) return this.#loadPlainly();
     if (task.shadow) {
@@ -118,9 +121,12 @@ class PeerLoader implements Loader<FragmentLoaderContext>, WantHandler {
     if (!context || !callbacks) return;
     const size = message.bytes.byteLength;
     const { bps, ttfb } = this.#broker.bandwidth();
-    this.#time(delivered(size, message.linkBps ?? bps, ttfb, performance.now()));
+    const now = performance.now();
+    const took = now - (this.#askedCdn ?? now);
+    const speed = cdnSpeed(message.fromCdn, size, took, ttfb) ?? message.linkBps ?? bps;
+    this.#time(delivered(size, speed, ttfb, now));
     stats.loaded = stats.total = size;
-    stats.bwEstimate = message.linkBps ?? bps;
+    stats.bwEstimate = speed;
     this.#broker.loadedFromWorker(context, message);
     callbacks.onProgress?.(stats, context, message.bytes, null);
     callbacks.onSuccess({ url: context.url, data: message.bytes, code: 200 }, stats, context, null);
@@ -136,6 +142,7 @@ class PeerLoader implements Loader<FragmentLoaderContext>, WantHandler {
     const task = this.#task;
     if (!task) return;
     // From here on the CDN's speed counts, as it does without peers.
+    this.#askedCdn ??= performance.now();
     if (whole) this.#time(begun(performance.now()));
     this.#waitNoLonger(task, this.#config?.loadPolicy.maxLoadTimeMs ?? 0);
   }

@@ -41,6 +41,24 @@ export function delivered(bytes: number, bps: number, ttfb: number, now: number)
   return { start: first - ttfb, first, end: now };
 }
 
+/**
+ * Bits per second at which the CDN sent, where it sent at least half of a segment: `fromCdn` of its
+ * `bytes` in `took` milliseconds, from the question on. `null` where peers brought most of it: a
+ * small rest says little, and the link's own speed counts.
+ *
+ * Without this a player whom peers fed at the link's speed would stay with its rendition while a
+ * slow CDN is all that is left to it.
+ */
+export function cdnSpeed(
+  fromCdn: number,
+  bytes: number,
+  took: number,
+  ttfb: number,
+): number | null {
+  if (fromCdn * 2 < bytes) return null;
+  return (fromCdn * 8000) / Math.max(took - ttfb, 1);
+}
+
 /** Share of an estimated CDN time that is added for the unforeseen. */
 const MARGIN = 1.5;
 /** Added to every estimate, in milliseconds: scheduling, and one slow round trip. */
