@@ -143,8 +143,10 @@ mod tests {
         "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2.0,\nhttp://media.example:81/a.ts\n";
 
     fn master(renditions: &[String]) -> String {
-        let line = |url: &String| format!("#EXT-X-STREAM-INF:BANDWIDTH=800000\n{url}\n");
-        let lines: String = renditions.iter().map(line).collect();
+        let line = |(url, kilobits): (&String, u32)| {
+            format!("#EXT-X-STREAM-INF:BANDWIDTH={kilobits}000\n{url}\n")
+        };
+        let lines: String = renditions.iter().zip(800..).map(line).collect();
         format!("#EXTM3U\n{lines}")
     }
 
