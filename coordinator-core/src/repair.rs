@@ -13,6 +13,7 @@ use crate::delivery::Delivery;
 use crate::explain::What;
 use crate::member::{Feed, Member};
 use crate::steady::Cause;
+use crate::tickets::Pairing;
 use crate::world::World;
 
 /// A parent and its child.
@@ -42,9 +43,34 @@ fn as_pair(delivery: &Delivery, one: PeerId, other: PeerId) -> Option<Pair> {
         let member = delivery.members.get(&pair.child);
         member.is_some_and(|member| member.feed(pair.parent).is_some())
     };
+    both_ways(one, other).into_iter().find(feeds)
+}
+
+/// Which of two was the parent, if they were a pair a while ago: they still have a ticket. `None`
+/// where they are kept apart for bad data already: saying it again adds nothing.
+fn as_late_pair(
+    delivery: &Delivery,
+    world: &World,
+    (one, other): (PeerId, PeerId),
+    now: Timestamp,
+) -> Option<Pair> {
+    let ban = world.blacklist.ban(one, other, now);
+    if ban.is_some_and(|ban| ban.cause == Apart::Misbehaved) {
+        return None;
+    }
+    let has_ticket = |pair: &Pair| {
+        world.tickets.has(&Pairing {
+            content: delivery.content,
+            server: pair.parent,
+            client: pair.child,
+        })
+    };
+    both_ways(one, other).into_iter().find(has_ticket)
+}
+
+fn both_ways(one: PeerId, other: PeerId) -> [Pair; 2] {
     let ways = [(other, one), (one, other)];
-    let pairs = ways.map(|(parent, child)| Pair { parent, child });
-    pairs.into_iter().find(feeds)
+    ways.map(|(parent, child)| Pair { parent, child })
 }
 
 /// Takes in what became of a link; `false` where the two are no assigned pair.
@@ -135,7 +161,8 @@ impl From<Apart> for Cause {
     }
 }
 
-/// Takes in an accusation; `false` where the two are no assigned pair.
+/// Takes in an accusation; `false` where the two are no pair and have been none lately. Whoever sent
+/// bad data hangs up as well, and its word that the link is lost may come first and end the pair.
 pub(crate) fn on_strike(
     delivery: &mut Delivery,
     world: &mut World,
@@ -143,7 +170,9 @@ pub(crate) fn on_strike(
     strike: &Strike,
     now: Timestamp,
 ) -> bool {
-    let Some(pair) = as_pair(delivery, reporter, strike.peer) else {
+    let pair = as_pair(delivery, reporter, strike.peer);
+    let both = (reporter, strike.peer);
+    let Some(pair) = pair.or_else(|| as_late_pair(delivery, world, both, now)) else {
         return false;
     };
     let until = world

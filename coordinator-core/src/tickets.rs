@@ -117,6 +117,11 @@ impl TicketBook {
         ticket
     }
 
+    /// Whether one was given to this pair that has not ended.
+    pub(crate) fn has(&self, pairing: &Pairing) -> bool {
+        self.entries.contains_key(pairing)
+    }
+
     /// Takes a signed ticket and says whose it is; `None` where it is not awaited any more.
     pub(crate) fn on_signed(&mut self, signed: &SignedTicket) -> Option<Pairing> {
         let pairing = *self.ids.get(&signed.body.id)?;

@@ -90,6 +90,21 @@ fn accusations_are_counted_and_told_at_both_ends() {
 }
 
 #[test]
+fn an_accusation_counts_though_the_accused_hung_up_and_said_so_first() {
+    let mut stage = Stage::evening();
+    stage.report("ann", "viewer", LinkResult::Lost);
+    stage.settle();
+    let feeds = |stage: &Stage| stage.parents("viewer").contains_key("ann");
+    assert!(!feeds(&stage), "the two are no pair any more");
+    strike(&mut stage, "viewer", "ann");
+    assert_eq!(stage.center.totals().strikes, 1);
+    assert_eq!(stage.center.totals().unrelated_reports, 0);
+    assert!(says(&stage, "ann", "viewer", "says that"));
+    stage.run(SECOND * 60);
+    assert!(!feeds(&stage), "nor soon again");
+}
+
+#[test]
 fn who_was_never_given_the_other_accuses_nobody() {
     let mut stage = Stage::evening();
     stage.viewer("second");
