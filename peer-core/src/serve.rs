@@ -21,9 +21,6 @@ const PUSH_DUE: Duration = Duration::from_secs(4);
 pub(crate) const GRACE: Duration = Duration::from_secs(8);
 /// The longest that a request may ask to be waited for.
 const LONGEST: u32 = 60_000;
-/// Pushes that began less than this ago are not late, however many there are: a new subscriber
-/// gets several segments at once.
-const CATCHING_UP: Duration = Duration::from_secs(1);
 /// Segments that a new subscriber gets at once, newest last.
 pub(crate) const CATCH_UP: usize = 8;
 /// Most subscriptions and unanswered requests, over all children and of each.
@@ -225,8 +222,6 @@ impl Peer {
             .collect();
         let (ready, awaiting) = self.sort(segment, wanted);
         if !ready.is_empty() || !awaiting.is_empty() {
-            let since = now - CATCHING_UP;
-            self.uploads.shed(link, segment, since + PUSH_DUE);
             self.uploads.add(Order {
                 link,
                 entry,

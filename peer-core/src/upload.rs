@@ -23,9 +23,6 @@ const IN_FLIGHT: u32 = 16;
 /// Most bulk streams being sent, in all and over one link.
 const MAX_JOBS: usize = 2048;
 const MAX_JOBS_EACH: usize = 256;
-/// Segments that a receiver may be behind. An uplink that carries its load is done with one before
-/// the next but one comes.
-const BEHIND: u64 = 2;
 /// What may leave at once after a pause. Two chunks at the least, or nothing would ever leave.
 const BURST: Duration = Duration::from_millis(100);
 const LEAST_BURST: u64 = 128 * 1024;
@@ -284,38 +281,6 @@ impl Uploads {
             let push = job.order.link == link && job.order.request.is_none();
             push && !job.opened && which(&job.segment())
         })
-    }
-
-    /// A push of `newest` begins. Where its receiver has fallen two segments behind in pushes from
-    /// before `then`, what it lacks of those is left out, and of the one between that has not
-    /// begun: it would be late for all that follows as well.
-    pub(crate) fn shed(&mut self, link: LinkId, newest: &SegmentKey, then: Timestamp) {
-        let age = |job: &Job| {
-            let SegmentKey { sequence, .. } = job.segment();
-            let track = SegmentKey {
-                sequence,
-                ..*newest
-            };
-            let older = job.segment() == track && job.order.request.is_none();
-            let age = newest.sequence.checked_sub(sequence);
-            age.filter(|_| older && !job.order.ready.is_empty() && job.order.due < then)
-        };
-        let jobs = self.by_link.get(&link).into_iter();
-        let jobs = jobs.flat_map(|traffic| &traffic.jobs);
-        let jobs = jobs.filter_map(|bulk| Some((*bulk, self.jobs.get(bulk)?)));
-        let behind = jobs.filter_map(|(bulk, job)| Some((bulk, age(job)?, job.opened)));
-        let behind: Vec<_> = behind.collect();
-        if !behind.iter().any(|(_, age, _)| *age >= BEHIND) {
-            return;
-        }
-        for (bulk, age, opened) in behind {
-            if (age >= BEHIND || !opened)
-                && let Some(job) = self.jobs.get_mut(&bulk)
-            {
-                job.order.ready.clear();
-                self.requeue(bulk);
-            }
-        }
     }
 
     pub(crate) fn take_content(&mut self, content: ContentId) -> Vec<(BulkId, Job)> {

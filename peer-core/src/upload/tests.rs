@@ -196,34 +196,3 @@ fn a_ticket_that_has_to_wait_does_not_hold_up_others() {
     assert!(matches!(uploads.next(at(100), slow), Turn::Send(_)));
     assert_eq!(uploads.next(at(100), slow), Turn::Wait(Some(at(5000))));
 }
-
-#[test]
-fn who_is_two_segments_behind_gets_the_newest_in_time_instead_of_all_late() {
-    let mut uploads = uploads(1_000_000);
-    for sequence in 1..3 {
-        uploads.add(order(1, sequence, &[0, 1], sequence * 1000));
-    }
-    uploads.add(order(2, 1, &[5], 1000));
-    let begun = next(&mut uploads, 100).unwrap();
-    uploads.job_mut(begun.bulk).unwrap().opened = true;
-    let newest = entry(3).body.segment;
-    uploads.shed(begun.link, &newest, at(3000));
-    uploads.add(order(1, 3, &[0], 3000));
-    let left = core::iter::from_fn(|| next(&mut uploads, 100));
-    let left = left.map(|next| (next.link, next.segment.sequence));
-    let left: Vec<_> = left.collect();
-    let [one, two] = [1, 2].map(LinkId::dialled);
-    assert_eq!(left, [(two, 1), (one, 3)]);
-}
-
-#[test]
-fn who_has_just_come_gets_several_segments_at_once() {
-    let mut uploads = uploads(1_000_000);
-    for sequence in 1..5 {
-        let newest = entry(sequence).body.segment;
-        uploads.shed(LinkId::dialled(1), &newest, at(3000));
-        uploads.add(order(1, sequence, &[0], 4000));
-    }
-    let left = core::iter::from_fn(|| next(&mut uploads, 100));
-    assert_eq!(left.count(), 4);
-}
