@@ -78,6 +78,7 @@ pub(crate) fn dismissal(delivery: &Delivery, epoch: u64, why: &str) -> FromCoord
         parents: Vec::new(),
         children: Vec::new(),
         stream_keys: Vec::new(),
+        max_suggested_bitrate: None,
         why: why.to_owned(),
     }))
 }
@@ -116,6 +117,7 @@ fn compose(delivery: &Delivery, world: &mut World, peer: PeerId, now: Timestamp)
         stream_keys: world
             .waypoints
             .certificates(delivery.content, now.unix_seconds()),
+        max_suggested_bitrate: delivery.suggested_bitrate(),
         why: why_nobody(delivery, member),
     })
 }

@@ -1,6 +1,7 @@
 //! What an operator offers, and how a page's URL is recognised.
 
 use runnel_protocol::ids::ContentId;
+use runnel_protocol::units::BitsPerSecond;
 
 /// A registered content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,9 @@ pub struct Content {
     pub master_url: String,
     /// Other origins (scheme, host, port) where its playlists and media lie.
     pub media_origins: Vec<String>,
+    /// What the CDN is to send of it at most, where that is limited: beyond it players are asked
+    /// to choose smaller renditions.
+    pub cdn_capacity: Option<BitsPerSecond>,
 }
 
 impl Content {
@@ -84,6 +88,7 @@ mod tests {
             provider: "demo".into(),
             master_url: "http://127.0.0.1:8080/live/master.m3u8?a=b".into(),
             media_origins: vec!["https://Media.example:443/".into()],
+            cdn_capacity: None,
         };
         let origins: Vec<String> = content.origins().collect();
         assert_eq!(origins, ["http://127.0.0.1:8080", "https://media.example"]);

@@ -20,6 +20,7 @@ use runnel_protocol::units::BitsPerSecond;
 use crate::announce;
 use crate::eject::Balance;
 use crate::explain::{Parting, What};
+use crate::ladder::{Ladder, Load};
 use crate::member::{Feed, Member, Role};
 use crate::place::Region;
 use crate::rate::{RatesInUse, differs};
@@ -82,6 +83,9 @@ pub(crate) struct Delivery {
     /// How much uplink is at home in each stripe.
     homes: Homes,
     rates: RatesInUse,
+    ladder: Ladder,
+    /// What the CDN may send of it, where that is limited.
+    pub(crate) cdn_capacity: Option<BitsPerSecond>,
     arrivals: u64,
     /// What everybody's uplink carries, and who is left to the CDN.
     balance: Balance<PeerId>,
@@ -117,6 +121,8 @@ impl Delivery {
             received: Received::default(),
             homes: Homes::default(),
             rates: RatesInUse::new(world.config.default_rate, now),
+            ladder: Ladder::default(),
+            cdn_capacity: None,
             arrivals: 0,
             balance: Balance::new(),
             calm_until: None,
@@ -134,6 +140,11 @@ impl Delivery {
     /// The rate that whoever feeds others has to carry.
     pub(crate) fn rate(&self) -> BitsPerSecond {
         self.rates.sum()
+    }
+
+    /// The bandwidth that players are asked not to exceed.
+    pub(crate) fn suggested_bitrate(&self) -> Option<BitsPerSecond> {
+        self.ladder.suggested()
     }
 
     /// The rate that a member is expected to receive at.
@@ -364,6 +375,10 @@ impl Delivery {
         let Some(member) = self.members.get_mut(&peer) else {
             return;
         };
+        if member.role == Role::Head {
+            self.ladder.learn(&report.ladder);
+            return;
+        }
         let holds = !report.live && !report.tracks.is_empty();
         let turned = core::mem::replace(&mut member.holds, holds) != holds;
         member.buffer_ms = report.buffer_ms;
@@ -383,7 +398,7 @@ impl Delivery {
         let is_planned = member.role != Role::Viewer || !differs(member.planned, report.rate);
         if !is_planned {
             self.mark(peer, Cause::Improvement);
-        } else if !member.out {
+        } else if !member.out && !self.ladder.is_outdated(report.rate, now) {
             // What nobody has room for is left to the CDN, and agents need not carry it.
             self.rates.observe(report.rate, now);
         }
@@ -397,6 +412,7 @@ impl Delivery {
     /// Once a second: agents that carry another rate than planned, who wants for a parent.
     pub(crate) fn on_tick(&mut self, world: &mut World, now: Timestamp) {
         self.note_idleness(now);
+        self.suggest(now);
         let rate = self.rate();
         if differs(self.carried, rate) {
             self.carried = rate;
@@ -408,6 +424,29 @@ impl Delivery {
         self.settle(world, now);
         self.rise(world, now);
         self.mark_wanting(world.growth, now);
+    }
+
+    /// Asks players for a smaller rendition where all together cannot have the best, or lets them
+    /// choose a better one again.
+    fn suggest(&mut self, now: Timestamp) {
+        if !self.ladder.suggest(self.load(), &self.rates, now) {
+            return;
+        }
+        if let Some(most) = self.ladder.suggested() {
+            self.rates.forget_above(most);
+        }
+        self.tell_everybody();
+    }
+
+    /// What the audience takes and what there is for it, where the CDN's part is limited.
+    fn load(&self) -> Option<Load> {
+        let capacity = self.cdn_capacity?;
+        let players = u64::try_from(self.players).unwrap_or(u64::MAX);
+        Some(Load {
+            players,
+            carriers: self.balance.takers().saturating_sub(players),
+            supply: self.balance.brought().saturating_add(capacity.0),
+        })
     }
 
     /// Marks a round of those who want; the next tick goes on where this one ends.

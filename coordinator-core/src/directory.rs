@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use runnel_protocol::control::ContentLocator;
 use runnel_protocol::ids::ContentId;
 use runnel_protocol::time::Timestamp;
+use runnel_protocol::units::BitsPerSecond;
 
 use crate::content::{Content, normalised};
 use crate::delivery::Delivery;
@@ -29,6 +30,9 @@ impl Directory {
         }
         self.forget_url(id);
         self.by_url.insert(normalised(&content.master_url), id);
+        if let Some(delivery) = self.deliveries.get_mut(&id) {
+            delivery.cdn_capacity = content.cdn_capacity;
+        }
         self.contents.insert(id, content);
         true
     }
@@ -78,9 +82,11 @@ impl Directory {
         world: &mut World,
         now: Timestamp,
     ) -> &mut Delivery {
+        let content = self.contents.get(&id);
+        let capacity = content.and_then(|content| content.cdn_capacity);
         self.deliveries
             .entry(id)
-            .or_insert_with(|| with_waypoints(id, world, now))
+            .or_insert_with(|| with_waypoints(id, capacity, world, now))
     }
 
     /// Those that `which` picks, the most watched first.
@@ -99,8 +105,14 @@ impl Directory {
     }
 }
 
-fn with_waypoints(id: ContentId, world: &mut World, now: Timestamp) -> Delivery {
+fn with_waypoints(
+    id: ContentId,
+    cdn_capacity: Option<BitsPerSecond>,
+    world: &mut World,
+    now: Timestamp,
+) -> Delivery {
     let mut delivery = Delivery::new(id, world, now);
+    delivery.cdn_capacity = cdn_capacity;
     let waypoints: Vec<_> = world.waypoints.of(id).collect();
     for peer in waypoints {
         world.view.enter(peer, id);

@@ -40,8 +40,11 @@ pub(crate) struct Balance<Id> {
     /// Those who are in and whose going would help.
     in_debt: BTreeSet<Seat<Id>>,
     out: BTreeSet<Seat<Id>>,
-    /// What those who are out take beyond what they bring.
+    /// What those who are out take beyond what they bring, and what they bring.
     owed: u64,
+    idle: u64,
+    /// Those who take anything, in or out.
+    takers: u64,
 }
 
 impl<Id> Seat<Id> {
@@ -58,6 +61,8 @@ impl<Id: Ord + Copy> Balance<Id> {
             in_debt: BTreeSet::new(),
             out: BTreeSet::new(),
             owed: 0,
+            idle: 0,
+            takers: 0,
         }
     }
 
@@ -65,6 +70,7 @@ impl<Id: Ord + Copy> Balance<Id> {
     pub(crate) fn enter(&mut self, seat: Seat<Id>) {
         self.supply += seat.uplink;
         self.demand += seat.takes.0;
+        self.takers += u64::from(seat.takes.0 > 0);
         if seat.uplink < seat.takes.0 {
             self.in_debt.insert(seat);
         }
@@ -76,6 +82,7 @@ impl<Id: Ord + Copy> Balance<Id> {
             self.in_debt.remove(seat);
             self.supply = self.supply.saturating_sub(seat.uplink);
             self.demand = self.demand.saturating_sub(seat.takes.0);
+            self.takers -= u64::from(seat.takes.0 > 0);
         }
     }
 
@@ -106,6 +113,16 @@ impl<Id: Ord + Copy> Balance<Id> {
         (self.demand + self.owed).saturating_sub(self.supply)
     }
 
+    /// What everybody brings, in or out, bit/s.
+    pub(crate) const fn brought(&self) -> u64 {
+        self.supply + self.idle
+    }
+
+    /// How many take anything, in or out.
+    pub(crate) const fn takers(&self) -> u64 {
+        self.takers
+    }
+
     /// What those who are in bring and take, bit/s.
     pub(crate) const fn sums(&self) -> (u64, u64) {
         (self.supply, self.demand)
@@ -131,6 +148,8 @@ impl<Id: Ord + Copy> Balance<Id> {
 
     fn send_out(&mut self, seat: Seat<Id>) {
         self.owed += seat.debt();
+        self.idle += seat.uplink;
+        self.takers += u64::from(seat.takes.0 > 0);
         self.out.insert(seat);
     }
 
@@ -139,6 +158,8 @@ impl<Id: Ord + Copy> Balance<Id> {
         let was_out = self.out.remove(seat);
         if was_out {
             self.owed = self.owed.saturating_sub(seat.debt());
+            self.idle = self.idle.saturating_sub(seat.uplink);
+            self.takers -= u64::from(seat.takes.0 > 0);
         }
         was_out
     }
@@ -270,6 +291,9 @@ mod tests {
             prop_assert_eq!(balance.demand, 10 * inside.count() as u64);
             let owed: u64 = balance.out.iter().map(Seat::debt).sum();
             prop_assert_eq!(balance.owed, owed);
+            let all: u64 = seats.iter().map(|seat| seat.uplink).sum();
+            prop_assert_eq!(balance.brought(), source + all);
+            prop_assert_eq!(balance.takers(), seats.len() as u64);
         }
     }
 }

@@ -26,6 +26,7 @@ mod eject;
 mod explain;
 mod io;
 mod kind;
+mod ladder;
 mod member;
 mod place;
 mod preempt;

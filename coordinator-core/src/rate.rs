@@ -48,6 +48,20 @@ impl RatesInUse {
         known.unwrap_or(self.fallback)
     }
 
+    /// The sum of those that are smaller than `rate`.
+    pub(crate) fn sum_below(&self, rate: BitsPerSecond) -> BitsPerSecond {
+        let known = self.lately.union(&self.before);
+        let smaller = known.filter(|other| **other < rate);
+        smaller.fold(BitsPerSecond(0), |sum, other| sum.saturating_add(*other))
+    }
+
+    /// Rates above this are played no longer.
+    pub(crate) fn forget_above(&mut self, most: BitsPerSecond) {
+        for known in [&mut self.lately, &mut self.before] {
+            known.retain(|rate| *rate <= most);
+        }
+    }
+
     /// Their sum, or the last known one when nobody reports, or the default.
     pub(crate) fn sum(&self) -> BitsPerSecond {
         let known = self.lately.union(&self.before);
@@ -83,6 +97,9 @@ mod tests {
         }
         assert_eq!(rates.sum(), kilobits(3000));
         assert_eq!(rates.least(), kilobits(1000));
+        assert_eq!(rates.sum_below(kilobits(2000)), kilobits(1000));
+        rates.forget_above(kilobits(1000));
+        assert_eq!(rates.sum(), kilobits(1000));
     }
 
     #[test]

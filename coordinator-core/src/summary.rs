@@ -105,6 +105,8 @@ pub struct ContentSummary {
     pub feeders: usize,
     /// The rate it is planned with.
     pub rate: BitsPerSecond,
+    /// The bandwidth that its players are asked not to exceed, where the CDN's limit asks for one.
+    pub max_suggested_bitrate: Option<BitsPerSecond>,
     /// What its players received since somebody takes part in it.
     pub received: Received,
 }
@@ -244,6 +246,7 @@ pub(crate) fn contents(directory: &Directory) -> Vec<ContentSummary> {
                 players: delivery.map_or(0, |delivery| delivery.players),
                 feeders: delivery.map_or(0, |delivery| delivery.supply.len()),
                 rate: delivery.map_or(BitsPerSecond(0), Delivery::rate),
+                max_suggested_bitrate: delivery.and_then(Delivery::suggested_bitrate),
                 received: delivery.map_or_else(Received::default, |delivery| delivery.received),
             }
         })

@@ -216,22 +216,6 @@ async fn contents(State(api): State<Arc<Api>>) -> Result<Json<Vec<ContentView>>,
     Ok(Json(contents.into_iter().map(ContentView::from).collect()))
 }
 
-/// A content to be offered.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewContent {
-    /// The text by which pages and waypoints name it.
-    id: String,
-    /// Whose it is.
-    #[serde(default)]
-    provider: String,
-    /// Its unmodified master playlist.
-    url: String,
-    /// Other origins, like `https://media.example`, where its playlists and media lie; at most 16.
-    #[serde(default)]
-    media_origins: Vec<String>,
-}
-
 /// A content as it was registered.
 #[derive(Debug, Serialize, ToSchema)]
 struct Registered {
@@ -242,19 +226,13 @@ struct Registered {
 #[utoipa::path(
     post,
     path = "/v1/contents",
-    request_body = NewContent,
+    request_body = ContentSetting,
     responses((status = 201, body = Registered), (status = 400), (status = 403))
 )]
 async fn register(
     State(api): State<Arc<Api>>,
-    Json(new): Json<NewContent>,
+    Json(setting): Json<ContentSetting>,
 ) -> Result<(StatusCode, Json<Registered>), Refusal> {
-    let setting = ContentSetting {
-        id: new.id,
-        provider: new.provider,
-        url: new.url,
-        media_origins: new.media_origins,
-    };
     let refuse = |error: crate::settings::SettingsError| Refusal::BadRequest(error.to_string());
     setting.check(api.allow_private_origins).map_err(refuse)?;
     let content = Content::from(setting);

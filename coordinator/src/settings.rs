@@ -1,13 +1,16 @@
 //! The server's settings: defaults, then the file, then `RUNNEL_COORDINATOR_*`, then flags.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use ipnet::IpNet;
 use runnel_coordinator_core::Content;
+use runnel_protocol::units::BitsPerSecond;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::origins::{self, OriginError};
 
@@ -48,7 +51,7 @@ pub struct NetworkSetting {
 }
 
 /// One `[[content]]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContentSetting {
     /// The text by which pages and waypoints name it.
@@ -62,6 +65,11 @@ pub struct ContentSetting {
     /// fetch from nowhere else. At most 16.
     #[serde(default)]
     pub media_origins: Vec<String>,
+    /// What the CDN is to send of it at most, in Mbit/s, where that is limited: players are asked
+    /// not to exceed the rendition that the uplinks and this carry for everybody.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    pub cdn_capacity_mbps: Option<NonZeroU32>,
 }
 
 /// Most origins of a content besides its master playlist's: each stands in its waypoints'
@@ -179,6 +187,9 @@ impl From<ContentSetting> for Content {
             provider: setting.provider,
             master_url: setting.url,
             media_origins: setting.media_origins,
+            cdn_capacity: setting
+                .cdn_capacity_mbps
+                .map(|mbps| BitsPerSecond(u64::from(mbps.get()) * 1_000_000)),
         }
     }
 }
@@ -219,6 +230,18 @@ mod tests {
         );
         let settings = load(&format!("allow_private_origins = true\n{content}")).unwrap();
         assert_eq!(settings.content[0].id, "live");
+    }
+
+    #[test]
+    fn a_limited_cdn_may_send_something() {
+        let content = "[[content]]\nid = \"live\"\nurl = \"https://a.example/master.m3u8\"\n";
+        let with = |mbps: &str| load(&format!("{content}cdn_capacity_mbps = {mbps}"));
+        let settings = with("20000").unwrap();
+        let content = Content::from(settings.content[0].clone());
+        assert_eq!(content.cdn_capacity, Some(BitsPerSecond(20_000_000_000)));
+        for wrong in ["0", "-1", "\"much\""] {
+            assert!(with(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use runnel_protocol::codec::{decode, encode};
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::manifest::StreamKeyCertificate;
 use runnel_protocol::signature::Signed;
+use runnel_protocol::units::BitsPerSecond;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
@@ -40,7 +41,10 @@ const SCHEMA: &str = "
 ";
 
 /// What was added to that, in order. SQLite's `user_version` counts those that a file has.
-const ADDED: [&str; 1] = ["ALTER TABLE contents ADD COLUMN media_origins TEXT NOT NULL DEFAULT ''"];
+const ADDED: [&str; 2] = [
+    "ALTER TABLE contents ADD COLUMN media_origins TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE contents ADD COLUMN cdn_capacity INTEGER",
+];
 
 /// Why the store does not do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -167,14 +171,16 @@ impl Store {
     /// The contents that were registered over the API.
     pub(crate) fn contents(&self) -> Result<Vec<Content>, StoreError> {
         let connection = connect(&self.path)?;
-        let mut rows = connection
-            .prepare("SELECT name, provider, url, media_origins FROM contents ORDER BY name")?;
+        let mut rows = connection.prepare(
+            "SELECT name, provider, url, media_origins, cdn_capacity FROM contents ORDER BY name",
+        )?;
         let contents = rows.query_map([], |row| {
             Ok(Content {
                 name: row.get(0)?,
                 provider: row.get(1)?,
                 master_url: row.get(2)?,
                 media_origins: split(&row.get::<_, String>(3)?),
+                cdn_capacity: rate(row.get(4)?),
             })
         })?;
         Ok(contents.collect::<Result<_, _>>()?)
@@ -240,15 +246,17 @@ impl Store {
 
     /// Keeps a content, in place of one of the same name.
     pub(crate) async fn put_content(&self, content: Content) -> Result<(), StoreError> {
-        let write = "INSERT OR REPLACE INTO contents (name, provider, url, media_origins) \
-                     VALUES (?1, ?2, ?3, ?4)";
+        let write = "INSERT OR REPLACE INTO contents \
+                     (name, provider, url, media_origins, cdn_capacity) \
+                     VALUES (?1, ?2, ?3, ?4, ?5)";
         self.run(move |transaction| {
             let elsewhere = content.media_origins.join("\n");
             let row = params![
                 content.name,
                 content.provider,
                 content.master_url,
-                elsewhere
+                elsewhere,
+                content.cdn_capacity.map(whole)
             ];
             transaction.execute(write, row).map(drop)
         })
@@ -386,6 +394,16 @@ fn use_code(
     Ok(Some(split(&contents)))
 }
 
+/// SQLite's whole numbers have a sign; one that no rate can be is none.
+fn rate(bits: Option<i64>) -> Option<BitsPerSecond> {
+    bits.and_then(|bits| u64::try_from(bits).ok())
+        .map(BitsPerSecond)
+}
+
+fn whole(rate: BitsPerSecond) -> i64 {
+    i64::try_from(rate.0).unwrap_or(i64::MAX)
+}
+
 /// Names and URLs have no control characters, so a line holds one.
 fn split(names: &str) -> Vec<String> {
     names.lines().map(str::to_owned).collect()
@@ -424,6 +442,7 @@ mod tests {
                 "https://b.example".to_owned(),
                 "https://c.example".to_owned(),
             ],
+            cdn_capacity: Some(BitsPerSecond(20_000_000_000)),
         };
         let store = Store::open(folder.path()).unwrap();
         store.put_content(content.clone()).await.unwrap();

@@ -46,6 +46,9 @@ pub(crate) struct ContentView {
     feeders: usize,
     /// The rate it is planned with, bit/s.
     rate: u64,
+    /// The bandwidth that its players are asked not to exceed, bit/s; `null` where they may choose
+    /// any.
+    max_suggested_bitrate: Option<u64>,
     /// Bytes that its players say they received from peers.
     from_peers: u64,
     /// The same from waypoints.
@@ -177,6 +180,7 @@ impl From<ContentSummary> for ContentView {
             players: content.players,
             feeders: content.feeders,
             rate: content.rate.0,
+            max_suggested_bitrate: content.max_suggested_bitrate.map(|rate| rate.0),
             from_peers: content.received.from_peers,
             from_waypoints: content.received.from_waypoints,
             from_cdn: content.received.from_cdn,

@@ -23,9 +23,11 @@ struct Flow {
 }
 
 /// Counters of one content.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Playing {
     pub(crate) live: bool,
+    /// Waypoints: bandwidths of its variants.
+    pub(crate) ladder: Vec<BitsPerSecond>,
     pub(crate) rate: BitsPerSecond,
     pub(crate) buffer: Option<Duration>,
     stalls: u16,
@@ -131,12 +133,7 @@ impl Ledger {
             .take(MAX_LIST)
             .map(|(content, playing)| {
                 let report = playing.report(*content, details);
-                *playing = Playing {
-                    live: playing.live,
-                    rate: playing.rate,
-                    buffer: playing.buffer,
-                    ..Playing::default()
-                };
+                playing.begin_anew();
                 report
             });
         reports.collect()
@@ -164,6 +161,11 @@ impl Playing {
         self.stalls = self.stalls.saturating_add(times);
     }
 
+    /// What was counted is told; what stays true stays.
+    fn begin_anew(&mut self) {
+        (self.stalls, self.peers, self.waypoints, self.cdn) = (0, 0, 0, 0);
+    }
+
     fn report(&self, content: ContentId, details: &impl Details) -> ContentReport {
         ContentReport {
             content,
@@ -175,6 +177,7 @@ impl Playing {
             from_cdn: self.cdn,
             buffer_ms: self.buffer.map(millis),
             stalls: self.stalls,
+            ladder: self.ladder.clone(),
         }
     }
 }

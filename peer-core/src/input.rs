@@ -223,6 +223,8 @@ pub enum Input {
         /// All chunks, with proofs, in order.
         chunks: Vec<ProvenChunk>,
     },
+    /// Waypoints: the content's master playlist was read; the bandwidths of its variants.
+    Ladder(ContentId, Vec<BitsPerSecond>),
     /// Waypoints: a segment in demand cannot be had from the origin.
     Unattainable(SegmentKey),
 

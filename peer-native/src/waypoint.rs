@@ -32,7 +32,8 @@ use tracing::{info, warn};
 use crate::clock::Clock;
 use crate::inbox::Inbox;
 use origin::Origin;
-use show::{Loaded, Show};
+use playlist::Master;
+use show::Show;
 pub(crate) use stream_key::StreamKey;
 use track::{Command, Track};
 
@@ -88,7 +89,7 @@ pub(crate) struct Waypoint {
     /// Demands that cannot be passed on yet, and since when.
     early: Vec<(SegmentKey, Timestamp)>,
     tracks: BTreeMap<(ContentId, TrackId), Running>,
-    loads: JoinSet<(ContentId, Option<Loaded>)>,
+    loads: JoinSet<(ContentId, Option<Master>)>,
     renewed: bool,
 }
 
@@ -133,9 +134,7 @@ impl Waypoint {
                     None => return,
                 },
                 Some(Ok((content, loaded))) = self.loads.join_next() => {
-                    if let Some(show) = self.shows.get_mut(&content) {
-                        show.on_loaded(loaded, self.means.clock.now());
-                    }
+                    self.on_loaded(content, loaded).await;
                 }
                 _ = upkeep.tick() => self.keep_up().await,
             }
@@ -167,11 +166,20 @@ impl Waypoint {
         }
     }
 
+    async fn on_loaded(&mut self, content: ContentId, loaded: Option<Master>) {
+        let now = self.means.clock.now();
+        let show = self.shows.get_mut(&content);
+        if let Some(master) = show.and_then(|show| show.on_loaded(loaded, now)) {
+            let ladder = Input::Ladder(content, master.ladder.clone());
+            self.means.inbox.input(ladder).await;
+        }
+    }
+
     fn on_grant(&mut self, grant: OriginGrant) {
         let content = grant.content;
         let full = self.shows.len() >= MAX_SHOWS && !self.shows.contains_key(&content);
         let known = self.shows.get_mut(&content);
-        match known.filter(|show| show.master() == grant.master_url) {
+        match known.filter(|show| show.master_url() == grant.master_url) {
             Some(show) => show.renew(grant),
             None if full => warn!(%content, "more contents than one waypoint attests"),
             None => {

@@ -38,7 +38,10 @@ pub(crate) fn tell(engine: &mut Engine, event: Event) {
 }
 
 fn assigned(engine: &Engine, assign: &Assign) {
-    engine.host.assigned(number(assign.epoch), &assign.why);
+    let most = assign.max_suggested_bitrate.unwrap_or_default();
+    engine
+        .host
+        .assigned(number(assign.epoch), &assign.why, number(most.0));
     for parent in &assign.parents {
         engine.host.parent(
             &hex(&parent.contact.peer.0),

@@ -106,9 +106,10 @@ extern "C" {
     /// The coordinator said no.
     #[wasm_bindgen(method)]
     pub fn refused(this: &Host, why: &str, for_good: bool);
-    /// A new assignment; `parent` follows for each of its parents.
+    /// A new assignment; `parent` follows for each of its parents. `max_suggested` is the bitrate
+    /// that the player is asked not to exceed, 0 where it may choose any.
     #[wasm_bindgen(method)]
-    pub fn assigned(this: &Host, epoch: f64, why: &str);
+    pub fn assigned(this: &Host, epoch: f64, why: &str, max_suggested: f64);
     /// One parent of the assignment; `substreams` has one bit each.
     #[wasm_bindgen(method)]
     pub fn parent(this: &Host, peer: &str, waypoint: bool, substreams: u32, why: &str);

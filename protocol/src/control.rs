@@ -14,6 +14,8 @@ use crate::units::{BitsPerSecond, UnixSeconds};
 
 /// Most entries in any list of a message from a peer.
 pub const MAX_LIST: usize = 256;
+/// Most variants in a [`ContentReport::ladder`].
+pub const MAX_LADDER: usize = 32;
 /// Longest text in a message from a peer, in bytes.
 pub const MAX_TEXT: usize = 2048;
 
@@ -216,6 +218,9 @@ pub struct Assign {
     pub children: Vec<Child>,
     /// Certificates of the stream keys that attest the content.
     pub stream_keys: Vec<Signed<StreamKeyCertificate>>,
+    /// The highest bandwidth of a variant that the player is to choose by itself (`mb` of
+    /// CTA-5006); `None` where it may choose any.
+    pub max_suggested_bitrate: Option<BitsPerSecond>,
     /// Why there are no parents, when there are none, in words.
     pub why: String,
 }
@@ -403,6 +408,9 @@ pub struct ContentReport {
     pub buffer_ms: Option<u32>,
     /// Number of stalls.
     pub stalls: u16,
+    /// Bandwidths of the content's variants, from a waypoint that has read its master playlist;
+    /// [`MAX_LADDER`] at most.
+    pub ladder: Vec<BitsPerSecond>,
 }
 
 impl ToCoordinator {
@@ -441,10 +449,9 @@ impl ToCoordinator {
                     && beat.children.len() <= MAX_LIST
                     && beat.contents.len() <= MAX_LIST
                     && stripes.chain(sent).all(|count| count <= MAX_LIST)
-                    && beat
-                        .contents
-                        .iter()
-                        .all(|content| content.tracks.len() <= MAX_LIST)
+                    && beat.contents.iter().all(|content| {
+                        content.tracks.len() <= MAX_LIST && content.ladder.len() <= MAX_LADDER
+                    })
             }
             Self::Close(_) | Self::Outcome(_) | Self::Strike(_) | Self::Leave => true,
         };

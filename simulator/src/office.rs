@@ -11,7 +11,9 @@ use runnel_protocol::ids::{ContentId, KeyId, PeerId, PublicKey};
 use runnel_protocol::signature::{Signature, Signed, Statement};
 use runnel_protocol::signing::KeyPair;
 use runnel_protocol::time::Timestamp;
+use runnel_protocol::units::BitsPerSecond;
 
+use crate::bounds::number;
 use crate::dice::Dice;
 use crate::node::At;
 use crate::scenario::{self, Scenario};
@@ -44,11 +46,14 @@ pub(crate) struct Office {
 
 impl Office {
     pub(crate) fn new(scenario: &Scenario, titles: &[Title], peers: usize, seed: u64) -> Self {
+        let cap = scenario.origin.cap_mbps.map(|cap| number(cap * 1_000_000));
+        let capacity = |title: &Title| cap.map(|cap| BitsPerSecond((cap * title.share) as u64));
         let content = |title: &Title| Content {
             name: title.name.clone(),
             provider: "simulated".into(),
             master_url: title.master_url(),
             media_origins: Vec::new(),
+            cdn_capacity: capacity(title),
         };
         Self {
             center: None,

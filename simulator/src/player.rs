@@ -74,6 +74,8 @@ pub(crate) struct Player {
     /// Since when the CDN has been bringing what the player waits for.
     cdn_since: Option<Timestamp>,
     bandwidth: Bandwidth,
+    /// What the control center asks it not to exceed.
+    pub(crate) max_bitrate: Option<BitsPerSecond>,
     wants: u64,
 }
 
@@ -111,6 +113,7 @@ impl Player {
             lead,
             cdn_since: None,
             bandwidth: Bandwidth::default(),
+            max_bitrate: None,
             wants: 0,
         }
     }
@@ -269,7 +272,8 @@ impl Player {
 
     fn adapt(&mut self, title: &Title) {
         let rates = title.renditions.iter().map(|rendition| rendition.rate);
-        self.rendition = self.bandwidth.best(rates, self.rendition);
+        let best = self.bandwidth.best(rates, self.rendition);
+        self.rendition = best.max(title.best_within(self.max_bitrate));
     }
 }
 

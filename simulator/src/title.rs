@@ -5,6 +5,7 @@ use core::time::Duration;
 use runnel_protocol::ids::{ContentId, PathHash, TrackId};
 use runnel_protocol::segment::{SegmentKey, TrackAttributes};
 use runnel_protocol::time::Timestamp;
+use runnel_protocol::units::BitsPerSecond;
 
 use crate::dice::Dice;
 use crate::scenario::{Content, Scenario};
@@ -142,6 +143,19 @@ impl Title {
 
     pub(crate) fn rendition(&self, track: TrackId) -> Option<usize> {
         self.renditions.iter().position(|one| one.track == track)
+    }
+
+    /// The rates of its renditions, the best first.
+    pub(crate) fn ladder(&self) -> Vec<BitsPerSecond> {
+        let rates = self.renditions.iter().map(|one| BitsPerSecond(one.rate));
+        rates.collect()
+    }
+
+    /// The best rendition of at most this rate, or the smallest.
+    pub(crate) fn best_within(&self, most: Option<BitsPerSecond>) -> usize {
+        let fits = |one: &Rendition| most.is_none_or(|most| one.rate <= most.0);
+        let best = self.renditions.iter().position(fits);
+        best.unwrap_or(self.renditions.len() - 1)
     }
 
     /// Where the registered playlist is.

@@ -37,9 +37,9 @@ pub async fn look(url: &str) -> Result<Found> {
     let url = address(url)?;
     let mut search = Search::default();
     match search.read(&url).await? {
-        Playlist::Master(tracks) => {
-            ensure!(!tracks.is_empty(), "{url} names nothing to play");
-            for track in tracks.values().take(MOST_RENDITIONS) {
+        Playlist::Master(master) => {
+            ensure!(!master.tracks.is_empty(), "{url} names nothing to play");
+            for track in master.tracks.values().take(MOST_RENDITIONS) {
                 if let Err(error) = search.look_into(track).await {
                     search.notes.push(format!("{error:#}"));
                 }

@@ -151,6 +151,7 @@ impl Crowd {
                 from_cdn: 10_000,
                 buffer_ms: Some(4000),
                 stalls: 0,
+                ladder: Vec::new(),
             }],
             ..Heartbeat::default()
         }

@@ -59,6 +59,7 @@ pub(crate) fn measure(peers: usize) -> Result<Figures> {
         provider: "bench".to_owned(),
         master_url: "https://cdn.example/live/master.m3u8".to_owned(),
         media_origins: Vec::new(),
+        cdn_capacity: None,
     };
     let people = u32::try_from(peers)?;
     let crowd = Crowd::new(peers, content.id());

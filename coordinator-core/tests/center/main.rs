@@ -10,6 +10,7 @@ mod congestion;
 mod depth;
 mod ejection;
 mod feeding;
+mod ladder;
 mod preemption;
 mod properties;
 mod regions;

@@ -66,6 +66,7 @@ pub(crate) fn content(name: &str) -> Content {
         provider: "demo".to_owned(),
         master_url: format!("https://cdn.example/{name}/master.m3u8"),
         media_origins: Vec::new(),
+        cdn_capacity: None,
     }
 }
 
@@ -302,6 +303,16 @@ impl Stage {
 
     /// From the next heartbeat on the actor plays at this rate (kbit/s).
     pub(crate) fn plays_at(&mut self, name: &'static str, rate: u64) {
+        self.tells(name, rate, Vec::new());
+    }
+
+    /// From the next heartbeat on the actor says which renditions there are (kbit/s).
+    pub(crate) fn has_ladder(&mut self, name: &'static str, ladder: &[u64]) {
+        let ladder = ladder.iter().map(|rate| kilobits(*rate)).collect();
+        self.tells(name, RATE, ladder);
+    }
+
+    fn tells(&mut self, name: &'static str, rate: u64, ladder: Vec<BitsPerSecond>) {
         let report = ContentReport {
             content: live(),
             live: true,
@@ -312,6 +323,7 @@ impl Stage {
             from_cdn: 0,
             buffer_ms: Some(4000),
             stalls: 0,
+            ladder,
         };
         self.actors.get_mut(name).unwrap().report = Some(report);
     }

@@ -160,6 +160,7 @@ impl Visitor {
                 from_cdn: 10_000,
                 buffer_ms: Some(4000),
                 stalls: 0,
+                ladder: Vec::new(),
             }],
             ..Heartbeat::default()
         }))

@@ -48,6 +48,7 @@ pub(crate) fn settings(folder: &TempDir) -> Settings {
             provider: "demo".to_owned(),
             url: "http://127.0.0.1:9/live/master.m3u8".to_owned(),
             media_origins: Vec::new(),
+            cdn_capacity_mbps: None,
         }],
         ..Settings::default()
     }

@@ -17,6 +17,7 @@ fn assign(world: &mut World, to: At, epoch: u64, parents: Vec<Parent>) {
         parents,
         children: vec![],
         stream_keys: vec![world.certificate()],
+        max_suggested_bitrate: None,
         why: String::new(),
     };
     let message = FromCoordinator::Assign(Box::new(assign));

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use quick_m3u8::tag::NoCustomTag;
 use quick_m3u8::{HlsLine, Reader};
 use runnel_protocol::ids::TrackId;
+use runnel_protocol::units::BitsPerSecond;
 use url::Url;
 
 pub use media::{Media, Segment};
@@ -32,10 +33,19 @@ pub enum PlaylistError {
 /// What a content's URL turned out to be.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Playlist {
-    /// A master playlist: where each track's media playlist is.
-    Master(BTreeMap<TrackId, Url>),
+    /// A master playlist.
+    Master(Master),
     /// A media playlist that stands alone.
     Media(Media),
+}
+
+/// What a master playlist says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Master {
+    /// Where each track's media playlist is.
+    pub tracks: BTreeMap<TrackId, Url>,
+    /// Bandwidths of the variants, as many as [`runnel_protocol::control::MAX_LADDER`], from the smallest.
+    pub ladder: Vec<BitsPerSecond>,
 }
 
 impl Playlist {

@@ -13,20 +13,17 @@ use tracing::{info, warn};
 use url::Url;
 
 use super::origin::{Granted, Origin, Validators};
-use super::playlist::Playlist;
+use super::playlist::{Master, Playlist};
 
 /// Pause before a master playlist is read again because it could not be had, or because a track
 /// is asked for that it does not name.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Where each track's media playlist is.
-pub(super) type Loaded = BTreeMap<TrackId, Url>;
-
 /// A content that may be attested.
 #[derive(Debug)]
 pub(super) struct Show {
     grant: OriginGrant,
-    tracks: Option<Loaded>,
+    master: Option<Master>,
     asked: Option<Timestamp>,
     loading: bool,
 }
@@ -35,13 +32,13 @@ impl Show {
     pub(super) fn new(grant: OriginGrant) -> Self {
         Self {
             grant,
-            tracks: None,
+            master: None,
             asked: None,
             loading: false,
         }
     }
 
-    pub(super) fn master(&self) -> &str {
+    pub(super) fn master_url(&self) -> &str {
         &self.grant.master_url
     }
 
@@ -56,23 +53,23 @@ impl Show {
 
     /// Whether its tracks are known.
     pub(super) fn is_read(&self) -> bool {
-        self.tracks.is_some()
+        self.master.is_some()
     }
 
     pub(super) fn track(&self, track: &TrackId) -> Option<&Url> {
-        self.tracks.as_ref()?.get(track)
+        self.master.as_ref()?.tracks.get(track)
     }
 
     /// Every place that its media may be fetched from.
     pub(super) fn granted(&self, others: &[String]) -> Granted {
-        let master = Url::parse(self.master());
+        let master = Url::parse(self.master_url());
         master.map_or_else(|_| Granted::default(), |url| Granted::new(&url, others))
     }
 
     /// Whether the master playlist is to be read: at first, and where a track is `missing`.
     pub(super) fn is_due(&self, missing: bool, now: Timestamp) -> bool {
         let rested = self.asked.is_none_or(|asked| now.since(asked) >= AGAIN);
-        !self.loading && rested && (self.tracks.is_none() || missing)
+        !self.loading && rested && (self.master.is_none() || missing)
     }
 
     /// Reads the master playlist.
@@ -81,7 +78,7 @@ impl Show {
         origin: Origin,
         others: &[String],
         now: Timestamp,
-    ) -> impl Future<Output = Option<Loaded>> + use<> {
+    ) -> impl Future<Output = Option<Master>> + use<> {
         self.loading = true;
         self.asked = Some(now);
         let granted = self.granted(others);
@@ -94,29 +91,31 @@ impl Show {
         }
     }
 
-    /// What came of it.
-    pub(super) fn on_loaded(&mut self, loaded: Option<Loaded>, now: Timestamp) {
+    /// What came of it; what is read is handed back.
+    pub(super) fn on_loaded(&mut self, loaded: Option<Master>, now: Timestamp) -> Option<&Master> {
         self.loading = false;
         self.asked = Some(now);
-        if let Some(tracks) = loaded {
-            info!(
-                name = self.grant.name,
-                tracks = tracks.len(),
-                "read the master playlist"
-            );
-            self.tracks = Some(tracks);
-        }
+        let master = loaded?;
+        info!(
+            name = self.grant.name,
+            tracks = master.tracks.len(),
+            "read the master playlist"
+        );
+        Some(self.master.insert(master))
     }
 }
 
-async fn read(origin: &Origin, master: &str, granted: &Granted) -> anyhow::Result<Loaded> {
+async fn read(origin: &Origin, master: &str, granted: &Granted) -> anyhow::Result<Master> {
     let url = Url::parse(master)?;
     let fetched = origin
         .playlist(&url, granted, &Validators::default())
         .await?
         .ok_or_else(|| anyhow::anyhow!("unchanged, though nothing was known of it"))?;
     Ok(match Playlist::parse(&fetched.bytes, &fetched.url)? {
-        Playlist::Master(tracks) => tracks,
-        Playlist::Media(_) => BTreeMap::from([(TrackAttributes::ALONE.id(), url)]),
+        Playlist::Master(master) => master,
+        Playlist::Media(_) => Master {
+            tracks: BTreeMap::from([(TrackAttributes::ALONE.id(), url)]),
+            ladder: Vec::new(),
+        },
     })
 }

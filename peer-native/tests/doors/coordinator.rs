@@ -167,6 +167,7 @@ impl Coordinator {
             parents,
             children,
             stream_keys: certificate.into_iter().collect(),
+            max_suggested_bitrate: None,
             why: String::new(),
         }
     }

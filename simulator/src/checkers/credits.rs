@@ -137,6 +137,7 @@ mod tests {
                 from_cdn: 0,
                 buffer_ms: None,
                 stalls: 0,
+                ladder: Vec::new(),
             }],
             ..Heartbeat::default()
         }

@@ -43,6 +43,8 @@ pub(super) struct Gift {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Player {
     pub(super) rendition: u8,
+    /// The best that the control center asks it to choose.
+    pub(super) best: u8,
     pub(super) started: bool,
     /// Media ahead of the playhead, in seconds; before the first picture what there is of it.
     pub(super) buffer: f32,
@@ -107,7 +109,7 @@ impl Player {
         if self.buffer < LOW && got < 1.0 {
             self.rendition = smallest(title);
         } else {
-            self.rendition = self.best(title);
+            self.rendition = self.fitting(title).max(self.best);
         }
     }
 
@@ -130,7 +132,7 @@ impl Player {
         }
     }
 
-    fn best(&self, title: &Title) -> u8 {
+    fn fitting(&self, title: &Title) -> u8 {
         let [quick, slow] = self.pace;
         let pace = quick.min(slow);
         let renditions = title.renditions.iter().zip(0u8..);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use runnel_coordinator_core::{Input, Output, SessionId};
 use runnel_protocol::control::{
     Assign, ClientHello, ContentLocator, ContentReport, Enrol, FromCoordinator, Heartbeat,
-    Implementation, LinkResult, Open, Outcome, ParentReport, Platform, ToCoordinator,
+    Implementation, LinkResult, MAX_LIST, Open, Outcome, ParentReport, Platform, ToCoordinator,
 };
 use runnel_protocol::ids::{CertificateHash, ContentId, PeerId};
 use runnel_protocol::signature::Signature;
@@ -16,6 +16,7 @@ use runnel_protocol::units::BitsPerSecond;
 use super::{Crowd, STEP, State};
 use crate::node::At;
 use crate::population::Role;
+use crate::title::Title;
 
 impl Crowd {
     pub(super) fn connect(&mut self, index: u32) {
@@ -191,6 +192,8 @@ impl Crowd {
             let feeder = self.feeders.get(&parent.contact.peer)?;
             Some((*feeder, u8::try_from(parent.substreams.count()).ok()?))
         });
+        let title = self.population.guests[index as usize].title;
+        let best = self.population.titles[title as usize].best_within(assign.max_suggested_bitrate);
         let parents: Vec<(u32, u8)> = named.filter(|(_, stripes)| *stripes > 0).collect();
         let stand_in = &self.stand_ins[index as usize];
         let before: BTreeSet<u32> = stand_in.parents.iter().map(|(parent, _)| *parent).collect();
@@ -212,6 +215,7 @@ impl Crowd {
                 self.outbox.push((index, ToCoordinator::Outcome(connected)));
             }
         }
+        self.stand_ins[index as usize].player.best = u8::try_from(best).unwrap_or(u8::MAX);
         // An agent that helps with several contents has the parents of the last of them here.
         self.stand_ins[index as usize].parents = parents.into();
     }
@@ -241,8 +245,13 @@ impl Crowd {
                 from_cdn,
                 buffer_ms: Some((stand_in.player.buffer.max(0.0) * 1000.0) as u32),
                 stalls: stand_in.player.stalls - stand_in.told,
+                ladder: Vec::new(),
             });
             stand_in.told = stand_in.player.stalls;
+        }
+        if stand_in.role == Some(Role::Waypoint) {
+            let titles = self.population.titles.iter().take(MAX_LIST);
+            beat.contents = titles.map(ladder_of).collect();
         }
         for (parent, stripes) in &stand_in.parents {
             let covered = self.flow.delivered(*parent);
@@ -258,5 +267,21 @@ impl Crowd {
             });
         }
         beat
+    }
+}
+
+/// What a waypoint says of a title.
+fn ladder_of(title: &Title) -> ContentReport {
+    ContentReport {
+        content: title.id,
+        live: title.live,
+        tracks: Vec::new(),
+        rate: BitsPerSecond(0),
+        from_peers: 0,
+        from_waypoints: 0,
+        from_cdn: 0,
+        buffer_ms: None,
+        stalls: 0,
+        ladder: title.ladder(),
     }
 }

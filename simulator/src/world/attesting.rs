@@ -24,6 +24,10 @@ const PROVES: u64 = 3600;
 
 impl World {
     pub(super) fn on_grant(&mut self, at: At, content: ContentId) {
+        if let Some(title) = self.library.find(content) {
+            let ladder = self.library.title(title).ladder();
+            self.input_later(at, self.now, Input::Ladder(content, ladder));
+        }
         let followed = self.with_desk(at, |desk| {
             desk.granted.insert(content);
             desk.followed.keys().copied().collect::<Vec<_>>()

@@ -79,6 +79,9 @@ impl World {
         let Some(node) = self.node_mut(at) else {
             return;
         };
+        if let Some(player) = &mut node.player {
+            player.max_bitrate = assign.max_suggested_bitrate;
+        }
         let before = node.fed.insert(assign.content, fed);
         let now_fed = &node.fed[&assign.content];
         let moved = before.as_ref().is_some_and(|before| {

@@ -166,6 +166,7 @@ impl World {
             parents,
             children,
             stream_keys: vec![self.certificate()],
+            max_suggested_bitrate: None,
             why: String::new(),
         };
         self.give(
