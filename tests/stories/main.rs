@@ -7,6 +7,7 @@ mod failures;
 mod fallback;
 mod guests;
 mod liars;
+mod limited;
 mod peers;
 mod plain;
 mod reasons;

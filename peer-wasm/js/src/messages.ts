@@ -1,6 +1,6 @@
 /** What the page and its Worker say to each other. Ids are counters, unique per Worker. */
 
-import type { ByteCounts, LinkStats, P2pEvents } from "./stats.js";
+import type { AssignedDetail, ByteCounts, LinkStats, P2pEvents } from "./stats.js";
 
 /** A rendition's attributes as they stand in the playlist: its identity on page and waypoint. */
 export interface TrackText {
@@ -108,7 +108,7 @@ export interface WorkerStats {
   why: string;
   bytes: ByteCounts;
   links: LinkStats[];
-  assignment: { epoch: number; why: string } | null;
+  assignment: AssignedDetail | null;
   memoryBytes: number;
   strikes: number;
 }

@@ -24,7 +24,7 @@ export interface RunnelStats {
   /** Links that stand or are being made. */
   links: LinkStats[];
   /** The assignment in force. */
-  assignment: { epoch: number; why: string } | null;
+  assignment: AssignedDetail | null;
   /** Media ahead of the playhead, and what the Worker holds in memory. */
   buffer: { seconds: number; memoryBytes: number };
   /** Seconds behind the live edge; `null` for what is not live. */
@@ -109,6 +109,11 @@ export interface StruckDetail extends LinkDetail {
 export interface AssignedDetail {
   epoch: number;
   why: string;
+  /**
+   * Bits per second that the player is asked not to exceed when it chooses a rendition, since the
+   * audience is larger than uplinks and CDN carry; `null` where it may choose any.
+   */
+  maxSuggestedBitrate: number | null;
 }
 
 /** Events of `hls.p2p`, with their details. */

@@ -2,7 +2,7 @@
 
 import type { RunnelStats } from "runnel";
 import { html, setText } from "../dom";
-import { bytes, shortId } from "../format";
+import { bytes, rate, shortId } from "../format";
 import { sentence } from "./verdict";
 
 const TYPES = {
@@ -45,7 +45,14 @@ export class Self {
 /** Why it is so, in sentences. What the viewer has not allowed is said beside the switch. */
 function reasons({ consent, mode, why, assignment }: RunnelStats): string {
   if (!consent.peers && mode !== "off") return "Peers have not been allowed.";
-  return [...new Set([why, assignment?.why ?? ""])].map(sentence).filter(Boolean).join(" ");
+  const all = new Set([why, assignment?.why ?? "", smaller(assignment)]);
+  return [...all].map(sentence).filter(Boolean).join(" ");
+}
+
+/** Why the player does not choose a better rendition. */
+function smaller(assignment: RunnelStats["assignment"]): string {
+  const most = assignment?.maxSuggestedBitrate;
+  return most ? `so that everybody has a picture, nobody is to take more than ${rate(most / 8)} at present` : "";
 }
 
 /** Regular peers get better sources; whoever wants that can have it. */

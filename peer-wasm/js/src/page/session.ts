@@ -9,6 +9,7 @@ import { coordinatorUrl, DEFAULT_UPLOAD_RATE, isGiven, type P2pOptions } from ".
 import { needsPage, PageFetcher } from "./page-fetcher.js";
 import { PlaybackWatch, playedRate } from "./playback-watch.js";
 import { playheadOf, trackOf, wantOf } from "./segment.js";
+import { SuggestedBitrate } from "./suggested-bitrate.js";
 import { cdnTime } from "./timing.js";
 import { WorkerLink, type WorkerListener } from "./worker-link.js";
 
@@ -24,6 +25,7 @@ const TICK = 1000;
 export class P2p extends EventTarget implements Broker, WorkerListener {
   readonly #options: P2pOptions;
   readonly #watch = new PlaybackWatch();
+  readonly #suggested = new SuggestedBitrate();
   readonly #said = new Set<string>();
   readonly #consent: Consent = { peers: false, upload: false };
   #hls: Hls | null = null;
@@ -171,6 +173,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
         this.#worker = message.stats;
         break;
       case "event":
+        if (message.name === "assigned") this.#suggest(message.detail.maxSuggestedBitrate);
         this.#dispatch(message.name, message.detail);
         break;
       case "log":
@@ -260,6 +263,12 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
     this.#why = why;
     if (this.#worker) add(this.#before, this.#worker.bytes);
     this.#worker = null;
+    this.#suggest(null);
+  }
+
+  #suggest(bitrate: number | null): void {
+    this.#suggested.ask(bitrate);
+    if (this.#hls) this.#suggested.apply(this.#hls);
   }
 
   #uplink(): number {
@@ -281,6 +290,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
   #tick(): void {
     const hls = this.#hls;
     if (!hls) return;
+    this.#suggested.apply(hls);
     const stalls = this.#watch.stalls - this.#reportedStalls;
     this.#reportedStalls = this.#watch.stalls;
     const buffer = playheadOf(hls).buffered * 1000;

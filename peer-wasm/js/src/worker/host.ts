@@ -243,9 +243,10 @@ export class Host {
     this.#settled();
   }
 
-  assigned(epoch: number, why: string): void {
-    this.#ledger.assigned(epoch, why);
-    this.#post({ kind: "event", name: "assigned", detail: { epoch, why } });
+  assigned(epoch: number, why: string, maxSuggested: number): void {
+    const detail = { epoch, why, maxSuggestedBitrate: maxSuggested || null };
+    this.#ledger.assigned(detail);
+    this.#post({ kind: "event", name: "assigned", detail });
   }
 
   parent(peer: string, waypoint: boolean, mask: number, why: string): void {

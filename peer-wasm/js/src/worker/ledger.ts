@@ -1,7 +1,7 @@
 /** Counts what goes where, for the snapshots that the page sees. */
 
 import type { WorkerStats } from "../messages.js";
-import type { ByteCounts, LinkStats } from "../stats.js";
+import type { AssignedDetail, ByteCounts, LinkStats } from "../stats.js";
 
 interface Parent {
   waypoint: boolean;
@@ -67,8 +67,8 @@ export class Ledger {
     this.#change(link, (one) => (one.sent += bytes));
   }
 
-  assigned(epoch: number, why: string): void {
-    this.#assignment = { epoch, why };
+  assigned(assignment: AssignedDetail): void {
+    this.#assignment = assignment;
     this.#parents.clear();
   }
 
