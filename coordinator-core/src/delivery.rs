@@ -26,7 +26,7 @@ use crate::place::Region;
 use crate::rate::{RatesInUse, differs};
 use crate::recruit;
 use crate::rules::MAX_REGULAR_CHILDREN;
-use crate::steady::Cause;
+use crate::steady::{Cause, Wishes};
 use crate::summary::Received;
 use crate::supply::{Offer, Supply};
 use crate::table::Table;
@@ -99,6 +99,8 @@ pub(crate) struct Delivery {
     audiences: BTreeMap<Region, Audience>,
     /// Other members that something better can be wished for.
     wanting_others: Wanting,
+    /// How many members may get better parents only because they are better.
+    wishes: Wishes,
     /// When somebody came last who may feed others.
     newcomer_at: Option<Timestamp>,
     /// The rate that agents were last planned with.
@@ -130,6 +132,7 @@ impl Delivery {
             dirty: BTreeSet::new(),
             audiences: BTreeMap::new(),
             wanting_others: Wanting::default(),
+            wishes: Wishes::new(now),
             newcomer_at: None,
             carried: world.config.default_rate,
             untold: BTreeSet::new(),
@@ -412,6 +415,7 @@ impl Delivery {
     /// Once a second: agents that carry another rate than planned, who wants for a parent.
     pub(crate) fn on_tick(&mut self, world: &mut World, now: Timestamp) {
         self.note_idleness(now);
+        self.wishes.save(self.members.len(), now);
         self.suggest(now);
         let rate = self.rate();
         if differs(self.carried, rate) {

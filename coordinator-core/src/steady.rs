@@ -2,7 +2,8 @@
 //!
 //! The bound: a repair is always made, and each costs a pair its trust for ten seconds or more.
 //! Whatever else changes a peer's parents happens at most [`PER_MINUTE`] times a minute, and what
-//! neither churn nor failure nor policy asks for at most once an hour.
+//! neither churn nor failure nor policy asks for at most once an hour, and so often all in all as
+//! there are peers and hours.
 
 use core::fmt;
 use core::time::Duration;
@@ -248,6 +249,40 @@ impl Account {
     }
 }
 
+/// What all members of a content together may still wish for, in member-seconds: one change costs
+/// an hour of one member.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wishes {
+    saved: u64,
+    at: Timestamp,
+}
+
+impl Wishes {
+    pub(crate) const fn new(now: Timestamp) -> Self {
+        Self { saved: 0, at: now }
+    }
+
+    /// So many members have been there since the last call. What is saved for longer than a minute
+    /// is lost, unless it is not even one change.
+    pub(crate) fn save(&mut self, members: usize, now: Timestamp) {
+        let members = u64::try_from(members).unwrap_or(u64::MAX);
+        let more = members.saturating_mul(now.since(self.at).as_secs());
+        let most = members.saturating_mul(MINUTE.into()).max(HOUR.into());
+        if more > 0 {
+            self.saved = self.saved.saturating_add(more).min(most);
+            self.at = now;
+        }
+    }
+
+    pub(crate) const fn permit_one(&self) -> bool {
+        self.saved >= HOUR as u64
+    }
+
+    pub(crate) const fn grant_one(&mut self) {
+        self.saved = self.saved.saturating_sub(HOUR as u64);
+    }
+}
+
 fn seconds(now: Timestamp) -> u32 {
     u32::try_from(now.unix_seconds().0).unwrap_or(u32::MAX)
 }
@@ -318,6 +353,36 @@ mod tests {
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_micros((1_800_000_000 + seconds) * 1_000_000)
+    }
+
+    /// Changes that this many members together are granted who ask all the time.
+    fn granted_together(members: usize, time: u64) -> usize {
+        let mut wishes = Wishes::new(at(0));
+        let ask = |second: &u64| {
+            wishes.save(members, at(*second));
+            let granted = wishes.permit_one();
+            if granted {
+                wishes.grant_one();
+            }
+            granted
+        };
+        (1..=time).filter(ask).count()
+    }
+
+    #[test]
+    fn all_together_change_for_the_better_once_an_hour_and_member() {
+        assert_eq!(granted_together(100, 35), 0, "not even at the beginning");
+        assert_eq!(granted_together(100, 3600), 100);
+        assert_eq!(granted_together(1, 7200), 2);
+        assert_eq!(granted_together(1_000_000, 10), 10, "one at a time here");
+    }
+
+    #[test]
+    fn what_nobody_wished_for_is_not_saved_for_long() {
+        let mut wishes = Wishes::new(at(0));
+        wishes.save(600, at(3600));
+        let granted = core::iter::from_fn(|| wishes.permit_one().then(|| wishes.grant_one()));
+        assert_eq!(granted.count(), 10, "a minute of 600 members");
     }
 
     /// Changes granted to somebody who asks every second for `time` seconds.

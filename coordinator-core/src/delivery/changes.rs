@@ -82,11 +82,20 @@ impl Delivery {
         member.due_to = None;
         if let Some(cause) = cause {
             member.account.note(cause, now);
+            if cause.is_voluntary() {
+                self.wishes.grant_one();
+            }
             member.makeshift = cause.is_failure();
             world.totals.reassignments.count(cause);
             let what = What::Reassigned(cause);
             world.log.note(child, Some(self.content), what, now);
         }
+    }
+
+    /// Whether a member's parents may change for this cause.
+    pub(super) fn permits(&self, member: &Member, cause: Cause, now: Timestamp) -> bool {
+        let granted = !cause.is_voluntary() || self.wishes.permit_one();
+        granted && member.account.permits(cause, now)
     }
 
     /// The new feeds, where the cause excuses one more change; else those that there are, at the
@@ -101,7 +110,7 @@ impl Delivery {
         let Some(member) = self.members.get(&child) else {
             return new;
         };
-        if cause.is_none_or(|cause| member.account.permits(cause, now)) {
+        if cause.is_none_or(|cause| self.permits(member, cause, now)) {
             return new;
         }
         let stripe = self.stripe_rate(member);

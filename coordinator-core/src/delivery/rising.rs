@@ -63,7 +63,7 @@ impl Delivery {
         let Some(member) = self.members.get(&peer) else {
             return;
         };
-        let Some((home, _)) = member.home.filter(|_| member.account.permits(cause, now)) else {
+        let Some((home, _)) = member.home.filter(|_| self.permits(member, cause, now)) else {
             return;
         };
         let levels = self.levels(peer, home, world, now);
@@ -145,7 +145,7 @@ impl Delivery {
             let member = self.members.get(&shift.child)?;
             let (candidate, rule) = look_at(self, world, (shift.child, shift.parent), now)?;
             let fits = rule.is_none_or(|rule| rule == CAPACITY || rule == LOOPS);
-            let permits = member.account.permits(shift.cause, now);
+            let permits = self.permits(member, shift.cause, now);
             (fits && permits).then(|| (*shift, self.shifted(member, *shift, &candidate)))
         };
         let new = shifts.iter().map(allowed).collect::<Option<Vec<_>>>();
