@@ -62,6 +62,11 @@ impl Config {
         self.heartbeat * 7 / 2
     }
 
+    /// A heartbeat that is so late was not sent: peers wait a quarter longer than asked at most.
+    pub fn overdue(&self) -> Duration {
+        self.heartbeat * 3 / 2
+    }
+
     /// A peer that has said nothing for this long gets no new children.
     pub fn hesitation(&self) -> Duration {
         self.heartbeat * 5 / 2

@@ -233,12 +233,23 @@ pub(crate) fn on_parent_report(
         .lag
         .on_received(&report.sequence_numbers, report.late && !starved);
     let apart = match feed.watch.observe(beat) {
+        _ if is_hung(report, world, now) => Apart::Stalled,
         Verdict::Silent => Apart::Stalled,
         Verdict::Slow => Apart::Slow,
         Verdict::Fine if congested => Apart::Congested,
         Verdict::Fine => return,
     };
     part(delivery, world, (child, pair), apart, now);
+}
+
+/// Whether a parent has stopped altogether: a child waits for it in vain, and it misses its own
+/// heartbeat as well. Neither word alone would do.
+fn is_hung(report: &ParentReport, world: &World, now: Timestamp) -> bool {
+    let overdue = || {
+        let record = world.view.get(report.peer);
+        record.is_some_and(|record| now.since(record.last_heard) > world.config.overdue())
+    };
+    report.late && report.received == 0 && overdue()
 }
 
 /// Whether a parent itself gets too little at present.

@@ -51,6 +51,25 @@ fn a_frozen_parent_is_left_and_not_chosen_again_while_it_is_frozen() {
 }
 
 #[test]
+fn a_parent_that_hangs_is_left_as_soon_as_a_child_waits_in_vain() {
+    let mut stage = Stage::evening();
+    stage.receives("viewer", "ann", 0, true);
+    stage.run(SECOND * 2);
+    assert!(
+        stage.parents("viewer").contains_key("ann"),
+        "a child's word alone is not enough so soon"
+    );
+    stage.receives("viewer", "ann", RATE, false);
+    stage.run(SECOND * 2);
+
+    stage.freeze("ann", true);
+    stage.receives("viewer", "ann", 0, true);
+    stage.run(SECOND * 5 / 2);
+    assert!(!stage.parents("viewer").contains_key("ann"));
+    stage.check();
+}
+
+#[test]
 fn an_agent_too_busy_for_some_is_still_there_for_others_and_soon_for_all() {
     let mut stage = Stage::new(1);
     stage.waypoint("waypoint", 20 * RATE);
