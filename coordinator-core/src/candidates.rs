@@ -247,7 +247,7 @@ impl<'a> Search<'a> {
                 (record.address, record.place),
                 (self.record.address, self.record.place),
             ),
-            trouble: record.history.trouble(),
+            trouble: record.trouble(),
             room,
             crowded: record.uplink.spare() < self.stripe,
             short_of_links: is_short_of_links(pair),

@@ -295,7 +295,7 @@ impl Delivery {
 
     fn release(&mut self, child: PeerId, feed: &Feed, world: &mut World) {
         if feed.reserved.0 > 0 {
-            world.view.release(feed.parent, feed.reserved);
+            world.view.release(feed.parent, child, feed.reserved);
             world.growth += 1;
         }
         if let Some(parent) = self.members.get_mut(&feed.parent) {
@@ -310,7 +310,7 @@ impl Delivery {
         if let Some(member) = self.members.get_mut(&child) {
             // Who leaves one content may stay in others: its uplink is one account.
             for feed in member.feeds.extract_if(.., |feed| feed.parent == parent) {
-                world.view.release(parent, feed.reserved);
+                world.view.release(parent, child, feed.reserved);
             }
             let gone = What::Dropped(Parting::Gone);
             world

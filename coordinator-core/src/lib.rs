@@ -56,6 +56,7 @@ pub use config::Config;
 pub use content::Content;
 pub use io::{CloseCause, Input, Output, SessionId, SignedStatement, Unsigned};
 pub use place::{NetworkEntry, NetworkTable};
+pub use record::Machine;
 pub use steady::{Cause, Reassignments};
 pub use summary::{
     ContentSummary, Event, Exclusion, FeedSummary, MemberSummary, PairExplanation, PeerExplanation,

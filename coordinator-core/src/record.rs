@@ -4,9 +4,10 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::sync::Arc;
 
-use runnel_protocol::control::{PeerType, Platform, Source};
+use runnel_protocol::control::{Heartbeat, PeerType, Platform, Source};
 use runnel_protocol::ids::{CertificateHash, ContentId, PeerId, PublicKey};
 use runnel_protocol::time::Timestamp;
+use runnel_protocol::units::BitsPerSecond;
 
 use crate::blacklist::Apart;
 use crate::capacity::{Rung, Uplink};
@@ -23,6 +24,20 @@ const ACCUSED_FOR: Duration = Duration::from_secs(600);
 const HOPELESS: u16 = 5;
 /// How long such a series counts.
 const HOPELESS_FOR: Duration = Duration::from_secs(60);
+
+/// Load of a machine's processors from which on others are preferred.
+const BUSY_PERCENT: u8 = 90;
+
+/// What a peer tells of its machine (H2); `None` is not known.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Machine {
+    /// What its line carries to it.
+    pub downlink: Option<BitsPerSecond>,
+    /// Load of its processors, in percent.
+    pub cpu_percent: Option<u8>,
+    /// Bytes that it may still store.
+    pub storage_left: Option<u64>,
+}
 
 /// One peer.
 #[derive(Debug)]
@@ -43,6 +58,10 @@ pub(crate) struct Record {
     pub(crate) endpoints: Box<[SocketAddr]>,
     pub(crate) certificates: Box<[CertificateHash]>,
     pub(crate) uplink: Uplink,
+    /// What its parents have set aside for it, in all contents.
+    pub(crate) taken: BitsPerSecond,
+    /// What it told of its machine; few do.
+    pub(crate) machine: Option<Box<Machine>>,
     pub(crate) last_heard: Timestamp,
     pub(crate) silent: bool,
     /// One-time codes presented in this session.
@@ -64,6 +83,39 @@ impl Record {
 
     pub(crate) fn is_regular(&self) -> bool {
         self.kind == PeerType::Regular
+    }
+
+    /// Takes in what a heartbeat tells of the machine.
+    pub(crate) fn on_machine(&mut self, beat: &Heartbeat) {
+        let told = (beat.downlink, beat.cpu_percent, beat.storage_left);
+        if told == (None, None, None) {
+            return;
+        }
+        let machine = self.machine.get_or_insert_default();
+        machine.downlink = beat.downlink.or(machine.downlink);
+        machine.cpu_percent = beat.cpu_percent.or(machine.cpu_percent);
+        machine.storage_left = beat.storage_left.or(machine.storage_left);
+    }
+
+    pub(crate) fn machine(&self) -> Machine {
+        self.machine.as_deref().copied().unwrap_or_default()
+    }
+
+    /// Whether its processors leave little for more children: others are preferred.
+    pub(crate) fn is_busy(&self) -> bool {
+        let load = self.machine().cpu_percent;
+        load.is_some_and(|load| load >= BUSY_PERCENT)
+    }
+
+    /// What speaks against it among equals: attempts that failed, in quarters, and its load.
+    pub(crate) fn trouble(&self) -> u8 {
+        self.history.trouble() + u8::from(self.is_busy())
+    }
+
+    /// Whether its line carries so much more to it.
+    pub(crate) fn can_take(&self, more: BitsPerSecond) -> bool {
+        let downlink = self.machine().downlink;
+        downlink.is_none_or(|downlink| self.taken.saturating_add(more) <= downlink)
     }
 
     /// How much it has to give away, coarsely.

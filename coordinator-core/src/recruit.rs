@@ -75,7 +75,8 @@ fn as_many_as_help(region: Region, delivery: &Delivery) -> usize {
     missing.min(most).clamp(FEWEST_PER_LOOK, MOST_PER_LOOK)
 }
 
-/// Regular peers of a region that take no part yet: those with the fewest contents first, then the widest.
+/// Regular peers of a region that take no part yet: those whose processors are not busy first, then
+/// those with the fewest contents, then the widest.
 fn volunteers(
     region: Region,
     wanted: usize,
@@ -88,11 +89,12 @@ fn volunteers(
         !record.silent
             && now.since(record.last_heard) <= world.config.hesitation()
             && record.uplink.spare() >= rate
+            && record.can_take(rate)
             && record.contents.len() < world.config.contents_per_peer
             && !delivery.members.contains_key(&peer)
     };
     let mut looked_at = 0;
-    let mut found: Vec<(usize, u64, PeerId)> = world
+    let mut found: Vec<(bool, usize, u64, PeerId)> = world
         .view
         .helpers(region)
         .take(MAX_LOOKED_AT)
@@ -101,11 +103,11 @@ fn volunteers(
         .take(MAX_VOLUNTEERS * wanted)
         .map(|(peer, record)| {
             let narrowness = u64::MAX - record.uplink.spare().0;
-            (record.contents.len(), narrowness, peer)
+            (record.is_busy(), record.contents.len(), narrowness, peer)
         })
         .collect();
     found.sort_unstable();
-    let found = found.into_iter().map(|(_, _, peer)| peer).collect();
+    let found = found.into_iter().map(|(_, _, _, peer)| peer).collect();
     (found, looked_at)
 }
 

@@ -297,6 +297,8 @@ mod tests {
             endpoints: Box::new([]),
             certificates: Box::new([]),
             uplink: Uplink::new(BitsPerSecond(1_000_000)),
+            taken: BitsPerSecond(0),
+            machine: None,
             last_heard: NOW,
             silent: false,
             codes_tried: 0,

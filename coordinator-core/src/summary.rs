@@ -13,6 +13,7 @@ use crate::delivery::Delivery;
 use crate::directory::Directory;
 use crate::explain::Record as LogRecord;
 use crate::member::{Feed, Member};
+use crate::record::Machine;
 use crate::steady::Reassignments;
 use crate::view::Record;
 use crate::world::World;
@@ -84,6 +85,10 @@ pub struct PeerSummary {
     pub uplink: BitsPerSecond,
     /// What of it is given away.
     pub reserved: BitsPerSecond,
+    /// What it takes of others, in all contents.
+    pub taken: BitsPerSecond,
+    /// What it tells of its machine.
+    pub machine: Machine,
     /// Whether it has fallen silent.
     pub silent: bool,
     /// What it takes part in.
@@ -229,6 +234,8 @@ pub(crate) fn peer(peer: PeerId, record: &Record) -> PeerSummary {
         endpoints: record.endpoints.to_vec(),
         uplink: record.uplink.offered(),
         reserved: record.uplink.reserved(),
+        taken: record.taken,
+        machine: record.machine(),
         silent: record.silent,
         contents: record.contents.iter().collect(),
     }

@@ -127,12 +127,19 @@ impl View {
         Some(result)
     }
 
-    pub(crate) fn reserve(&mut self, peer: PeerId, amount: BitsPerSecond) {
-        self.change(peer, |record| record.uplink.reserve(amount));
+    /// Sets aside a parent's uplink for a child, and the child's downlink.
+    pub(crate) fn reserve(&mut self, parent: PeerId, child: PeerId, amount: BitsPerSecond) {
+        self.change(parent, |record| record.uplink.reserve(amount));
+        if let Some(record) = self.peers.get_mut(&child) {
+            record.taken = record.taken.saturating_add(amount);
+        }
     }
 
-    pub(crate) fn release(&mut self, peer: PeerId, amount: BitsPerSecond) {
-        self.change(peer, |record| record.uplink.release(amount));
+    pub(crate) fn release(&mut self, parent: PeerId, child: PeerId, amount: BitsPerSecond) {
+        self.change(parent, |record| record.uplink.release(amount));
+        if let Some(record) = self.peers.get_mut(&child) {
+            record.taken = record.taken.saturating_sub(amount);
+        }
     }
 
     /// The peer takes part; `false` where it did already, or is not known.

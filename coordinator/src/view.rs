@@ -73,6 +73,14 @@ pub(crate) struct PeerView {
     uplink: u64,
     /// What of it is given away, bit/s.
     reserved: u64,
+    /// What its parents have set aside for it, bit/s.
+    taken: u64,
+    /// What its line carries to it, bit/s; `null` where it did not say so.
+    downlink: Option<u64>,
+    /// Load of its processors, in percent.
+    cpu_percent: Option<u8>,
+    /// Bytes that it may still store.
+    storage_left: Option<u64>,
     /// Whether it has fallen silent.
     silent: bool,
     contents: Vec<String>,
@@ -199,6 +207,10 @@ impl From<PeerSummary> for PeerView {
             endpoints: peer.endpoints.iter().map(ToString::to_string).collect(),
             uplink: peer.uplink.0,
             reserved: peer.reserved.0,
+            taken: peer.taken.0,
+            downlink: peer.machine.downlink.map(|rate| rate.0),
+            cpu_percent: peer.machine.cpu_percent,
+            storage_left: peer.machine.storage_left,
             silent: peer.silent,
             contents: peer.contents.iter().map(ToString::to_string).collect(),
         }

@@ -1,5 +1,6 @@
 //! What the coordinator is told each second: counters since the last time.
 
+use crate::input::Machine;
 use crate::sorted::SortedMap;
 use core::time::Duration;
 
@@ -46,6 +47,8 @@ pub(crate) struct Ledger {
     flows: SortedMap<(PeerId, ContentId), Flow>,
     contents: SortedMap<ContentId, Playing>,
     uplink_told: Option<BitsPerSecond>,
+    pub(crate) machine: Machine,
+    machine_told: Machine,
 }
 
 impl Ledger {
@@ -57,6 +60,8 @@ impl Ledger {
             flows: SortedMap::new(),
             contents: SortedMap::new(),
             uplink_told: None,
+            machine: Machine::default(),
+            machine_told: Machine::default(),
         }
     }
 
@@ -88,6 +93,7 @@ impl Ledger {
 
     pub(crate) fn start(&mut self, first: Timestamp) {
         self.uplink_told = None;
+        self.machine_told = Machine::default();
         self.next = Some(first);
     }
 
@@ -111,18 +117,19 @@ impl Ledger {
         let covers = now.since(self.since);
         (self.since, self.next) = (now, Some(next));
         let flows = core::mem::take(&mut self.flows);
-        let changed = (self.uplink_told != Some(uplink)).then_some(uplink);
-        self.uplink_told = Some(uplink);
+        let uplink_told = self.uplink_told.replace(uplink);
+        let machine = self.machine;
+        let told = core::mem::replace(&mut self.machine_told, machine);
         Heartbeat {
             sequence: self.sequence,
             covers_ms: millis(covers),
             parents: parents(&flows, details),
             children: children(&flows, details),
             contents: self.reports(details),
-            uplink: changed,
-            downlink: None,
-            cpu_percent: None,
-            storage_left: None,
+            uplink: changed(Some(uplink), uplink_told),
+            downlink: changed(machine.downlink, told.downlink),
+            cpu_percent: changed(machine.cpu_percent, told.cpu_percent),
+            storage_left: changed(machine.storage_left, told.storage_left),
         }
     }
 
@@ -182,6 +189,10 @@ impl Playing {
     }
 }
 
+fn changed<T: PartialEq>(present: Option<T>, told: Option<T>) -> Option<T> {
+    if present == told { None } else { present }
+}
+
 /// What a heartbeat needs from the rest of the peer.
 pub(crate) trait Details {
     /// Chunks received from and sent to a peer, per substream, since the link stands.
@@ -223,4 +234,46 @@ fn children(
         sequence_numbers: details.numbers(*peer, *content).1,
     };
     served.take(MAX_LIST).map(report).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_000_000);
+
+    struct Nobody;
+
+    impl Details for Nobody {
+        fn numbers(&self, _: PeerId, _: ContentId) -> (Numbers, Numbers) {
+            Default::default()
+        }
+
+        fn tracks(&self, _: ContentId) -> Vec<(runnel_protocol::ids::TrackId, u64)> {
+            Vec::new()
+        }
+    }
+
+    fn told(ledger: &mut Ledger) -> (Option<u8>, Option<u64>) {
+        let beat = ledger.take(BitsPerSecond(0), NOW, NOW, &Nobody);
+        (beat.cpu_percent, beat.storage_left)
+    }
+
+    #[test]
+    fn of_the_machine_only_what_changed_is_told_and_all_of_it_to_a_coordinator_that_is_new() {
+        let mut ledger = Ledger::new(NOW);
+        assert_eq!(told(&mut ledger), (None, None));
+        let machine = |load| Machine {
+            cpu_percent: Some(load),
+            storage_left: Some(1000),
+            ..Machine::default()
+        };
+        ledger.machine = machine(10);
+        assert_eq!(told(&mut ledger), (Some(10), Some(1000)));
+        assert_eq!(told(&mut ledger), (None, None));
+        ledger.machine = machine(20);
+        assert_eq!(told(&mut ledger), (Some(20), None));
+        ledger.start(NOW);
+        assert_eq!(told(&mut ledger), (Some(20), Some(1000)));
+    }
 }

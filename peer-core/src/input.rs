@@ -216,6 +216,9 @@ pub enum Input {
         chunks: Vec<u32>,
     },
 
+    /// Agents: how the machine is doing. Told with the next heartbeat, as far as it has changed.
+    Machine(Machine),
+
     /// Waypoints: a segment was fetched from the origin, hashed and signed by this very peer.
     Attested {
         /// The entry.
@@ -230,4 +233,15 @@ pub enum Input {
 
     /// Leave in order: tell everybody, finish what is under way.
     Drain,
+}
+
+/// The machine that a peer runs on (H2); what is not known is `None`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// What its line carries to it.
+    pub downlink: Option<BitsPerSecond>,
+    /// Load of its processors, in percent.
+    pub cpu_percent: Option<u8>,
+    /// Bytes that it may still store.
+    pub storage_left: Option<u64>,
 }

@@ -184,6 +184,7 @@ impl Peer {
             | Input::Restored { .. }
             | Input::Attested { .. }
             | Input::Ladder(..)
+            | Input::Machine(_)
             | Input::Unattainable(_)
                 if !AGENT => {}
             Input::CoordinatorConnected => self.session.on_connected(now),
@@ -247,6 +248,7 @@ impl Peer {
             Input::Loaded(load, chunk) => self.on_loaded(load, chunk, now),
             Input::Restored { entry, chunks } => self.on_restored(entry, chunks, now),
             Input::Attested { entry, chunks } => self.on_attested(entry, chunks, now),
+            Input::Machine(machine) => self.ledger.machine = machine,
             Input::Ladder(content, ladder) => self.ledger.playing(content).ladder = ladder,
             Input::Unattainable(segment) => self.on_unattainable(&segment),
             Input::Drain => self.on_drain(),

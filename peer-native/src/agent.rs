@@ -25,6 +25,7 @@ use crate::coordinator::Coordinator;
 use crate::driver::Driver;
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::inbox::Inbox;
+use crate::machine::{self, Limits};
 use crate::player::Answer;
 use crate::refusals::Refusals;
 use crate::secrets::{fresh_seed, load_or_create_seed};
@@ -147,6 +148,7 @@ impl Agent {
             clock,
             inbox.clone(),
         ));
+        tokio::spawn(machine::watch(limits(&config), inbox.clone()));
         let stop = CancellationToken::new();
         tokio::spawn(stop.clone().run_until_cancelled_owned(refusals.tell()));
         let agent = Self {
@@ -215,6 +217,14 @@ fn first_inputs(
         uplink: config.uplink(),
     };
     restored.chain([reachable]).chain(opened).chain([consent])
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        downlink: config.downlink(),
+        quota: config.quota(),
+        cache: config.data.join("cache"),
+    }
 }
 
 fn reachable(advertised: &[SocketAddr], certificates: &Certificates) -> Input {

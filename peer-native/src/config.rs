@@ -55,6 +55,12 @@ pub struct Flags {
     #[serde(rename = "uplink-kbps", skip_serializing_if = "Option::is_none")]
     uplink_kbps: Option<u64>,
 
+    /// What the line carries to this machine, in kilobits per second: it is asked to help with no
+    /// more than that [default: not known].
+    #[arg(long, value_name = "N")]
+    #[serde(rename = "downlink-kbps", skip_serializing_if = "Option::is_none")]
+    downlink_kbps: Option<u64>,
+
     /// Most that is kept on disk, in megabytes [default: 4096].
     #[arg(long, value_name = "N")]
     #[serde(rename = "quota-mb", skip_serializing_if = "Option::is_none")]
@@ -99,6 +105,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Most that is sent, in kilobits per second.
     pub uplink_kbps: u64,
+    /// What the line carries to this machine, in kilobits per second, where that is known.
+    pub downlink_kbps: Option<u64>,
     /// Most that is kept on disk, in megabytes.
     pub quota_mb: u64,
     /// Contents to help with from the start.
@@ -137,6 +145,7 @@ impl Default for Config {
             advertise: Vec::new(),
             data: home.unwrap_or_default().join(".local/share/runnel"),
             uplink_kbps: 5000,
+            downlink_kbps: None,
             quota_mb: 4096,
             content: Vec::new(),
             waypoint: None,
@@ -181,6 +190,11 @@ impl Config {
     /// What may be sent.
     pub fn uplink(&self) -> BitsPerSecond {
         BitsPerSecond::from_kilobits(self.uplink_kbps)
+    }
+
+    /// What the line carries to this machine.
+    pub fn downlink(&self) -> Option<BitsPerSecond> {
+        self.downlink_kbps.map(BitsPerSecond::from_kilobits)
     }
 
     /// Bytes that may be kept on disk.

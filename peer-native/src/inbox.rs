@@ -33,6 +33,11 @@ impl Inbox {
         (Self(sender), receiver)
     }
 
+    /// Whether the driver is gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
     /// Waits for room. Once the driver is gone nothing is left to tell, and nobody to tell it.
     pub(crate) async fn put(&self, arrival: Arrival) {
         self.0.send(arrival).await.ok();

@@ -29,6 +29,7 @@ pub mod endpoint;
 mod inbox;
 pub mod limits;
 mod link;
+mod machine;
 pub mod player;
 mod refusals;
 mod secrets;

@@ -8,6 +8,7 @@ use runnel_protocol::control::{
 };
 use runnel_protocol::ids::{ContentId, Nonce, PeerId};
 use runnel_protocol::time::Timestamp;
+use runnel_protocol::units::BitsPerSecond;
 
 use super::ControlCenter;
 use crate::capacity::Uplink;
@@ -226,6 +227,8 @@ fn record(
         endpoints: hello.endpoints.into_iter().filter(is_usable).collect(),
         certificates: hello.certificates.into(),
         uplink: Uplink::new(hello.uplink),
+        taken: BitsPerSecond(0),
+        machine: None,
         last_heard: now,
         silent: false,
         codes_tried: 0,

@@ -110,6 +110,9 @@ impl ControlCenter {
         if let Some(uplink) = beat.uplink {
             self.on_uplink(peer, uplink, now);
         }
+        if let Some(record) = self.world.view.get_mut(peer) {
+            record.on_machine(beat);
+        }
         for report in &beat.contents {
             if let Some(delivery) = self.directory.delivery_mut(report.content) {
                 delivery.on_report(peer, report, &mut self.world, now);

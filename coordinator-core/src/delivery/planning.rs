@@ -167,11 +167,11 @@ impl Delivery {
         world: &mut World,
     ) {
         for feed in new {
-            world.view.reserve(feed.parent, feed.reserved);
+            world.view.reserve(feed.parent, child, feed.reserved);
         }
         for feed in old {
             if new.iter().any(|other| other.parent == feed.parent) {
-                world.view.release(feed.parent, feed.reserved);
+                world.view.release(feed.parent, child, feed.reserved);
             } else {
                 self.release(child, feed, world);
             }

@@ -1,9 +1,9 @@
 //! What is kept of links that worked and of those that did not: who, with whom, how often.
 
-use runnel_coordinator_core::FeedSummary;
-use runnel_protocol::control::{LinkResult, Offence, Strike, ToCoordinator};
+use runnel_coordinator_core::{FeedSummary, Machine};
+use runnel_protocol::control::{LinkResult, Offence, Platform, Strike, ToCoordinator};
 
-use crate::stage::{RATE, SECOND, Stage, live};
+use crate::stage::{RATE, SECOND, Stage, kilobits, live};
 
 fn strike(stage: &mut Stage, by: &'static str, whom: &'static str) {
     let strike = Strike {
@@ -117,4 +117,57 @@ fn who_was_never_given_the_other_accuses_nobody() {
     assert_eq!((totals.strikes, totals.repairs), (0, 0));
     assert_eq!(totals.unrelated_reports, 2);
     assert_eq!(stage.parents("viewer"), before);
+}
+
+#[test]
+fn an_agent_helps_with_no_more_contents_than_its_line_carries() {
+    let mut stage = Stage::new(1);
+    stage.waypoint("waypoint", 20 * RATE);
+    stage.agent("ann", 20 * RATE);
+    let told = Machine {
+        downlink: Some(kilobits(RATE * 3 / 2)),
+        ..Machine::default()
+    };
+    stage.tells_of_machine("ann", told);
+    for (name, content) in [("one", "live"), ("other", "vod")] {
+        let hello = stage.hello(Platform::Browser, 0);
+        stage.join(name, hello, "127.0.0.1");
+        stage.open(name, content, true);
+        stage.run(SECOND * 3);
+    }
+    let ann = stage.summary("ann");
+    assert_eq!(ann.contents, [live()], "the second one does not fit");
+    assert_eq!(ann.taken, kilobits(RATE));
+    assert_eq!(ann.machine, told);
+    stage.check();
+
+    let told = Machine {
+        downlink: Some(kilobits(RATE * 2)),
+        ..Machine::default()
+    };
+    stage.tells_of_machine("ann", told);
+    stage.run(SECOND * 10);
+    assert_eq!(stage.summary("ann").contents.len(), 2);
+    stage.check();
+}
+
+#[test]
+fn of_two_agents_the_one_whose_processors_are_not_busy_is_called_in_first() {
+    for (busy, idle) in [("ann", "bob"), ("bob", "ann")] {
+        let mut stage = Stage::new(1);
+        stage.waypoint("waypoint", 20 * RATE);
+        for name in ["ann", "bob", "eve"] {
+            stage.agent(name, 20 * RATE);
+        }
+        let load = |percent| Machine {
+            cpu_percent: Some(percent),
+            ..Machine::default()
+        };
+        stage.tells_of_machine(busy, load(95));
+        stage.tells_of_machine(idle, load(40));
+        stage.viewer("viewer");
+        stage.settle();
+        assert!(stage.summary(busy).contents.is_empty(), "{busy}");
+        assert_eq!(stage.summary(idle).contents, [live()]);
+    }
 }

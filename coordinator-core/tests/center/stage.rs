@@ -5,8 +5,8 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use runnel_coordinator_core::{
-    Config, Content, ControlCenter, Input, Output, PeerExplanation, PeerSummary, SessionId,
-    SignedStatement, Unsigned,
+    Config, Content, ControlCenter, Input, Machine, Output, PeerExplanation, PeerSummary,
+    SessionId, SignedStatement, Unsigned,
 };
 use runnel_protocol::control::{
     Assign, ChildReport, ClientHello, ContentLocator, ContentReport, Enrol, FromCoordinator,
@@ -203,7 +203,7 @@ impl Stage {
         self.say(name, ToCoordinator::Hello(Box::new(hello)));
     }
 
-    fn hello(&mut self, platform: Platform, uplink: u64) -> ClientHello {
+    pub(crate) fn hello(&mut self, platform: Platform, uplink: u64) -> ClientHello {
         self.names += 1;
         let native = platform == Platform::Native;
         let port = 4000 + u16::from(self.names);
@@ -385,6 +385,18 @@ impl Stage {
         self.input(Input::SessionClosed(session));
     }
 
+    /// What an actor tells of its machine.
+    pub(crate) fn tells_of_machine(&mut self, name: &'static str, told: Machine) {
+        let beat = Heartbeat {
+            sequence: 1_000_000,
+            downlink: told.downlink,
+            cpu_percent: told.cpu_percent,
+            storage_left: told.storage_left,
+            ..Heartbeat::default()
+        };
+        self.say(name, ToCoordinator::Heartbeat(Box::new(beat)));
+    }
+
     pub(crate) fn freeze(&mut self, name: &'static str, frozen: bool) {
         self.actors.get_mut(name).unwrap().frozen = frozen;
     }
@@ -484,6 +496,7 @@ impl Stage {
         let peers: BTreeMap<PeerId, PeerSummary> =
             self.center.peers().map(|peer| (peer.peer, peer)).collect();
         let mut reserved: BTreeMap<PeerId, u64> = BTreeMap::new();
+        let mut taken: BTreeMap<PeerId, u64> = BTreeMap::new();
         let mut edges: Vec<(ContentId, Substream, PeerId, PeerId)> = Vec::new();
         for (id, peer) in &peers {
             for member in self.center.explain_peer(*id).unwrap().contents {
@@ -495,6 +508,7 @@ impl Stage {
                         "two lightweight peers are paired"
                     );
                     *reserved.entry(feed.parent).or_default() += feed.reserved.0;
+                    *taken.entry(*id).or_default() += feed.reserved.0;
                     let stripes = feed.substreams.iter();
                     edges.extend(stripes.map(|one| (member.content, one, feed.parent, *id)));
                 }
@@ -506,6 +520,8 @@ impl Stage {
                 peer.reserved.0, fed,
                 "reserved is what children are fed with"
             );
+            let takes = taken.get(id).copied().unwrap_or(0);
+            assert_eq!(peer.taken.0, takes, "taken is what parents set aside");
         }
         no_cycles(edges);
     }
