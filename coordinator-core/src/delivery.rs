@@ -6,10 +6,12 @@ mod changes;
 mod making_room;
 mod places;
 mod planning;
+mod records;
 mod rising;
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use runnel_protocol::control::ContentReport;
 use runnel_protocol::ids::{ContentId, PeerId};
@@ -18,6 +20,7 @@ use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
 use crate::announce;
+use crate::content::Content;
 use crate::eject::Balance;
 use crate::explain::{Parting, What};
 use crate::ladder::{Ladder, Load};
@@ -70,6 +73,8 @@ struct Audience {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) content: ContentId,
+    /// The text under which it is registered, and whose it is.
+    names: (Arc<str>, Arc<str>),
     pub(crate) stripes: u8,
     pub(crate) members: Table<PeerId, Member>,
     /// Members that may be able to feed others.
@@ -112,9 +117,13 @@ pub(crate) struct Delivery {
 }
 
 impl Delivery {
-    pub(crate) fn new(content: ContentId, world: &World, now: Timestamp) -> Self {
+    pub(crate) fn new(content: &Content, world: &World, now: Timestamp) -> Self {
         Self {
-            content,
+            content: content.id(),
+            names: (
+                content.name.as_str().into(),
+                content.provider.as_str().into(),
+            ),
             stripes: world.config.stripes,
             members: Table::default(),
             supply: Supply::default(),
@@ -124,7 +133,7 @@ impl Delivery {
             homes: Homes::default(),
             rates: RatesInUse::new(world.config.default_rate, now),
             ladder: Ladder::default(),
-            cdn_capacity: None,
+            cdn_capacity: content.cdn_capacity,
             arrivals: 0,
             balance: Balance::new(),
             calm_until: None,
@@ -166,6 +175,15 @@ impl Delivery {
         BitsPerSecond(self.expected(member).0.div_ceil(stripes))
     }
 
+    /// The content is registered anew.
+    pub(crate) fn follow(&mut self, content: &Content) {
+        self.names = (
+            content.name.as_str().into(),
+            content.provider.as_str().into(),
+        );
+        self.cdn_capacity = content.cdn_capacity;
+    }
+
     /// Takes a peer in, or notes that it now plays.
     pub(crate) fn join(
         &mut self,
@@ -179,7 +197,7 @@ impl Delivery {
         let member = self
             .members
             .entry(peer)
-            .or_insert_with(|| Member::new(role, record.place.region, arrival));
+            .or_insert_with(|| Member::new(role, record.place.region, arrival, now));
         self.arrivals += 1;
         if member.role == Role::Agent && member.home.is_none() {
             let uplink = record.uplink.offered();
@@ -269,6 +287,7 @@ impl Delivery {
             return;
         };
         self.players -= usize::from(member.plays);
+        self.keep_record(peer, &member.tally, world, now);
         if let Some(seat) = member.seat {
             self.balance.leave(&seat);
         }
@@ -371,7 +390,7 @@ impl Delivery {
     pub(crate) fn on_report(
         &mut self,
         peer: PeerId,
-        report: &ContentReport,
+        (report, covers): (&ContentReport, Duration),
         world: &mut World,
         now: Timestamp,
     ) {
@@ -394,6 +413,7 @@ impl Delivery {
         }
         self.received.add(report);
         world.totals.received.add(report);
+        member.tally.on_report(report, covers);
         if report.rate.0 == 0 {
             return;
         }

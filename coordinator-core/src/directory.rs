@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use runnel_protocol::control::ContentLocator;
 use runnel_protocol::ids::ContentId;
 use runnel_protocol::time::Timestamp;
-use runnel_protocol::units::BitsPerSecond;
 
 use crate::content::{Content, normalised};
 use crate::delivery::Delivery;
@@ -31,7 +30,7 @@ impl Directory {
         self.forget_url(id);
         self.by_url.insert(normalised(&content.master_url), id);
         if let Some(delivery) = self.deliveries.get_mut(&id) {
-            delivery.cdn_capacity = content.cdn_capacity;
+            delivery.follow(&content);
         }
         self.contents.insert(id, content);
         true
@@ -74,19 +73,13 @@ impl Directory {
         self.deliveries.get_mut(&id)
     }
 
-    /// The one in charge, made where there is none yet; a new one begins with the content's
+    /// Makes the one in charge where there is none yet; a new one begins with the content's
     /// waypoints.
-    pub(crate) fn in_charge(
-        &mut self,
-        id: ContentId,
-        world: &mut World,
-        now: Timestamp,
-    ) -> &mut Delivery {
-        let content = self.contents.get(&id);
-        let capacity = content.and_then(|content| content.cdn_capacity);
-        self.deliveries
-            .entry(id)
-            .or_insert_with(|| with_waypoints(id, capacity, world, now))
+    pub(crate) fn in_charge(&mut self, id: ContentId, world: &mut World, now: Timestamp) {
+        if let Some(content) = self.contents.get(&id) {
+            let delivery = self.deliveries.entry(id);
+            delivery.or_insert_with(|| with_waypoints(content, world, now));
+        }
     }
 
     /// Those that `which` picks, the most watched first.
@@ -105,14 +98,9 @@ impl Directory {
     }
 }
 
-fn with_waypoints(
-    id: ContentId,
-    cdn_capacity: Option<BitsPerSecond>,
-    world: &mut World,
-    now: Timestamp,
-) -> Delivery {
-    let mut delivery = Delivery::new(id, world, now);
-    delivery.cdn_capacity = cdn_capacity;
+fn with_waypoints(content: &Content, world: &mut World, now: Timestamp) -> Delivery {
+    let id = content.id();
+    let mut delivery = Delivery::new(content, world, now);
     let waypoints: Vec<_> = world.waypoints.of(id).collect();
     for peer in waypoints {
         world.view.enter(peer, id);

@@ -10,6 +10,7 @@ use runnel_protocol::signature::{Signature, Signed};
 use runnel_protocol::ticket::{SignedTicket, Ticket};
 
 use crate::content::Content;
+use crate::transfer::Transfer;
 
 /// One connection of a peer, named by the shell; a name is never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,6 +100,8 @@ pub enum Output {
     },
     /// Sign this and answer with [`Input::Signed`].
     Sign(Unsigned),
+    /// Keep this record.
+    Transferred(Box<Transfer>),
 }
 
 /// A statement that waits for the operator's signature.

@@ -43,6 +43,7 @@ mod summary;
 mod supply;
 mod table;
 mod tickets;
+mod transfer;
 mod trees;
 mod view;
 mod wanting;
@@ -62,3 +63,4 @@ pub use summary::{
     ContentSummary, Event, Exclusion, FeedSummary, MemberSummary, PairExplanation, PeerExplanation,
     PeerSummary, Received, Totals,
 };
+pub use transfer::Transfer;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use runnel_protocol::control::Source;
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::segment::{Substream, SubstreamSet};
+use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
 use crate::assign::{Choice, Chosen, Class};
@@ -13,6 +14,7 @@ use crate::eject::Seat;
 use crate::place::Region;
 use crate::rules::Objection;
 use crate::steady::{Account, Cause};
+use crate::transfer::Tally;
 
 /// Reasons against candidates kept per member: what the last assignment looked at.
 pub(crate) const MAX_EXCLUSIONS: usize = 16;
@@ -43,6 +45,8 @@ pub(crate) struct Feed {
     /// What of the parent's uplink is set aside for it.
     pub(crate) reserved: BitsPerSecond,
     pub(crate) why: Chosen,
+    /// Whether the parent is in another network.
+    pub(crate) off_net: bool,
     /// One end reported that the link stands.
     pub(crate) connected: bool,
     /// What it brings against what it should (R2, R3), and what was sent against it (H4).
@@ -60,6 +64,7 @@ impl From<&Choice> for Feed {
             substreams: choice.substreams,
             reserved: BitsPerSecond(0),
             why: choice.why,
+            off_net: false,
             connected: false,
             watch: Watch::default(),
             lag: Lag::default(),
@@ -121,13 +126,15 @@ pub(crate) struct Member {
     /// Epoch of the last assignment sent, and a fingerprint of what it said.
     pub(crate) epoch: u64,
     pub(crate) sent: Option<[u8; 16]>,
+    /// What it received and sent since its last record.
+    pub(crate) tally: Box<Tally>,
     /// Media ahead of the playhead and stalls, as last reported.
     pub(crate) buffer_ms: Option<u32>,
     pub(crate) stalls: u32,
 }
 
 impl Member {
-    pub(crate) fn new(role: Role, region: Region, arrival: u64) -> Self {
+    pub(crate) fn new(role: Role, region: Region, arrival: u64, now: Timestamp) -> Self {
         Self {
             role,
             region,
@@ -154,6 +161,7 @@ impl Member {
             account: Account::default(),
             epoch: 0,
             sent: None,
+            tally: Box::new(Tally::new(now)),
             buffer_ms: None,
             stalls: 0,
         }

@@ -216,10 +216,20 @@ pub(crate) fn on_parent_report(
     };
     // Of no matter while nothing is late, and a million parents are in no cache.
     let starved = report.late && delivery.members.get(&report.peer).is_some_and(is_starved);
-    let Some(feed) = pair.feed(delivery) else {
+    let Some(member) = delivery.members.get_mut(&child) else {
+        return;
+    };
+    let Some(feed) = member
+        .feeds
+        .iter_mut()
+        .find(|feed| feed.parent == report.peer)
+    else {
         return;
     };
     feed.connected |= report.received > 0;
+    if feed.off_net {
+        member.tally.on_off_net(report.received);
+    }
     // A standby owes nothing.
     if feed.substreams.is_empty() {
         return;
@@ -263,7 +273,11 @@ pub(crate) fn on_child_report(delivery: &mut Delivery, parent: PeerId, report: &
         parent,
         child: report.peer,
     };
-    if let Some(feed) = pair.feed(delivery) {
-        feed.lag.on_sent(&report.sequence_numbers);
+    let Some(feed) = pair.feed(delivery) else {
+        return;
+    };
+    feed.lag.on_sent(&report.sequence_numbers);
+    if let Some(member) = delivery.members.get_mut(&parent) {
+        member.tally.on_sent(report.sent);
     }
 }

@@ -59,6 +59,12 @@ pub struct Received {
 }
 
 impl Received {
+    /// From everybody.
+    pub const fn all(&self) -> u64 {
+        let peers = self.from_peers.saturating_add(self.from_waypoints);
+        peers.saturating_add(self.from_cdn)
+    }
+
     pub(crate) fn add(&mut self, report: &ContentReport) {
         self.from_peers = self.from_peers.saturating_add(report.from_peers);
         self.from_waypoints = self.from_waypoints.saturating_add(report.from_waypoints);

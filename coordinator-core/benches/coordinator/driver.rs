@@ -156,7 +156,7 @@ impl Driver {
                 }
                 None
             }
-            Output::Close { .. } | Output::RedeemCode { .. } => None,
+            Output::Close { .. } | Output::RedeemCode { .. } | Output::Transferred(_) => None,
         }
     }
 

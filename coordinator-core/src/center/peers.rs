@@ -113,9 +113,12 @@ impl ControlCenter {
         if let Some(record) = self.world.view.get_mut(peer) {
             record.on_machine(beat);
         }
+        let covers = Duration::from_millis(beat.covers_ms.into());
         for report in &beat.contents {
             if let Some(delivery) = self.directory.delivery_mut(report.content) {
-                delivery.on_report(peer, report, &mut self.world, now);
+                let account = (report, covers);
+                delivery.on_report(peer, account, &mut self.world, now);
+                delivery.tell_long_tally(peer, &mut self.world, now);
             }
             self.look_if_dirty(report.content, now);
         }
@@ -124,7 +127,6 @@ impl ControlCenter {
                 repair::on_child_report(delivery, peer, report);
             }
         }
-        let covers = Duration::from_millis(beat.covers_ms.into());
         for report in &beat.parents {
             if let Some(delivery) = self.directory.delivery_mut(report.content) {
                 let account = (report, covers);

@@ -78,11 +78,15 @@ impl Delivery {
     pub(super) fn adopt(
         &mut self,
         child: PeerId,
-        feeds: Vec<Feed>,
+        mut feeds: Vec<Feed>,
         excluded: &[Excluded],
         world: &mut World,
         now: Timestamp,
     ) {
+        let network = |peer| world.view.get(peer).map(|record| record.place.network);
+        for feed in &mut feeds {
+            feed.off_net = network(feed.parent) != network(child);
+        }
         let Some(member) = self.members.get_mut(&child) else {
             return;
         };

@@ -19,3 +19,4 @@ mod sessions;
 mod stage;
 mod standby;
 mod steadiness;
+mod transfers;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use runnel_coordinator_core::{
     Config, Content, ControlCenter, Input, Machine, Output, PeerExplanation, PeerSummary,
-    SessionId, SignedStatement, Unsigned,
+    SessionId, SignedStatement, Transfer, Unsigned,
 };
 use runnel_protocol::control::{
     Assign, ChildReport, ClientHello, ContentLocator, ContentReport, Enrol, FromCoordinator,
@@ -52,6 +52,8 @@ pub(crate) struct Stage {
     names: u8,
     next_beat: Timestamp,
     digest: u64,
+    /// What was to be kept.
+    pub(crate) transfers: Vec<Transfer>,
     /// Answer to every signature check.
     pub(crate) signatures_are_good: bool,
 }
@@ -88,6 +90,7 @@ impl Stage {
             names: 0,
             next_beat: now + SECOND,
             digest: 0,
+            transfers: Vec::new(),
             signatures_are_good: true,
         };
         stage.input(Input::ContentRegistered(content("live")));
@@ -144,6 +147,10 @@ impl Stage {
                     Input::CodeRefused(session)
                 }),
                 Output::Sign(statement) => Some(Input::Signed(sign(statement))),
+                Output::Transferred(transfer) => {
+                    self.transfers.push(*transfer);
+                    None
+                }
             };
             if let Some(answer) = answer {
                 self.center.handle_input(answer, self.now);

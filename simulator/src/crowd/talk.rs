@@ -101,7 +101,7 @@ impl Crowd {
                     };
                     self.office.handle_input(verdict, self.now);
                 }
-                Output::Sign(_) | Output::RedeemCode { .. } => {}
+                Output::Sign(_) | Output::RedeemCode { .. } | Output::Transferred(_) => {}
             }
         }
     }

@@ -137,7 +137,9 @@ impl World {
                 let verdict = CenterInput::SignatureChecked { session, valid };
                 self.office.handle_input(verdict, self.now);
             }
-            CenterOutput::Sign(_) | CenterOutput::RedeemCode { .. } => {}
+            CenterOutput::Sign(_)
+            | CenterOutput::RedeemCode { .. }
+            | CenterOutput::Transferred(_) => {}
         }
     }
 
