@@ -23,6 +23,7 @@ use crate::measure;
 use crate::operator::{self, Operator};
 use crate::settings::ContentSetting;
 use crate::store::{Store, StoreError};
+use crate::transfer_api;
 use crate::view::{ContentView, Healthy, Introduction, PairWhy, PeerView, PeerWhy};
 
 /// Longest body of a request, in bytes.
@@ -39,7 +40,7 @@ pub(crate) struct Api {
 }
 
 /// A "no" of the API, in words.
-enum Refusal {
+pub(crate) enum Refusal {
     BadRequest(String),
     NotFound(&'static str),
     Unavailable,
@@ -84,6 +85,7 @@ pub(crate) fn router(api: Api, operator: Operator) -> Router {
         .routes(routes!(contents, register))
         .routes(routes!(remove))
         .routes(routes!(enrol))
+        .routes(routes!(transfer_api::transfers, transfer_api::forget))
         .route_layer(guard);
     let (router, mut openapi) = everybodys.merge(operators).split_for_parts();
     openapi.info = Info::builder()
@@ -188,7 +190,7 @@ async fn explain(
     }
 }
 
-fn peer_id(text: &str) -> Result<PeerId, Refusal> {
+pub(crate) fn peer_id(text: &str) -> Result<PeerId, Refusal> {
     text.trim()
         .parse()
         .map_err(|error| Refusal::BadRequest(format!("{text:?}: {error}")))

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::keeper::Keeper;
 use crate::keys::Keys;
 use crate::measure;
 use crate::store::Store;
@@ -110,6 +111,7 @@ pub(crate) struct Parts {
     pub(crate) keys: Keys,
     pub(crate) store: Arc<Store>,
     pub(crate) clock: Clock,
+    pub(crate) keeper: Keeper,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -237,6 +239,7 @@ impl Engine {
                 let now = self.parts.clock.now();
                 self.parts.center.handle_input(Input::Signed(signed), now);
             }
+            Output::Transferred(transfer) => self.parts.keeper.keep(&transfer),
         }
     }
 

@@ -9,6 +9,7 @@ mod clock;
 mod codes;
 mod door;
 mod engine;
+mod keeper;
 mod keys;
 mod logs;
 mod measure;
@@ -17,6 +18,7 @@ mod origins;
 mod server;
 mod settings;
 mod store;
+mod transfer_api;
 mod view;
 
 pub use codes::{DEFAULT_LIFE_SECONDS, new_code};

@@ -89,6 +89,11 @@ pub(crate) fn slow_session() {
     counter!("runnel_slow_sessions_total").increment(1);
 }
 
+/// A transfer record for which the store had no room.
+pub(crate) fn lost_transfer() {
+    counter!("runnel_lost_transfers_total").increment(1);
+}
+
 /// Bytes of control messages, by direction.
 pub(crate) fn control_bytes(direction: &'static str, bytes: usize) {
     counter!("runnel_control_bytes_total", "direction" => direction)

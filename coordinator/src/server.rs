@@ -22,6 +22,7 @@ use crate::api::{self, Api};
 use crate::clock::Clock;
 use crate::door::{self, Door};
 use crate::engine::{self, Command, Handle, Parts};
+use crate::keeper::Keeper;
 use crate::keys::Keys;
 use crate::measure;
 use crate::operator::Operator;
@@ -76,11 +77,15 @@ impl Server {
         let clock = Clock::new();
         let center = furnish(&settings, &store, &keys, clock)?;
         let tasks = TaskTracker::new();
+        let (keeper, keeping) =
+            Keeper::start(Arc::clone(&store), settings.transfers_kept_days, clock);
+        tasks.spawn(keeping);
         let engine = engine::start(Parts {
             center,
             keys,
             store: Arc::clone(&store),
             clock,
+            keeper,
             tasks: tasks.clone(),
         });
         let listener = listen(settings.listen).await?;

@@ -31,6 +31,8 @@ pub struct Settings {
     pub admissions_per_second: u32,
     /// Most sessions at a time.
     pub max_sessions: usize,
+    /// For how many days transfer records are kept; 0 keeps none.
+    pub transfers_kept_days: u32,
     /// Contents that are offered from the start.
     pub content: Vec<ContentSetting>,
     /// Which addresses are in which region and network; the longest prefix decides.
@@ -113,6 +115,7 @@ impl Default for Settings {
             admin_token: None,
             admissions_per_second: 500,
             max_sessions: 1_000_000,
+            transfers_kept_days: 30,
             content: Vec::new(),
             network: Vec::new(),
         }

@@ -2,6 +2,8 @@
 //! in one SQLite file. One thread writes, and commits together what waits together (measured:
 //! 295 single commits a second, 50,000 rows a second in groups).
 
+mod transfers;
+
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -16,6 +18,7 @@ use runnel_protocol::units::BitsPerSecond;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
+pub(crate) use self::transfers::{Kept, Wanted};
 use crate::clock;
 use crate::codes;
 
@@ -41,9 +44,10 @@ const SCHEMA: &str = "
 ";
 
 /// What was added to that, in order. SQLite's `user_version` counts those that a file has.
-const ADDED: [&str; 2] = [
+const ADDED: [&str; 3] = [
     "ALTER TABLE contents ADD COLUMN media_origins TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE contents ADD COLUMN cdn_capacity INTEGER",
+    transfers::TABLE,
 ];
 
 /// Why the store does not do what it should.

@@ -9,3 +9,4 @@ mod client;
 mod door;
 mod operator;
 mod restart;
+mod transfers;
