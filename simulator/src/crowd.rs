@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use runnel_protocol::ids::{PeerId, PublicKey};
+use runnel_protocol::segment::SubstreamSet;
 use runnel_protocol::time::Timestamp;
 
 use crate::bounds::{Bounds, Carriers};
@@ -52,8 +53,8 @@ struct StandIn {
     beat: u32,
     title: u32,
     player: player::Player,
-    /// Parents and how many stripes each pushes.
-    parents: Box<[(u32, u8)]>,
+    /// Parents and the stripes that each pushes.
+    parents: Box<[(u32, SubstreamSet)]>,
     joined_ms: u32,
     /// Stalls told to the control center already.
     told: u16,
@@ -129,7 +130,7 @@ impl Crowd {
             outbox: Vec::new(),
             heartbeat: Duration::from_millis(settings.heartbeat_ms.unwrap_or(1000)),
             stripes: settings.stripes(),
-            flow: flow::Flow::new(count),
+            flow: flow::Flow::new(count, settings.stripes()),
             seconds: Vec::new(),
             second: Second::default(),
             startups: Vec::new(),

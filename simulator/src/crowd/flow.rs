@@ -1,6 +1,8 @@
-//! Media as a flow: once a second, who gets how much from whom.
+//! Media as a flow: stripe by stripe, who gets how much from whom.
 
 use core::time::Duration;
+
+use runnel_protocol::segment::SubstreamSet;
 
 use super::cdn::level;
 use super::player::{Gift, Wish};
@@ -9,11 +11,17 @@ use crate::dice::Dice;
 use crate::population::Role;
 use crate::title::START;
 
+/// Hops that a stripe gets down a tree in a second: real peers need 0.4 to 0.7 s for one where
+/// uplinks are used up.
+const HOPS: usize = 2;
+
 /// What everybody can pass on, from one second to the next.
 #[derive(Debug)]
 pub(super) struct Flow {
-    /// Share of its stripes that each has; waypoints have all.
+    stripes: usize,
+    /// How much of each stripe each one has, one after the other; waypoints have all.
     has: Vec<f32>,
+    had: Vec<f32>,
     /// What children want of each, in bit/s.
     wanted: Vec<f32>,
     /// Share of what is wanted that each can send.
@@ -26,9 +34,12 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    pub(super) fn new(count: usize) -> Self {
+    pub(super) fn new(count: usize, stripes: u8) -> Self {
+        let stripes = usize::from(stripes.max(1));
         Self {
-            has: vec![0.0; count],
+            stripes,
+            has: vec![0.0; count * stripes],
+            had: Vec::new(),
             wanted: vec![0.0; count],
             sends: vec![0.0; count],
             wishes: vec![Wish::default(); count],
@@ -37,8 +48,22 @@ impl Flow {
     }
 
     /// Share of what a child expects from this parent that it gets.
-    pub(super) fn delivered(&self, parent: u32) -> f32 {
-        self.has[parent as usize] * self.sends[parent as usize]
+    pub(super) fn delivered(&self, parent: u32, stripes: SubstreamSet) -> f32 {
+        let all = stripes.iter();
+        let got: f32 = all.map(|stripe| self.brings(parent, stripe.0)).sum();
+        got / (stripes.count().max(1) as f32)
+    }
+
+    /// Share of a stripe that a parent brings each of its children.
+    fn brings(&self, parent: u32, stripe: u8) -> f32 {
+        let parent = parent as usize;
+        self.has[parent * self.stripes + usize::from(stripe)] * self.sends[parent]
+    }
+
+    /// Share of all stripes that somebody has.
+    fn whole(&self, index: usize) -> f32 {
+        let its = index * self.stripes..(index + 1) * self.stripes;
+        self.has[its].iter().sum::<f32>() / self.stripes as f32
     }
 }
 
@@ -47,6 +72,7 @@ impl Crowd {
     pub(super) fn move_media(&mut self) {
         self.carry();
         self.want();
+        (0..HOPS).for_each(|_| self.pass_on());
         self.receive();
         let cap = self.scenario.origin.cap_mbps;
         let cap = cap.map_or(f64::INFINITY, |mbps| mbps as f64 * 1e6);
@@ -91,55 +117,65 @@ impl Crowd {
         let stripes = f32::from(self.stripes.max(1));
         for index in 0..self.stand_ins.len() {
             let stripe = self.rate(index) / stripes;
-            for (parent, count) in &self.stand_ins[index].parents {
-                self.flow.wanted[*parent as usize] += stripe * f32::from(*count);
+            for (parent, set) in &self.stand_ins[index].parents {
+                self.flow.wanted[*parent as usize] += stripe * set.count() as f32;
             }
         }
         for (index, guest) in self.population.guests.iter().enumerate() {
             let wanted = self.flow.wanted[index].max(1.0);
             self.flow.sends[index] = (guest.offers.0 as f32 / wanted).min(1.0);
-            let there = self.stand_ins[index].state == State::There;
-            if guest.role == Role::Waypoint {
-                self.flow.has[index] = f32::from(u8::from(there));
-            } else if !there {
-                self.flow.has[index] = 0.0;
+        }
+    }
+
+    /// Everybody gets of each parent what that one had a hop ago.
+    fn pass_on(&mut self) {
+        let flow = &mut self.flow;
+        flow.had.clone_from(&flow.has);
+        for (index, stand_in) in self.stand_ins.iter().enumerate() {
+            let its = index * flow.stripes..(index + 1) * flow.stripes;
+            let its = &mut flow.has[its];
+            let there = matches!(stand_in.state, State::There | State::Coming);
+            let source = stand_in.role == Some(Role::Waypoint) && there;
+            its.fill(f32::from(u8::from(source)));
+            if source || !there {
+                continue;
+            }
+            for (parent, set) in &stand_in.parents {
+                let parent = *parent as usize;
+                for stripe in set.iter().map(|stripe| usize::from(stripe.0)) {
+                    let had = flow.had[parent * flow.stripes + stripe];
+                    its[stripe] = (its[stripe] + had * flow.sends[parent]).min(1.0);
+                }
             }
         }
     }
 
-    /// Everybody gets of each parent what that one had a second ago; viewers ask the CDN for the
-    /// rest.
+    /// Viewers ask the CDN for what their parents do not bring.
     fn receive(&mut self) {
-        let stripes = f32::from(self.stripes.max(1));
-        let before = self.flow.has.clone();
         for index in 0..self.stand_ins.len() {
-            let rate = self.rate(index);
-            let stand_in = &self.stand_ins[index];
             self.flow.wishes[index] = Wish::default();
-            if !matches!(stand_in.state, State::There | State::Coming)
-                || stand_in.role == Some(Role::Waypoint)
-            {
+            let stand_in = &self.stand_ins[index];
+            let here = matches!(stand_in.state, State::There | State::Coming);
+            if !here || stand_in.role != Some(Role::Viewer) {
                 continue;
             }
-            let (mut from_peers, mut from_waypoints) = (0.0, 0.0);
-            for (parent, count) in &stand_in.parents {
-                let parent = *parent as usize;
-                let share = f32::from(*count) / stripes * before[parent] * self.flow.sends[parent];
-                if self.population.guests[parent].role == Role::Waypoint {
-                    from_waypoints += share;
-                } else {
-                    from_peers += share;
-                }
-            }
-            self.flow.has[index] = (from_peers + from_waypoints).min(1.0);
-            if stand_in.role != Some(Role::Viewer) {
-                continue;
-            }
+            let rate = self.rate(index);
             self.flow.wishes[index] = self.wish(index, rate);
-            if stand_in.player.started {
-                self.note_got(index, [from_peers, from_waypoints], rate);
+            if self.stand_ins[index].player.started {
+                self.note_got(index, self.shares(index), rate);
             }
         }
+    }
+
+    /// Shares of its rendition that peers and waypoints bring.
+    fn shares(&self, index: usize) -> [f32; 2] {
+        let mut shares = [0.0; 2];
+        for (parent, set) in &self.stand_ins[index].parents {
+            let source = self.population.guests[*parent as usize].role == Role::Waypoint;
+            let brought = self.flow.delivered(*parent, *set) * set.count() as f32;
+            shares[usize::from(source)] += brought / self.flow.stripes as f32;
+        }
+        shares
     }
 
     fn wish(&self, index: usize, rate: f32) -> Wish {
@@ -148,7 +184,7 @@ impl Crowd {
         let joined = Duration::from_millis(u64::from(stand_in.joined_ms));
         let here = self.now.since(START).saturating_sub(joined);
         let down = self.population.guests[index].down.0 as f32;
-        let (player, has) = (&stand_in.player, self.flow.has[index]);
+        let (player, has) = (&stand_in.player, self.flow.whole(index));
         player.wish((rate, has), title.segment, (down, here))
     }
 
@@ -204,7 +240,7 @@ impl Crowd {
 
     fn advance(&mut self, index: usize, bits: f32, level: f32) {
         let gift = Gift {
-            from_peers: self.flow.has[index],
+            from_peers: self.flow.whole(index),
             bits,
             level,
             rate: self.rate(index),

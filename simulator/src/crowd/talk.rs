@@ -190,11 +190,11 @@ impl Crowd {
     fn assigned(&mut self, index: u32, assign: &Assign) {
         let named = assign.parents.iter().filter_map(|parent| {
             let feeder = self.feeders.get(&parent.contact.peer)?;
-            Some((*feeder, u8::try_from(parent.substreams.count()).ok()?))
+            Some((*feeder, parent.substreams))
         });
         let title = self.population.guests[index as usize].title;
         let best = self.population.titles[title as usize].best_within(assign.max_suggested_bitrate);
-        let parents: Vec<(u32, u8)> = named.filter(|(_, stripes)| *stripes > 0).collect();
+        let parents: Vec<_> = named.filter(|(_, stripes)| !stripes.is_empty()).collect();
         let stand_in = &self.stand_ins[index as usize];
         let before: BTreeSet<u32> = stand_in.parents.iter().map(|(parent, _)| *parent).collect();
         let after: BTreeSet<u32> = parents.iter().map(|(parent, _)| *parent).collect();
@@ -254,8 +254,9 @@ impl Crowd {
             beat.contents = titles.map(ladder_of).collect();
         }
         for (parent, stripes) in &stand_in.parents {
-            let covered = self.flow.delivered(*parent);
-            let share = f64::from(*stripes) / f64::from(self.stripes.max(1)) * f64::from(covered);
+            let covered = self.flow.delivered(*parent, *stripes);
+            let share = f64::from(stripes.count()) / f64::from(self.stripes.max(1));
+            let share = share * f64::from(covered);
             let bytes = rate.bytes_in(self.heartbeat) as f64 * share;
             beat.parents.push(ParentReport {
                 peer: self.ids[*parent as usize],
