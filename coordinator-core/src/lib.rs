@@ -29,6 +29,7 @@ mod kind;
 mod ladder;
 mod member;
 mod place;
+pub mod policy;
 mod preempt;
 mod random;
 mod rate;

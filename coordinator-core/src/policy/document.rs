@@ -1,0 +1,497 @@
+//! A policy as it is written, in TOML: read, checked, and refused with the line and column.
+
+use core::fmt;
+use core::ops::Range;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use toml::{Spanned, Value as Toml};
+
+use super::Wrong;
+use super::calendar::{Zone, moment};
+use super::cases::Case;
+use super::expression::Expression;
+use super::schema::{Attribute, ContentField, PeerField, Thing};
+use super::set::{Denies, Kind, Policy, Rule, Ruling, Strictness};
+use super::typing::compile;
+use super::value::{Facts, Kind as Type, Value};
+
+/// Longest document, in bytes, and most rules, preferences or cases in it.
+const MAX_DOCUMENT: usize = 64 * 1024;
+const MAX_RULES: usize = 64;
+/// Longest name, and longest words of a rule.
+const MAX_NAME: usize = 64;
+const MAX_WORDS: usize = 200;
+/// The last rank, and the one of policies that name none.
+const LAST_RANK: u16 = 1000;
+const USUAL_RANK: u16 = 100;
+/// When a case takes place that says nothing of it.
+const ANY_TIME: &str = "2026-01-01T12:00:00Z";
+
+/// What is wrong in a document, where, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// The line, from one.
+    pub line: usize,
+    /// The letter in the line, from one.
+    pub column: usize,
+    /// In words.
+    pub words: String,
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "line {}, column {}: {}",
+            self.line, self.column, self.words
+        )
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    name: Spanned<String>,
+    kind: Kind,
+    rank: Option<Spanned<u16>>,
+    strictness: Option<Strictness>,
+    zone: Option<Spanned<String>>,
+    contents: Option<Spanned<Vec<String>>>,
+    #[serde(default)]
+    deny: Vec<Spanned<Deny>>,
+    #[serde(default)]
+    prefer: Vec<Prefer>,
+    #[serde(default)]
+    test: Vec<Spanned<Test>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Deny {
+    what: Spanned<Denies>,
+    when: Spanned<String>,
+    say: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Prefer {
+    score: Spanned<String>,
+}
+
+type Known = BTreeMap<String, Spanned<Toml>>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Test {
+    name: String,
+    #[serde(default)]
+    viewer: Known,
+    #[serde(default)]
+    peer: Known,
+    #[serde(default)]
+    content: Known,
+    at: Option<Spanned<String>>,
+    denied: Option<String>,
+    #[serde(default)]
+    unsure: bool,
+    #[serde(default)]
+    score: i64,
+}
+
+/// Reads a policy.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the document.
+pub fn read(text: &str) -> Result<Policy, Vec<Complaint>> {
+    let mut reader = Reader {
+        text,
+        complaints: Vec::new(),
+    };
+    let policy = reader.document();
+    let mut complaints = reader.complaints;
+    complaints.sort_by_key(|one| (one.line, one.column));
+    match policy {
+        Some(policy) if complaints.is_empty() => Ok(policy),
+        _ => Err(complaints),
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    complaints: Vec<Complaint>,
+}
+
+impl Reader<'_> {
+    fn complain(&mut self, at: usize, words: impl Into<String>) {
+        let before = self.text.get(..at).unwrap_or_default();
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        self.complaints.push(Complaint {
+            line: before.matches('\n').count() + 1,
+            column: line.chars().count() + 1,
+            words: words.into(),
+        });
+    }
+
+    fn document(&mut self) -> Option<Policy> {
+        if self.text.len() > MAX_DOCUMENT {
+            self.complain(0, format!("a policy has at most {MAX_DOCUMENT} bytes"));
+            return None;
+        }
+        let document: Document = match toml::from_str(self.text) {
+            Ok(document) => document,
+            Err(error) => {
+                let at = error.span().map_or(0, |span| span.start);
+                self.complain(at, error.message());
+                return None;
+            }
+        };
+        self.bounds(&document);
+        let zone = document.zone.as_ref().and_then(|zone| self.zone(zone));
+        let mut policy = Policy {
+            name: document.name.get_ref().as_str().into(),
+            kind: document.kind,
+            rank: document.rank.map_or(USUAL_RANK, Spanned::into_inner),
+            strictness: document.strictness.unwrap_or(Strictness::Hard),
+            zone,
+            contents: document
+                .contents
+                .map(|names| names.into_inner().into_iter().collect()),
+            rules: Vec::new(),
+            scores: Vec::new(),
+            cases: Vec::new(),
+        };
+        let has_zone = document.zone.is_some();
+        for deny in document.deny {
+            let rule = self.rule(&policy, deny.into_inner(), has_zone);
+            policy.rules.extend(rule);
+        }
+        for prefer in document.prefer {
+            let score = self.condition(&prefer.score, Type::Number, has_zone);
+            policy.scores.extend(score);
+        }
+        for test in document.test {
+            let at = test.span().start;
+            let case = self.case(at, test.into_inner());
+            policy.cases.extend(case);
+        }
+        Some(policy)
+    }
+
+    fn bounds(&mut self, document: &Document) {
+        let name = document.name.get_ref();
+        let usable =
+            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+        if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(usable) {
+            let words = format!("a name is 1 to {MAX_NAME} of a to z, 0 to 9 and -");
+            self.complain(document.name.span().start, words);
+        }
+        if let Some(rank) = &document.rank
+            && !(1..=LAST_RANK).contains(rank.get_ref())
+        {
+            let words = format!("a rank is 1 (most important) to {LAST_RANK}");
+            self.complain(rank.span().start, words);
+        }
+        if let Some(names) = &document.contents
+            && names.get_ref().is_empty()
+        {
+            let words = "this policy is about no content: leave “contents” out to mean all";
+            self.complain(names.span().start, words);
+        }
+        let most = [
+            document.deny.len(),
+            document.prefer.len(),
+            document.test.len(),
+        ];
+        if most.into_iter().any(|count| count > MAX_RULES) {
+            let words = format!("at most {MAX_RULES} of each kind: make it several policies");
+            self.complain(0, words);
+        }
+        if document.deny.is_empty() && document.prefer.is_empty() {
+            self.complain(
+                0,
+                "this policy says nothing: add a [[deny]] or a [[prefer]]",
+            );
+        }
+    }
+
+    fn zone(&mut self, name: &Spanned<String>) -> Option<Zone> {
+        let zone = Zone::named(name.get_ref());
+        zone.map_err(|words| self.complain(name.span().start, words))
+            .ok()
+    }
+
+    fn rule(&mut self, policy: &Policy, deny: Deny, has_zone: bool) -> Option<Rule> {
+        let say = deny.say.get_ref();
+        if say.trim().is_empty() || say.len() > MAX_WORDS || say.contains(char::is_control) {
+            let words = format!("say why in 1 to {MAX_WORDS} letters on one line: viewers read it");
+            self.complain(deny.say.span().start, words);
+        }
+        let denies = *deny.what.get_ref();
+        let when = self.condition(&deny.when, Type::Truth, has_zone)?;
+        let mut asked = std::collections::BTreeSet::new();
+        when.mentions(&mut asked);
+        match denies {
+            Denies::Pair => {}
+            Denies::Peers => {
+                if let Some(peer) = asked.iter().find(|one| one.thing == Thing::Peer) {
+                    let words = format!(
+                        "“peers” is about one viewer, whoever the other end is: {peer} can be \
+                         asked for where what = \"pair\""
+                    );
+                    self.complain(deny.when.span().start, words);
+                }
+            }
+            Denies::Playback => self.complain(
+                deny.what.span().start,
+                "playback goes on without peers unless a site opts in to have it refused, and no \
+                 site has: write \"peers\", and guard the content at its origin",
+            ),
+        }
+        let ruling = |unsure| {
+            Arc::new(Ruling {
+                policy: Arc::clone(&policy.name),
+                say: say.clone(),
+                rank: policy.rank,
+                strictness: policy.strictness,
+                unsure,
+            })
+        };
+        Some(Rule {
+            denies,
+            when,
+            holds: ruling(false),
+            unsure: ruling(true),
+        })
+    }
+
+    fn condition(
+        &mut self,
+        text: &Spanned<String>,
+        kind: Type,
+        has_zone: bool,
+    ) -> Option<Expression> {
+        match compile(text.get_ref(), kind) {
+            Ok(expression) => {
+                let mut asked = std::collections::BTreeSet::new();
+                expression.mentions(&mut asked);
+                let time = asked.iter().find(|one| one.thing == Thing::Time);
+                if let Some(time) = time.filter(|_| !has_zone) {
+                    let words = format!("{time} where? Add a line like zone = \"Europe/Berlin\"");
+                    self.complain(text.span().start, words);
+                }
+                Some(expression)
+            }
+            Err(Wrong { at, words }) => {
+                let at = self.place_of(text.get_ref(), text.span(), at);
+                self.complain(at, words);
+                None
+            }
+        }
+    }
+
+    /// Where a byte of a string's value stands in the document: exactly, unless it is written with
+    /// escapes.
+    fn place_of(&self, value: &str, span: Range<usize>, at: usize) -> usize {
+        let raw = self.text.get(span.clone()).unwrap_or_default();
+        let verbatim = raw.find(value).filter(|_| !value.is_empty());
+        span.start + verbatim.map_or(0, |start| start + at)
+    }
+
+    fn case(&mut self, start: usize, test: Test) -> Option<Case> {
+        let before = self.complaints.len();
+        let viewer = self.facts(Thing::Viewer, PeerField::unknown(), test.viewer);
+        let peer = self.facts(Thing::Peer, PeerField::unknown(), test.peer);
+        let content = self.facts(Thing::Content, ContentField::unknown(), test.content);
+        let at = match &test.at {
+            Some(at) => moment(at.get_ref()).or_else(|| {
+                let words = "write a moment like \"2026-07-01T18:30:00Z\"";
+                self.complain(at.span().start, words);
+                None
+            }),
+            None => moment(ANY_TIME),
+        };
+        if self.complaints.len() > before {
+            return None;
+        }
+        let line = self.text[..start].matches('\n').count() + 1;
+        Some(Case {
+            name: test.name,
+            line,
+            column: 1,
+            viewer,
+            peer,
+            content,
+            at: at?,
+            denied: test.denied,
+            unsure: test.unsure,
+            score: test.score,
+        })
+    }
+
+    fn facts(&mut self, thing: Thing, mut facts: Facts, known: Known) -> Facts {
+        for (name, value) in known {
+            let at = value.span().start;
+            match Attribute::find(thing.name(), &name) {
+                Ok(attribute) => {
+                    let kind = attribute.entry().kind;
+                    let value = fact(value.into_inner()).filter(|value| value.kind() == kind);
+                    if value.is_none() {
+                        self.complain(at, format!("{attribute} is {kind}"));
+                    }
+                    facts.set(attribute.place, value);
+                }
+                Err(words) => self.complain(at, words),
+            }
+        }
+        facts
+    }
+}
+
+fn fact(value: Toml) -> Option<Value> {
+    match value {
+        Toml::Boolean(truth) => Some(Value::Truth(truth)),
+        Toml::Integer(number) => Some(Value::Number(number)),
+        Toml::String(text) => Some(Value::text(&text)),
+        Toml::Array(values) => {
+            let texts: Option<Vec<&str>> = values.iter().map(Toml::as_str).collect();
+            texts.map(Value::texts)
+        }
+        Toml::Float(_) | Toml::Datetime(_) | Toml::Table(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GERMANY: &str = r#"
+name = "germany"
+kind = "provider"
+contents = ["final"]
+
+[[deny]]
+what = "peers"
+when = 'viewer.country == "DE"'
+say = "not licensed in DE"
+
+[[test]]
+name = "a German"
+viewer.country = "DE"
+content.name = "final"
+denied = "not licensed in DE"
+
+[[test]]
+name = "somebody whose country is not known"
+content.name = "final"
+denied = "not licensed in DE"
+unsure = true
+
+[[test]]
+name = "somebody in France"
+viewer.country = "FR"
+peer.country = "FR"
+content.name = "final"
+
+[[test]]
+name = "another content"
+viewer.country = "DE"
+content.name = "semi-final"
+"#;
+
+    fn complaints(text: &str) -> Vec<(usize, usize, String)> {
+        let complaints = read(text).unwrap_err().into_iter();
+        complaints
+            .map(|one| (one.line, one.column, one.words))
+            .collect()
+    }
+
+    #[test]
+    fn a_policy_passes_the_cases_beside_its_rules() {
+        let policy = read(GERMANY).unwrap();
+        assert_eq!((policy.name(), policy.case_count()), ("germany", 4));
+        assert_eq!(policy.failures().unwrap(), []);
+        let loose = GERMANY.replace("\"DE\"'", "\"AT\"'");
+        let failures = read(&loose).unwrap().failures().unwrap();
+        assert_eq!(failures.len(), 1, "{failures:?}");
+        assert_eq!(failures[0].line, 11);
+        assert!(failures[0].words.contains("a German"), "{failures:?}");
+    }
+
+    #[test]
+    fn a_mistake_is_refused_with_its_line_and_column() {
+        let with = |from: &str, to: &str| complaints(&GERMANY.replacen(from, to, 1));
+        for (from, to, line, column, word) in [
+            ("viewer.country ==", "viewer.county ==", 8, 9, "country"),
+            ("== \"DE\"'", "= \"DE\"'", 8, 24, "=="),
+            (
+                "'viewer.country == \"DE\"'",
+                "'''\nviewer.age < 18 &&\n x'''",
+                10,
+                2,
+                "viewer.",
+            ),
+            ("\"germany\"", "\"Germany!\"", 2, 8, "a to z"),
+            (
+                "kind = \"provider\"",
+                "kind = \"landlord\"",
+                3,
+                8,
+                "provider",
+            ),
+            ("contents = [", "content = [", 4, 1, "contents"),
+            ("\"peers\"", "\"playback\"", 7, 8, "opts in"),
+            ("viewer.country ==", "peer.country ==", 8, 8, "pair"),
+            (
+                "viewer.country ==",
+                "time.hour < 8 && viewer.country ==",
+                8,
+                8,
+                "zone",
+            ),
+            (
+                "viewer.country = \"DE\"",
+                "viewer.country = 5",
+                13,
+                18,
+                "text",
+            ),
+            ("[\"final\"]", "[]", 4, 12, "no content"),
+            (
+                "say = \"not licensed in DE\"",
+                "say = \"\"",
+                9,
+                7,
+                "viewers read it",
+            ),
+            (
+                "[\"final\"]",
+                "[\"final\"]\nzone = \"Mars\"",
+                5,
+                8,
+                "Europe/Berlin",
+            ),
+            (
+                "[\"final\"]",
+                "[\"final\"]\nrank = 0",
+                5,
+                8,
+                "1 (most important)",
+            ),
+        ] {
+            let found = with(from, to);
+            assert_eq!((found[0].0, found[0].1), (line, column), "{to}: {found:?}");
+            assert!(found[0].2.contains(word), "{to}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let text = GERMANY.replacen("viewer.country ==", "viewer.county ==", 1);
+        let found = complaints(&text.replacen("viewer.country =", "viewer.town =", 1));
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].0 < found[1].0);
+    }
+}

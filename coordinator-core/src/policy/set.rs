@@ -1,0 +1,324 @@
+//! Policies that make sense, and what they say together about a pair.
+
+use core::fmt;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use runnel_protocol::time::Timestamp;
+
+use super::calendar::Zone;
+use super::cases::Case as TestCase;
+use super::expression::{Case, Expression};
+use super::schema::{Attribute, ContentField, PeerField, Thing, TimeField};
+use super::value::{Facts, Value};
+
+/// Most policies at a time.
+pub(super) const MAX_POLICIES: usize = 256;
+/// What one preference may add or take away.
+const MOST_SCORE: i64 = 1000;
+
+/// Whose policy it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Of somebody whose network carries the bytes.
+    Network,
+    /// Of somebody whose contents they are.
+    Provider,
+    /// Of viewers, or of their IT department.
+    Client,
+}
+
+/// Whether a policy may give way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strictness {
+    /// Never.
+    Hard,
+    /// Where it would leave a viewer without any parent, the last ranks first.
+    Soft,
+}
+
+/// What a rule says no to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Denies {
+    /// This peer does not feed this viewer.
+    Pair,
+    /// The viewer neither gets nor gives anything through peers.
+    Peers,
+    /// The viewer does not play at all: only for sites that opted in.
+    Playback,
+}
+
+/// A rule that forbids.
+#[derive(Debug, Clone)]
+pub(super) struct Rule {
+    pub(super) denies: Denies,
+    pub(super) when: Expression,
+    /// What it says where it holds, and where too little is known to be sure that it does not.
+    pub(super) holds: Arc<Ruling>,
+    pub(super) unsure: Arc<Ruling>,
+}
+
+/// One policy.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    pub(super) name: Arc<str>,
+    pub(super) kind: Kind,
+    pub(super) rank: u16,
+    pub(super) strictness: Strictness,
+    pub(super) zone: Option<Zone>,
+    /// The registered names of what it is about; `None` for everything.
+    pub(super) contents: Option<BTreeSet<String>>,
+    pub(super) rules: Vec<Rule>,
+    pub(super) scores: Vec<Expression>,
+    pub(super) cases: Vec<TestCase>,
+}
+
+impl Policy {
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whose it is.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// How important it is: the smaller, the more.
+    pub const fn rank(&self) -> u16 {
+        self.rank
+    }
+
+    /// Whether it may give way.
+    pub const fn strictness(&self) -> Strictness {
+        self.strictness
+    }
+
+    fn is_about(&self, content: &Facts) -> bool {
+        self.contents.as_ref().is_none_or(|names| {
+            let name = content.get(ContentField::Name as usize);
+            matches!(name, Some(Value::Text(name)) if names.contains(&**name))
+        })
+    }
+
+    fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        let rules = self.rules.iter().map(|rule| &rule.when);
+        rules.chain(&self.scores)
+    }
+}
+
+/// Which policy says no, and in which words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ruling {
+    /// The policy's name.
+    pub policy: Arc<str>,
+    /// Its words.
+    pub say: String,
+    /// Its rank.
+    pub rank: u16,
+    /// Whether it may give way.
+    pub strictness: Strictness,
+    /// Too little is known to be sure that the rule does not hold.
+    pub unsure: bool,
+}
+
+impl fmt::Display for Ruling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (policy “{}”", self.say, self.policy)?;
+        if self.unsure {
+            write!(f, ", since too little is known to rule it out")?;
+        }
+        write!(f, ")")
+    }
+}
+
+/// What all policies together say about a pair.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// The most important hard policy that denies it.
+    pub hard: Option<Arc<Ruling>>,
+    /// The most important soft one.
+    pub soft: Option<Arc<Ruling>>,
+    /// The sum of what they prefer.
+    pub score: i64,
+}
+
+impl Verdict {
+    /// The ruling that stands where soft policies of `relaxed` and all later ranks give way.
+    pub fn denial(&self, relaxed: Option<u16>) -> Option<&Arc<Ruling>> {
+        let gives_way = |ruling: &&Arc<Ruling>| relaxed.is_none_or(|from| ruling.rank < from);
+        self.hard.as_ref().or(self.soft.as_ref().filter(gives_way))
+    }
+}
+
+/// Why policies cannot be loaded together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SetError {
+    /// Two have one name.
+    #[error("there are two policies called {0:?}: rename one of them")]
+    Twice(String),
+    /// Too many.
+    #[error("at most {MAX_POLICIES} policies can be loaded: join some of them")]
+    TooMany,
+}
+
+/// The policies in force: the most important ones first, and of one rank in the order of names.
+#[derive(Debug, Clone, Default)]
+pub struct PolicySet {
+    policies: Vec<Policy>,
+    /// What each policy's `time.` is: its place in `zones`.
+    zones: Vec<Zone>,
+    zone_of: Vec<Option<usize>>,
+    mentions: BTreeSet<Attribute>,
+}
+
+impl PolicySet {
+    /// These policies together.
+    ///
+    /// # Errors
+    /// Two have one name, or there are too many.
+    pub fn new(mut policies: Vec<Policy>) -> Result<Self, SetError> {
+        if policies.len() > MAX_POLICIES {
+            return Err(SetError::TooMany);
+        }
+        let mut names = BTreeSet::new();
+        if let Some(twice) = policies.iter().find(|one| !names.insert(&one.name)) {
+            return Err(SetError::Twice(twice.name.to_string()));
+        }
+        policies.sort_by(|one, other| (one.rank, &one.name).cmp(&(other.rank, &other.name)));
+        let mut set = Self::default();
+        for policy in &policies {
+            set.take_in(policy);
+        }
+        set.policies = policies;
+        Ok(set)
+    }
+
+    fn take_in(&mut self, policy: &Policy) {
+        let zone = policy.zone.as_ref().map(|zone| {
+            let known = self.zones.iter().position(|other| other == zone);
+            known.unwrap_or_else(|| {
+                self.zones.push(zone.clone());
+                self.zones.len() - 1
+            })
+        });
+        self.zone_of.push(zone);
+        for expression in policy.expressions() {
+            expression.mentions(&mut self.mentions);
+        }
+        let mut add = |thing, place| self.mentions.insert(Attribute { thing, place });
+        if policy.contents.is_some() {
+            add(Thing::Content, ContentField::Name as usize);
+        }
+        // These are asked of both ends, and waypoints are told apart.
+        for rule in policy
+            .rules
+            .iter()
+            .filter(|rule| rule.denies == Denies::Peers)
+        {
+            let mut asked = BTreeSet::new();
+            rule.when.mentions(&mut asked);
+            add(Thing::Peer, PeerField::Type as usize);
+            for one in asked.into_iter().filter(|one| one.thing == Thing::Viewer) {
+                add(Thing::Peer, one.place);
+            }
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.policies.is_empty()
+    }
+
+    /// The policies, the most important ones first.
+    pub fn iter(&self) -> impl Iterator<Item = &Policy> {
+        self.policies.iter()
+    }
+
+    /// Where the attributes of a thing stand that some policy asks for.
+    pub(super) fn asked_of(&self, thing: Thing) -> BTreeSet<usize> {
+        let asked = self.mentions.iter().filter(|one| one.thing == thing);
+        asked.map(|one| one.place).collect()
+    }
+
+    /// What is asked of the time, in each zone.
+    pub(super) fn times(&self, now: Timestamp) -> Vec<Facts> {
+        let asked = self.asked_of(Thing::Time);
+        let zones = self.zones.iter();
+        zones.map(|zone| zone.at(now).only(&asked)).collect()
+    }
+
+    /// What the policies say about a pair.
+    pub(super) fn verdict(
+        &self,
+        viewer: &Facts,
+        peer: &Facts,
+        content: &Facts,
+        times: &[Facts],
+    ) -> Verdict {
+        let never = TimeField::unknown();
+        let mut verdict = Verdict::default();
+        for (policy, zone) in self.policies.iter().zip(&self.zone_of) {
+            if !policy.is_about(content) {
+                continue;
+            }
+            let time = zone.and_then(|zone| times.get(zone)).unwrap_or(&never);
+            let case = Case {
+                viewer,
+                peer,
+                content,
+                time,
+            };
+            policy.add_to(&mut verdict, &case);
+        }
+        verdict
+    }
+}
+
+impl Policy {
+    fn add_to(&self, verdict: &mut Verdict, case: &Case<'_>) {
+        let slot = match self.strictness {
+            Strictness::Hard => &mut verdict.hard,
+            Strictness::Soft => &mut verdict.soft,
+        };
+        if slot.is_none() {
+            *slot = self.rules.iter().find_map(|rule| rule.judge(case));
+        }
+        for score in &self.scores {
+            let score = score.number(case).unwrap_or(0);
+            verdict.score += score.clamp(-MOST_SCORE, MOST_SCORE);
+        }
+    }
+}
+
+impl Rule {
+    /// Its ruling, where it denies the pair.
+    fn judge(&self, case: &Case<'_>) -> Option<Arc<Ruling>> {
+        let first = self.ask(case);
+        if first.is_some() || self.denies == Denies::Pair || is_waypoint(case.peer) {
+            return first;
+        }
+        let giver = Case {
+            viewer: case.peer,
+            ..*case
+        };
+        self.ask(&giver)
+    }
+
+    fn ask(&self, case: &Case<'_>) -> Option<Arc<Ruling>> {
+        match self.when.truth(case) {
+            Some(false) => None,
+            Some(true) => Some(Arc::clone(&self.holds)),
+            None => Some(Arc::clone(&self.unsure)),
+        }
+    }
+}
+
+/// The operator's own machines are no viewers: nobody knows their age.
+fn is_waypoint(peer: &Facts) -> bool {
+    let kind = peer.get(PeerField::Type as usize);
+    matches!(kind, Some(Value::Text(kind)) if &**kind == "waypoint")
+}
