@@ -9,7 +9,8 @@ use runnel_protocol::time::Timestamp;
 use crate::candidates::contact_endpoints;
 use crate::delivery::{Budget, Delivery};
 use crate::io::{Output, Unsigned};
-use crate::member::{Feed, Member, Role};
+use crate::member::{Excluded, Feed, Member, Role};
+use crate::rules::Objection;
 use crate::tickets::{Answer, Pairing, Terms};
 use crate::world::World;
 
@@ -217,9 +218,13 @@ pub(crate) fn why_nobody(delivery: &Delivery, member: &Member) -> String {
     if missing == 0 {
         return String::new();
     }
-    let reason = match member.excluded.first() {
+    // What a policy forbids is not for the viewer to guess from what is missing.
+    let forbids = |one: &&Excluded| matches!(one.objection, Objection::Forbidden(_));
+    let policy = member.excluded.iter().find(forbids);
+    let reason = match policy.or(member.excluded.first()) {
         None if member.out => delivery.why_out(),
         None => "nobody else takes part in this content yet".to_owned(),
+        Some(first) if policy.is_some() => first.objection.to_string(),
         Some(first) => format!(
             "{} sources were looked at; of the first: {}",
             member.excluded.len(),

@@ -1,6 +1,6 @@
 //! Who feeds a child, from those who can: a pure function (A3, A4, R9).
 //!
-//! Whose bytes cost the operator least comes first, then what already works, then the nearest,
+//! What policies prefer comes first, then whose bytes cost the operator least, then what already works, then the nearest,
 //! then the best history. Two parents share the stripes in proportion to their spare uplink, so
 //! that losing one loses half; more join only while stripes are left. Of equals, one that does not
 //! fail together with the first parent is the second, and the standby.
@@ -37,6 +37,8 @@ pub(crate) enum Class {
 pub(crate) struct Candidate {
     pub(crate) peer: PeerId,
     pub(crate) source: Source,
+    /// How much policies prefer it.
+    pub(crate) score: i64,
     pub(crate) class: Class,
     pub(crate) near: Nearness,
     /// See [`crate::view::History::trouble`].
@@ -122,6 +124,7 @@ impl fmt::Display for Chosen {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     stands_by_only: bool,
+    score: Reverse<i64>,
     class: Class,
     short_of_links: bool,
     is_new: bool,
@@ -135,6 +138,7 @@ impl Candidate {
     fn rank(&self) -> Rank {
         Rank {
             stands_by_only: self.room == 0,
+            score: Reverse(self.score),
             class: self.class,
             short_of_links: self.short_of_links,
             is_new: self.pushes.is_none_or(SubstreamSet::is_empty),
@@ -353,6 +357,7 @@ mod tests {
         Candidate {
             peer: PeerId([name; 16]),
             source: Source::Peer,
+            score: 0,
             class: Class::Preferred,
             near: Nearness::Far,
             trouble: 0,

@@ -1,5 +1,8 @@
 //! Feasible parents of a child, pruned by the rules: what `assign` chooses from (A1, A2).
 
+use core::cmp::Reverse;
+use std::sync::Arc;
+
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::segment::{Substream, SubstreamSet};
 use runnel_protocol::time::Timestamp;
@@ -8,7 +11,9 @@ use runnel_protocol::units::BitsPerSecond;
 use crate::assign::{Candidate, Class};
 use crate::capacity::Rung;
 use crate::delivery::Delivery;
+use crate::described::Known;
 use crate::member::{Excluded, MAX_EXCLUSIONS, Member, Role};
+use crate::policy::{Ruling, Strictness};
 use crate::reach::{Nearness, offered};
 use crate::rules::{CAPACITY, Objection, Pair, first_objection, is_short_of_links};
 use crate::supply::Area;
@@ -38,6 +43,8 @@ const MAX_FRUITLESS: usize = 48;
 const MAX_NARROW: usize = 8;
 /// Agents looked at for each stripe that are interior in it, nearest to the source.
 const NEAREST: usize = 3;
+/// Peers remembered that soft policies are against, in case there is nobody else.
+const MAX_SOFTLY_DENIED: usize = 64;
 /// Ancestors looked at before a pair is taken for a loop to be safe.
 const MAX_ANCESTORS: usize = 4096;
 
@@ -46,6 +53,8 @@ const MAX_ANCESTORS: usize = 4096;
 pub(crate) struct Gathered {
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) excluded: Vec<Excluded>,
+    /// Candidates that a soft policy is against: it gave way, since there is nobody else.
+    pub(crate) relaxed: Vec<(PeerId, Arc<Ruling>)>,
     /// Peers looked at, themselves and their ancestors.
     pub(crate) work: usize,
 }
@@ -91,6 +100,10 @@ struct Search<'a> {
     /// Whether viewers give up their places for it.
     goes_first: bool,
     now: Timestamp,
+    /// Soft policies of this rank and all later ones give way.
+    relaxed_from: Option<u16>,
+    /// Peers that nothing but a soft policy was seen to be against.
+    softly_denied: Vec<(PeerId, Arc<Ruling>)>,
     /// Who was looked at.
     seen: Table<PeerId, ()>,
     /// Peers that the child is known not to feed.
@@ -115,6 +128,8 @@ impl<'a> Search<'a> {
             stripe: delivery.stripe_rate(member),
             goes_first: delivery.goes_first(member, record),
             now,
+            relaxed_from: None,
+            softly_denied: Vec::new(),
             seen: Table::default(),
             upstream: Table::default(),
             found: Gathered::default(),
@@ -141,6 +156,25 @@ impl<'a> Search<'a> {
         self.look_abroad();
         if self.member.role == Role::Agent {
             self.look_at(Role::Viewer, Area::Anywhere, WIDEST);
+        }
+        self.relax();
+    }
+
+    /// Where policies leave nobody, soft ones give way, the last ranks first (A6).
+    fn relax(&mut self) {
+        let nobody = |found: &Gathered| found.candidates.iter().all(|one| one.room == 0);
+        let mut denied = core::mem::take(&mut self.softly_denied);
+        denied.sort_by_key(|(_, ruling)| Reverse(ruling.rank));
+        for equals in denied.chunk_by(|(_, one), (_, other)| one.rank == other.rank) {
+            if !nobody(&self.found) {
+                return;
+            }
+            self.relaxed_from = equals.first().map(|(_, ruling)| ruling.rank);
+            for (parent, ruling) in equals {
+                self.found.excluded.retain(|one| one.peer != *parent);
+                self.judge(*parent);
+                self.found.relaxed.push((*parent, Arc::clone(ruling)));
+            }
         }
     }
 
@@ -201,9 +235,13 @@ impl<'a> Search<'a> {
     }
 
     fn consider(&mut self, parent: PeerId) {
-        if self.seen.insert(parent, ()).is_some() {
-            return;
+        if self.seen.insert(parent, ()).is_none() {
+            self.judge(parent);
         }
+    }
+
+    /// Makes somebody a candidate, or keeps the first objection.
+    fn judge(&mut self, parent: PeerId) {
         let (Some(member), Some(record)) = (
             self.delivery.members.get(&parent),
             self.world.view.get(parent),
@@ -213,13 +251,19 @@ impl<'a> Search<'a> {
         let loops = self.is_fed_by_child(parent, member);
         let pair = self.pair(parent, member, record, loops);
         let objection = first_objection(&pair);
-        let stands_by =
-            member.role == Role::Head && objection.is_some_and(|(rule, _)| rule == CAPACITY);
+        let rule = objection.as_ref().map(|(rule, _)| *rule);
+        let stands_by = member.role == Role::Head && rule == Some(CAPACITY);
         if objection.is_none() || stands_by {
             let spare = pair.spare.saturating_sub(pair.kept);
             let room = if stands_by { 0 } else { self.room(spare) };
             let candidate = self.candidate(member, &pair, (spare, room));
             self.found.candidates.push(candidate);
+        }
+        if let Some((_, Objection::Forbidden(ruling))) = &objection
+            && ruling.strictness == Strictness::Soft
+            && self.softly_denied.len() < MAX_SOFTLY_DENIED
+        {
+            self.softly_denied.push((parent, Arc::clone(ruling)));
         }
         if let Some((rule, objection)) = objection
             && self.found.excluded.len() < MAX_EXCLUSIONS
@@ -242,6 +286,7 @@ impl<'a> Search<'a> {
         Candidate {
             peer: parent,
             source: record.source(),
+            score: pair.score,
             class: self.class(member, record),
             near: Nearness::between(
                 (record.address, record.place),
@@ -279,6 +324,7 @@ impl<'a> Search<'a> {
         let own = feed.map_or(BitsPerSecond(0), |feed| feed.reserved);
         let child = self.child;
         let siblings = member.regular_children.len();
+        let (ruling, score) = self.ask_policies(record);
         Pair {
             child,
             child_record: self.record,
@@ -291,6 +337,8 @@ impl<'a> Search<'a> {
             regular_children: siblings - usize::from(member.regular_children.contains_key(&child)),
             children: member.child_count() - usize::from(member.has_child(child)),
             ban: self.world.blacklist.ban(child, parent, self.now),
+            ruling,
+            score,
             spare: record
                 .uplink
                 .spare_with(own.saturating_add(self.given_up(member))),
@@ -299,6 +347,19 @@ impl<'a> Search<'a> {
             hesitation: self.world.config.hesitation(),
             now: self.now,
         }
+    }
+
+    /// What the policies have against a parent, and how much they prefer it.
+    fn ask_policies(&self, parent: &Record) -> (Option<Arc<Ruling>>, i64) {
+        let judge = &self.world.judge;
+        if judge.is_empty() {
+            return (None, 0);
+        }
+        let networks = &self.world.config.networks;
+        let known = |record| Known { record, networks };
+        let content = self.delivery.content;
+        let verdict = judge.verdict(&known(self.record), &known(parent), content, self.now);
+        (verdict.denial(self.relaxed_from).cloned(), verdict.score)
     }
 
     /// A lightweight end is never dialled, so the other one's addresses have to do; two regular
@@ -410,7 +471,7 @@ pub(crate) fn contact_endpoints(owner: &Record, caller: &Record) -> Vec<core::ne
 }
 
 /// What `Objection` a present parent met, if any.
-pub(crate) fn objection_to(excluded: &[Excluded], parent: PeerId) -> Option<Objection> {
+pub(crate) fn objection_to(excluded: &[Excluded], parent: PeerId) -> Option<&Objection> {
     let found = excluded.iter().find(|one| one.peer == parent);
-    found.map(|one| one.objection)
+    found.map(|one| &one.objection)
 }

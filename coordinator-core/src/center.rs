@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod peers;
+mod policies;
 mod ticks;
 mod trust;
 
@@ -15,6 +16,7 @@ use crate::clock::{Clock, Reason};
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::io::{Input, Output};
+use crate::policy::PolicySet;
 use crate::sessions::Sessions;
 use crate::summary::{self, ContentSummary, PairExplanation, PeerExplanation, PeerSummary, Totals};
 use crate::world::World;
@@ -33,6 +35,8 @@ pub struct ControlCenter {
     directory: Directory,
     clock: Clock,
     ticks: u64,
+    /// What the judge's turns were when all pairs were last reviewed.
+    turns: u64,
     draining: bool,
 }
 
@@ -46,6 +50,7 @@ impl ControlCenter {
             directory: Directory::default(),
             clock: Clock::new(now),
             ticks: 0,
+            turns: 0,
             draining: false,
         }
     }
@@ -62,6 +67,7 @@ impl ControlCenter {
             Input::Signed(statement) => self.on_signed(statement, now),
             Input::ContentRegistered(content) => self.on_registered(content, now),
             Input::ContentRemoved(content) => self.on_content_removed(content, now),
+            Input::Policies(set) => self.on_policies(set, now),
             Input::Drain => self.on_drain(),
         }
     }
@@ -91,6 +97,16 @@ impl ControlCenter {
     /// When to call [`Self::handle_timeout`] next, and why.
     pub fn poll_timeout(&self) -> Option<(Timestamp, Reason)> {
         Some(self.clock.next())
+    }
+
+    /// The policies in force.
+    pub fn policies(&self) -> &PolicySet {
+        self.world.judge.policies()
+    }
+
+    /// Verdicts that the policies have worked out since the start; all others were remembered.
+    pub fn policy_evaluations(&self) -> u64 {
+        self.world.judge.evaluations()
     }
 
     /// All connected peers, in the order of their ids.

@@ -7,6 +7,7 @@ mod making_room;
 mod places;
 mod planning;
 mod records;
+mod review;
 mod rising;
 
 use core::time::Duration;
@@ -110,6 +111,8 @@ pub(crate) struct Delivery {
     newcomer_at: Option<Timestamp>,
     /// The rate that agents were last planned with.
     carried: BitsPerSecond,
+    /// Members of whom it is not asked yet whether the policies allow their parents: the first ones.
+    unreviewed: usize,
     /// Members whose assignment may differ from what they were told.
     pub(crate) untold: BTreeSet<PeerId>,
     /// Since when nobody plays.
@@ -144,6 +147,7 @@ impl Delivery {
             wishes: Wishes::new(now),
             newcomer_at: None,
             carried: world.config.default_rate,
+            unreviewed: 0,
             untold: BTreeSet::new(),
             idle_since: now,
         }
@@ -429,7 +433,7 @@ impl Delivery {
 
     /// Whether anything waits for a decision or to be told.
     pub(crate) fn has_work(&self) -> bool {
-        !self.dirty.is_empty() || !self.untold.is_empty()
+        !self.dirty.is_empty() || !self.untold.is_empty() || self.unreviewed > 0
     }
 
     /// Once a second: agents that carry another rate than planned, who wants for a parent.
@@ -500,6 +504,9 @@ impl Delivery {
     /// Plans what is dirty, then tells who has to know; `false` when the budget did not suffice.
     pub(crate) fn look(&mut self, world: &mut World, budget: &mut Budget, now: Timestamp) -> bool {
         self.follow_moves(world);
+        if !self.review(world, budget, now) {
+            return false;
+        }
         budget.spend(recruit::recruit(self, world, now));
         self.settle(world, now);
         while !self.dirty.is_empty() {

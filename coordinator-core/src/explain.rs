@@ -3,6 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use runnel_protocol::control::{Offence, PeerType};
 use runnel_protocol::ids::{ContentId, PeerId};
@@ -10,6 +11,7 @@ use runnel_protocol::time::Timestamp;
 
 use crate::assign::Chosen;
 use crate::blacklist::Apart;
+use crate::policy::Ruling;
 use crate::rules::Objection;
 use crate::steady::Cause;
 use crate::table::Table;
@@ -22,7 +24,7 @@ const MAX_GONE: usize = 4096;
 const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// Something that happened to a peer, or was decided about it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Record {
     pub(crate) at: Timestamp,
     pub(crate) content: Option<ContentId>,
@@ -31,7 +33,7 @@ pub(crate) struct Record {
     pub(crate) what: What,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum What {
     Joined {
         kind: PeerType,
@@ -59,6 +61,8 @@ pub(crate) enum What {
     },
     TakenBack,
     NoParent,
+    /// A soft policy gave way, since nobody else was left.
+    Relaxed(Arc<Ruling>),
     Silent,
     Spoke,
     Connected {
@@ -79,7 +83,7 @@ pub(crate) enum What {
 }
 
 /// Why a parent was given up.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Parting {
     Objection(Objection),
     Gone,
@@ -144,6 +148,12 @@ impl fmt::Display for Record {
                 ),
                 Parting::Better => write!(f, "{who} is its parent no more: others serve it better"),
             },
+            What::Relaxed(ruling) => {
+                write!(
+                    f,
+                    "may be fed by {who} all the same, since nobody else is left: {ruling}"
+                )
+            }
             What::NoParent => write!(f, "has no parent and plays from the CDN"),
             What::Silent => write!(f, "has fallen silent: nobody is sent to it"),
             What::Spoke => write!(f, "speaks again and may be chosen again"),

@@ -10,6 +10,7 @@ use runnel_protocol::signature::{Signature, Signed};
 use runnel_protocol::ticket::{SignedTicket, Ticket};
 
 use crate::content::Content;
+use crate::policy::PolicySet;
 use crate::transfer::Transfer;
 
 /// One connection of a peer, named by the shell; a name is never used twice.
@@ -57,6 +58,8 @@ pub enum Input {
     ContentRegistered(Content),
     /// The operator no longer does.
     ContentRemoved(ContentId),
+    /// These policies are in force from now on, in place of all others.
+    Policies(PolicySet),
     /// The server goes down in order.
     Drain,
 }

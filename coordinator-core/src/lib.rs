@@ -21,6 +21,7 @@ mod config;
 mod congestion;
 mod content;
 mod delivery;
+mod described;
 mod directory;
 mod eject;
 mod explain;
@@ -57,7 +58,7 @@ pub use clock::Reason;
 pub use config::Config;
 pub use content::Content;
 pub use io::{CloseCause, Input, Output, SessionId, SignedStatement, Unsigned};
-pub use place::{NetworkEntry, NetworkTable};
+pub use place::{NetworkEntry, NetworkTable, Tags};
 pub use record::Machine;
 pub use steady::{Cause, Reassignments};
 pub use summary::{

@@ -73,7 +73,7 @@ impl From<&Choice> for Feed {
 }
 
 /// A candidate that was left out, by which rule and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Excluded {
     pub(crate) peer: PeerId,
     pub(crate) rule: &'static str,

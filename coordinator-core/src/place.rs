@@ -2,9 +2,18 @@
 
 use core::net::IpAddr;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use prefix_trie::joint::JointPrefixMap;
+
+/// The addresses of a [`Site`], as they are written.
+pub(crate) fn site_of(address: IpAddr) -> IpNet {
+    let address = address.to_canonical();
+    let bits = if address.is_ipv4() { 24 } else { 48 };
+    let whole = IpNet::from(address);
+    IpNet::new(address, bits).unwrap_or(whole).trunc()
+}
 
 /// A /24 (IPv4) or /48 (IPv6): usually one site or access network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,12 +63,33 @@ pub struct NetworkEntry {
     pub region: String,
     /// The network that they belong to, by name; several lines may share one.
     pub name: String,
+    /// What policies may ask about besides.
+    pub tags: Tags,
+}
+
+/// What an operator says of addresses, for policies to ask about.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tags {
+    /// The country, by its two letters.
+    pub country: Option<String>,
+    /// The number of the autonomous system.
+    pub asn: Option<u32>,
+    /// Groups that whoever comes from there belongs to.
+    pub groups: Vec<String>,
+}
+
+/// One line, for people and policies.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Line {
+    pub(crate) region: String,
+    pub(crate) name: String,
+    pub(crate) tags: Tags,
 }
 
 /// Which addresses belong to which region and network; the longest prefix decides.
 #[derive(Clone, Default)]
 pub struct NetworkTable {
-    lines: JointPrefixMap<IpNet, (Network, Region)>,
+    lines: JointPrefixMap<IpNet, (Network, Region, Arc<Line>)>,
 }
 
 impl NetworkTable {
@@ -68,22 +98,35 @@ impl NetworkTable {
     pub fn new(entries: impl IntoIterator<Item = NetworkEntry>) -> Self {
         let mut table = Self::default();
         let (mut networks, mut regions) = (BTreeMap::new(), BTreeMap::new());
+        // A table of the whole world has many lines that say the same.
+        let mut texts = BTreeMap::new();
         for entry in entries {
             let next = u32::try_from(networks.len()).unwrap_or(u32::MAX);
-            let network = *networks.entry(entry.name).or_insert(next);
+            let network = *networks.entry(entry.name.clone()).or_insert(next);
             let next = u16::try_from(regions.len()).map_or(Region::Elsewhere, Region::Named);
-            let region = *regions.entry(entry.region).or_insert(next);
-            let areas = (Network::Named(network), region);
-            table.lines.insert(entry.cidr.trunc(), areas);
+            let region = *regions.entry(entry.region.clone()).or_insert(next);
+            let key = (entry.region, entry.name, entry.tags);
+            let text = texts.entry(key).or_insert_with_key(|key| {
+                let (region, name, tags) = key.clone();
+                Arc::new(Line { region, name, tags })
+            });
+            let line = (Network::Named(network), region, Arc::clone(text));
+            table.lines.insert(entry.cidr.trunc(), line);
         }
         table
+    }
+
+    /// What the table says of an address.
+    pub(crate) fn line(&self, address: IpAddr) -> Option<&Line> {
+        let found = self.lines.get_lpm(&IpNet::from(address.to_canonical()));
+        found.map(|(_, (_, _, line))| &**line)
     }
 
     /// The areas around an address.
     pub(crate) fn place(&self, address: IpAddr) -> Place {
         let unknown = Place::of(address);
         let found = self.lines.get_lpm(&IpNet::from(address.to_canonical()));
-        found.map_or(unknown, |(_, (network, region))| Place {
+        found.map_or(unknown, |(_, (network, region, _))| Place {
             network: *network,
             region: *region,
             ..unknown
@@ -117,6 +160,7 @@ mod tests {
             cidr: cidr.parse().unwrap(),
             region: region.to_owned(),
             name: name.to_owned(),
+            tags: Tags::default(),
         }
     }
 

@@ -84,7 +84,7 @@ pub(crate) fn offered(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::place::{NetworkEntry, NetworkTable};
+    use crate::place::{NetworkEntry, NetworkTable, Tags};
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -96,6 +96,7 @@ mod tests {
             cidr: cidr.parse().unwrap(),
             region: "north".to_owned(),
             name: name.to_owned(),
+            tags: Tags::default(),
         };
         let table = NetworkTable::new([line("192.0.0.0/16", "alpha"), line("10.0.0.0/8", "beta")]);
         let near = |one: &str, other: &str| {

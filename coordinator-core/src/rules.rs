@@ -1,9 +1,10 @@
 //! The named rules that prune feasible parents, each with its reason (A2).
 //!
-//! A rule is one line of [`RULES`]; policies join the list here.
+//! A rule is one line of [`RULES`]; policies are one of them.
 
 use core::fmt;
 use core::time::Duration;
+use std::sync::Arc;
 
 use runnel_protocol::control::PeerType;
 use runnel_protocol::ids::PeerId;
@@ -12,6 +13,7 @@ use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
 use crate::blacklist::{Apart, Ban};
+use crate::policy::Ruling;
 use crate::view::Record;
 
 /// Most agents that one peer feeds: an assignment lists each of them and has to fit a message.
@@ -39,6 +41,10 @@ pub(crate) struct Pair<'a> {
     /// Peers of any type that have the parent in their assignment, besides this child.
     pub(crate) children: usize,
     pub(crate) ban: Option<Ban>,
+    /// What the policies say against it.
+    pub(crate) ruling: Option<Arc<Ruling>>,
+    /// How much they prefer it.
+    pub(crate) score: i64,
     /// Uplink that this child may use of the parent.
     pub(crate) spare: BitsPerSecond,
     /// Uplink that is kept from this child for agents.
@@ -57,7 +63,7 @@ pub(crate) struct Rule {
 }
 
 /// In the order in which they are asked; the first objection stands.
-pub(crate) const RULES: [Rule; 10] = [
+pub(crate) const RULES: [Rule; 11] = [
     Rule {
         name: "self",
         judge: itself,
@@ -65,6 +71,11 @@ pub(crate) const RULES: [Rule; 10] = [
     Rule {
         name: "type",
         judge: types,
+    },
+    // Before what ends by itself: it is what a viewer has to be told.
+    Rule {
+        name: POLICY,
+        judge: policy,
     },
     Rule {
         name: "holds",
@@ -100,6 +111,9 @@ pub(crate) const RULES: [Rule; 10] = [
     },
 ];
 
+/// The rule of operators, networks and viewers.
+pub(crate) const POLICY: &str = "policy";
+
 /// The rule that a change of places in a tree settles itself.
 pub(crate) const LOOPS: &str = "loops";
 
@@ -114,10 +128,11 @@ pub(crate) fn first_objection(pair: &Pair<'_>) -> Option<(&'static str, Objectio
 }
 
 /// Why a parent is not possible, in words once displayed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Objection {
     Itself,
     BothLightweight,
+    Forbidden(Arc<Ruling>),
     HoldsNothing,
     Unreachable,
     Silent(Duration),
@@ -146,6 +161,10 @@ fn types(pair: &Pair<'_>) -> Option<Objection> {
     let light = |record: &Record| record.kind == PeerType::Lightweight;
     let both = light(pair.child_record) && light(pair.parent_record);
     both.then_some(Objection::BothLightweight)
+}
+
+fn policy(pair: &Pair<'_>) -> Option<Objection> {
+    pair.ruling.clone().map(Objection::Forbidden)
 }
 
 fn holds(pair: &Pair<'_>) -> Option<Objection> {
@@ -228,6 +247,7 @@ impl fmt::Display for Objection {
                     "both are lightweight: neither could accept the other's connection"
                 )
             }
+            Self::Forbidden(ruling) => write!(f, "{ruling}"),
             Self::HoldsNothing => write!(f, "it neither holds the content nor receives it"),
             Self::Unreachable => write!(f, "it named no address that can be dialled from there"),
             Self::Silent(time) => {
@@ -278,6 +298,7 @@ mod tests {
     use crate::capacity::Uplink;
     use crate::io::SessionId;
     use crate::place::Place;
+    use crate::policy::Standing;
     use crate::record::{Contents, History};
 
     const NOW: Timestamp = Timestamp::from_micros(1_000_000);
@@ -304,6 +325,7 @@ mod tests {
             codes_tried: 0,
             history: History::default(),
             contents: Contents::default(),
+            standing: Standing::default(),
         }
     }
 
@@ -330,6 +352,8 @@ mod tests {
             regular_children: 0,
             children,
             ban: None,
+            ruling: None,
+            score: 0,
             spare: BitsPerSecond(1_000_000),
             kept: BitsPerSecond(0),
             stripe: BitsPerSecond(500_000),

@@ -28,6 +28,8 @@ pub(crate) const HOLD: Duration = Duration::from_secs(10);
 pub enum Cause {
     /// A parent went away.
     ParentGone,
+    /// A policy changed, or its time came: it forbids a pair.
+    Policy,
     /// A parent has fallen silent, or a rule objects to it.
     ParentUnfit,
     /// A link failed, was lost, or brought nothing.
@@ -69,8 +71,9 @@ enum Excuse {
 
 impl Cause {
     /// Every cause, in the order in which they are counted.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::ParentGone,
+        Self::Policy,
         Self::ParentUnfit,
         Self::LinkFailed,
         Self::LinkSlow,
@@ -91,6 +94,7 @@ impl Cause {
     pub const fn name(self) -> &'static str {
         match self {
             Self::ParentGone => "parent_gone",
+            Self::Policy => "policy",
             Self::ParentUnfit => "parent_unfit",
             Self::LinkFailed => "link_failed",
             Self::LinkSlow => "link_slow",
@@ -113,7 +117,8 @@ impl Cause {
         self.excuse() == Excuse::Wish
     }
 
-    /// Whether something broke or is missing, so that it is seen to however often that happens.
+    /// Whether something broke, is missing or is forbidden, so that it is seen to however often that
+    /// happens.
     pub(crate) fn is_failure(self) -> bool {
         self.excuse() == Excuse::Failure
     }
@@ -123,6 +128,7 @@ impl Cause {
         match self {
             Self::Improvement => Self::Improvement,
             Self::ParentGone
+            | Self::Policy
             | Self::ParentUnfit
             | Self::LinkFailed
             | Self::LinkSlow
@@ -142,6 +148,7 @@ impl Cause {
     const fn excuse(self) -> Excuse {
         match self {
             Self::ParentGone
+            | Self::Policy
             | Self::ParentUnfit
             | Self::LinkFailed
             | Self::LinkSlow
@@ -162,6 +169,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ParentGone => "a parent went away",
+            Self::Policy => "a policy forbids a parent",
             Self::ParentUnfit => "a parent could not go on feeding it",
             Self::LinkFailed => "a link to a parent failed",
             Self::LinkSlow => "a parent brought less than the stream's rate",

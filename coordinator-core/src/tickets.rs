@@ -39,6 +39,8 @@ struct Entry {
     made: UnixSeconds,
     renew: Timestamp,
     signature: Option<Box<(KeyId, Signature)>>,
+    /// Those that it replaces and that may still be in force.
+    earlier: Vec<TicketId>,
 }
 
 /// What a ticket has to allow.
@@ -107,6 +109,7 @@ impl TicketBook {
             made: now.unix_seconds(),
             renew,
             signature: None,
+            earlier: self.in_force(&pairing),
         };
         let ticket = entry.ticket(pairing, terms);
         self.entries.insert(pairing, entry);
@@ -115,6 +118,27 @@ impl TicketBook {
         let end = Timestamp::from_micros(ticket.not_after.0.saturating_mul(1_000_000));
         self.ended.insert(end, id);
         ticket
+    }
+
+    /// The tickets of a pair that have not ended.
+    fn in_force(&self, pairing: &Pairing) -> Vec<TicketId> {
+        let entry = self.entries.get(pairing);
+        let ids = entry
+            .into_iter()
+            .flat_map(|entry| entry.earlier.iter().chain([&entry.id]));
+        ids.filter(|id| self.ids.contains_key(*id))
+            .copied()
+            .collect()
+    }
+
+    /// Forgets the tickets of a pair, which are to be revoked: one that is made later is another.
+    pub(crate) fn void(&mut self, pairing: Pairing) -> Vec<TicketId> {
+        let tickets = self.in_force(&pairing);
+        self.entries.swap_remove(&pairing);
+        for ticket in &tickets {
+            self.ids.swap_remove(ticket);
+        }
+        tickets
     }
 
     /// Whether one was given to this pair that has not ended.

@@ -10,6 +10,7 @@ use crate::blacklist::Blacklist;
 use crate::config::Config;
 use crate::explain::Log;
 use crate::io::Output;
+use crate::policy::Judge;
 use crate::random::Random;
 use crate::steady::Offers;
 use crate::summary::Totals;
@@ -25,6 +26,7 @@ pub(crate) struct World {
     pub(crate) tickets: TicketBook,
     pub(crate) waypoints: Waypoints,
     pub(crate) log: Log,
+    pub(crate) judge: Judge,
     pub(crate) totals: Totals,
     /// Rises whenever somebody may have got room: who wants for a parent is looked at again.
     pub(crate) growth: u64,
@@ -48,6 +50,7 @@ impl World {
             tickets: TicketBook::default(),
             waypoints: Waypoints::default(),
             log: Log::default(),
+            judge: Judge::default(),
             totals: Totals::default(),
             growth: 0,
             moved_elsewhere: Vec::new(),

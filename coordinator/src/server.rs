@@ -8,7 +8,7 @@ use axum::Router;
 use axum::routing::any;
 use axum::serve::ListenerExt as _;
 use runnel_coordinator_core::{
-    Config, Content, ControlCenter, Input, NetworkEntry, NetworkTable, SignedStatement,
+    Config, Content, ControlCenter, Input, NetworkEntry, NetworkTable, SignedStatement, Tags,
 };
 use runnel_protocol::WEBSOCKET_PATH;
 use runnel_protocol::ids::ContentId;
@@ -186,6 +186,11 @@ fn line(setting: &NetworkSetting) -> NetworkEntry {
         cidr: setting.cidr,
         region: setting.region.clone(),
         name: setting.name.clone(),
+        tags: Tags {
+            country: setting.country.clone(),
+            asn: setting.asn,
+            groups: setting.groups.clone(),
+        },
     }
 }
 

@@ -50,6 +50,15 @@ pub struct NetworkSetting {
     /// Whose network it is; several may share a name.
     #[serde(default)]
     pub name: String,
+    /// The country, by its two letters, like `DE`: for policies.
+    #[serde(default)]
+    pub country: Option<String>,
+    /// The number of its autonomous system: for policies.
+    #[serde(default)]
+    pub asn: Option<u32>,
+    /// Groups that whoever comes from there belongs to: for policies.
+    #[serde(default)]
+    pub groups: Vec<String>,
 }
 
 /// One `[[content]]`.
@@ -101,6 +110,14 @@ pub enum SettingsError {
     /// A content's id is not usable.
     #[error("content id {0:?}: use 1 to 200 printable characters, no comma")]
     Id(String),
+    /// A country is not written as policies compare it.
+    #[error("network {cidr}: country {country:?} is not two capital letters, like \"DE\"")]
+    Country {
+        /// Which network.
+        cidr: IpNet,
+        /// What is written there.
+        country: String,
+    },
     /// An empty token would let everybody in.
     #[error("admin_token is shorter than 16 characters")]
     WeakToken,
@@ -152,9 +169,25 @@ impl Settings {
         {
             return Err(SettingsError::WeakToken);
         }
+        self.network.iter().try_for_each(NetworkSetting::check)?;
         self.content
             .iter()
             .try_for_each(|content| content.check(self.allow_private_origins))
+    }
+}
+
+impl NetworkSetting {
+    fn check(&self) -> Result<(), SettingsError> {
+        let is_code = |text: &&String| {
+            text.len() == 2 && text.chars().all(|letter| letter.is_ascii_uppercase())
+        };
+        match &self.country {
+            Some(country) if !is_code(&country) => Err(SettingsError::Country {
+                cidr: self.cidr,
+                country: country.clone(),
+            }),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 
@@ -269,6 +302,11 @@ mod tests {
         let settings =
             load("[[network]]\ncidr = \"203.0.113.0/24\"\nregion = \"north\"\nname = \"alpha\"");
         assert_eq!(settings.unwrap().network[0].region, "north");
+        let line = "[[network]]\ncidr = \"203.0.113.0/24\"\nregion = \"north\"\nasn = 64500\n";
+        let settings = load(&format!("{line}country = \"DE\"\ngroups = [\"office\"]")).unwrap();
+        assert_eq!(settings.network[0].groups, ["office"]);
+        let error = load(&format!("{line}country = \"Germany\"")).unwrap_err();
+        assert!(error.to_string().contains("two capital letters"), "{error}");
         let error = load("[[network]]\ncidr = \"203.0.113\"\nregion = \"north\"");
         let error = error.unwrap_err().to_string();
         assert!(error.contains("cidr"), "{error}");

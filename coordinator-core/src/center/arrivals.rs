@@ -16,6 +16,7 @@ use crate::explain::What;
 use crate::io::{CloseCause, Output, SessionId};
 use crate::kind;
 use crate::place::Place;
+use crate::policy::Standing;
 use crate::reach::is_usable;
 use crate::record::{Contents, History, Record};
 
@@ -234,5 +235,6 @@ fn record(
         codes_tried: 0,
         history: History::default(),
         contents: Contents::default(),
+        standing: Standing::default(),
     }
 }

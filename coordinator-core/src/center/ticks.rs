@@ -30,6 +30,9 @@ impl ControlCenter {
         self.renew(now);
         self.end_overdue(now);
         self.world.blacklist.decay(now);
+        if !self.world.judge.is_empty() {
+            self.follow_policies(now);
+        }
         self.ticks += 1;
         if self.ticks.is_multiple_of(RECONSIDER_EVERY) {
             self.world.growth += 1;

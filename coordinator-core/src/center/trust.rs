@@ -65,6 +65,7 @@ impl ControlCenter {
     pub(super) fn head_up(&mut self, peer: PeerId, now: Timestamp) {
         let left = self.world.view.change(peer, |record| {
             record.waypoint = true;
+            record.standing.forget();
             core::mem::take(&mut record.contents)
         });
         let Some(left) = left else { return };
@@ -142,15 +143,20 @@ impl ControlCenter {
         let moved = known.is_none_or(|known| !known.origins().eq(content.origins()))
             || known.is_some_and(|known| known.master_url != content.master_url);
         let limit = self.world.config.max_contents;
+        let described = content.clone();
         if self.directory.register(content, limit) && moved {
             waypoints::on_moved(&mut self.world, &self.directory, id, now);
             if self.directory.delivery(id).is_some() {
                 self.grant(id, now);
             }
         }
+        if self.directory.content(id).is_some() {
+            self.describe(id, Some(&described));
+        }
     }
 
     pub(super) fn on_content_removed(&mut self, id: ContentId, now: Timestamp) {
+        self.describe(id, None);
         let Some(mut delivery) = self.directory.remove(id) else {
             return;
         };

@@ -1,5 +1,7 @@
 //! Planning one member: candidates, choice, reservations, reasons.
 
+use std::sync::Arc;
+
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
@@ -9,6 +11,7 @@ use crate::assign::{self, Choice};
 use crate::candidates::{gather, objection_to};
 use crate::explain::{Parting, What};
 use crate::member::{Excluded, Feed, Member, Role};
+use crate::policy::Ruling;
 use crate::steady::Cause;
 use crate::world::World;
 
@@ -39,6 +42,7 @@ impl Delivery {
         let feeds = self.permitted(child, feeds, cause, now);
         let changed = cause.filter(|_| self.would_change(child, &feeds));
         self.make_room(child, &feeds, world, now);
+        self.note_relaxed(child, &feeds, &gathered.relaxed, world, now);
         self.adopt(child, feeds, &gathered.excluded, world, now);
         self.account(child, changed, world, now);
         if let Some(member) = self.members.get_mut(&child) {
@@ -48,6 +52,26 @@ impl Delivery {
             self.may_rise(child, Cause::Promoted);
         }
         gathered.work
+    }
+
+    /// Keeps which soft policies gave way to which new parents (A6).
+    fn note_relaxed(
+        &self,
+        child: PeerId,
+        feeds: &[Feed],
+        relaxed: &[(PeerId, Arc<Ruling>)],
+        world: &mut World,
+        now: Timestamp,
+    ) {
+        let member = self.members.get(&child);
+        let is_new = |parent| member.is_some_and(|member| member.feed(parent).is_none());
+        for (parent, ruling) in relaxed {
+            if feeds.iter().any(|feed| feed.parent == *parent) && is_new(*parent) {
+                let what = What::Relaxed(Arc::clone(ruling));
+                let pair = (child, *parent);
+                world.log.note_pair(pair, self.content, what, now);
+            }
+        }
     }
 
     fn pusher_at_home(&self, peer: PeerId) -> Option<PeerId> {
@@ -101,6 +125,7 @@ impl Delivery {
             self.note_places(child, old.iter().chain(&feeds), world);
         }
         self.explain(child, &old, &feeds, excluded, world, now);
+        self.revoke_forbidden(child, (&old, &feeds), excluded, world);
         self.untold.insert(child);
         if let Some(member) = self.members.get_mut(&child) {
             member.planned = expected.unwrap_or_default();
@@ -207,7 +232,8 @@ impl Delivery {
         for feed in old {
             if new.iter().all(|other| other.parent != feed.parent) {
                 let cause = objection_to(excluded, feed.parent);
-                let cause = cause.map_or(Parting::Better, Parting::Objection);
+                let cause =
+                    cause.map_or(Parting::Better, |cause| Parting::Objection(cause.clone()));
                 let what = What::Dropped(cause);
                 world
                     .log

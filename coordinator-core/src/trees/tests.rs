@@ -18,6 +18,7 @@ fn candidate(name: u8, room: u8, depth: u8) -> Candidate {
     Candidate {
         peer: PeerId([name; 16]),
         source: Source::Peer,
+        score: 0,
         class: Class::Preferred,
         near: Nearness::Far,
         trouble: 0,

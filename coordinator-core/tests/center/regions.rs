@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::stage::{RATE, SECOND, Stage, live};
-use runnel_coordinator_core::{NetworkEntry, NetworkTable};
+use runnel_coordinator_core::{NetworkEntry, NetworkTable, Tags};
 use runnel_protocol::control::ToCoordinator;
 
 const WAYPOINT: &str = "192.0.2.1";
@@ -14,6 +14,7 @@ fn table() -> NetworkTable {
         cidr: cidr.parse().unwrap(),
         region: region.to_owned(),
         name: name.to_owned(),
+        tags: Tags::default(),
     };
     let lines = [
         ("203.0.112.0/24", "north", "alpha"),

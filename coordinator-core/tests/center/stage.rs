@@ -4,6 +4,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
+use runnel_coordinator_core::policy::{self, PolicySet};
 use runnel_coordinator_core::{
     Config, Content, ControlCenter, Input, Machine, Output, PeerExplanation, PeerSummary,
     SessionId, SignedStatement, Transfer, Unsigned,
@@ -489,6 +490,13 @@ impl Stage {
 
     pub(crate) fn explanation(&self, name: &'static str) -> PeerExplanation {
         self.center.explain_peer(self.peer(name)).unwrap()
+    }
+
+    /// These policies, as they are written, are in force from now on.
+    pub(crate) fn policies(&mut self, texts: &[&str]) {
+        let policies = texts.iter().map(|text| policy::read(text).unwrap());
+        let set = PolicySet::new(policies.collect()).unwrap();
+        self.input(Input::Policies(set));
     }
 
     /// Everything that was said about an actor, as one text.

@@ -1,0 +1,90 @@
+//! Asking of each pair whether the policies still allow it, within the budget of a look (Y4).
+
+use runnel_protocol::control::FromCoordinator;
+use runnel_protocol::ids::PeerId;
+use runnel_protocol::time::Timestamp;
+
+use super::{Budget, Delivery};
+use crate::candidates::objection_to;
+use crate::described::Known;
+use crate::member::{Excluded, Feed, Member};
+use crate::rules::Objection;
+use crate::steady::Cause;
+use crate::tickets::Pairing;
+use crate::world::World;
+
+impl Delivery {
+    /// The policies may say something else than before.
+    pub(crate) fn review_all(&mut self) {
+        self.unreviewed = self.members.len();
+    }
+
+    /// Marks members that have a parent which a policy forbids; `false` when the budget did not
+    /// suffice. It goes from the last to the first: whoever leaves meanwhile has the last one put in
+    /// its place, and nobody is passed over.
+    pub(super) fn review(&mut self, world: &World, budget: &mut Budget, now: Timestamp) -> bool {
+        self.unreviewed = self.unreviewed.min(self.members.len());
+        while self.unreviewed > 0 {
+            if budget.is_spent() {
+                return false;
+            }
+            self.unreviewed -= 1;
+            let Some((peer, member)) = self.members.get_index(self.unreviewed) else {
+                continue;
+            };
+            budget.spend(1 + member.feeds.len());
+            let peer = *peer;
+            if self.is_forbidden(peer, member, world, now) {
+                self.mark(peer, Cause::Policy);
+            }
+        }
+        true
+    }
+
+    fn is_forbidden(&self, peer: PeerId, member: &Member, world: &World, now: Timestamp) -> bool {
+        let networks = &world.config.networks;
+        let known = |peer| {
+            world
+                .view
+                .get(peer)
+                .map(|record| Known { record, networks })
+        };
+        let Some(viewer) = known(peer) else {
+            return false;
+        };
+        member.feeds.iter().any(|feed| {
+            let parent = known(feed.parent);
+            parent.is_some_and(|parent| {
+                let verdict = world.judge.verdict(&viewer, &parent, self.content, now);
+                verdict.denial(None).is_some()
+            })
+        })
+    }
+
+    /// Voids the tickets of pairs that a policy parts: neither end has to wait until the other one
+    /// hears of it, and no byte moves in the time that a successor would get.
+    pub(super) fn revoke_forbidden(
+        &self,
+        child: PeerId,
+        (old, new): (&[Feed], &[Feed]),
+        excluded: &[Excluded],
+        world: &mut World,
+    ) {
+        for feed in old {
+            let stays = new.iter().any(|other| other.parent == feed.parent);
+            let objection = objection_to(excluded, feed.parent);
+            if stays || !matches!(objection, Some(Objection::Forbidden(_))) {
+                continue;
+            }
+            let tickets = world.tickets.void(Pairing {
+                content: self.content,
+                server: feed.parent,
+                client: child,
+            });
+            if !tickets.is_empty() {
+                world.send(child, FromCoordinator::Revoke(tickets.clone()));
+                world.send(feed.parent, FromCoordinator::Revoke(tickets));
+            }
+        }
+    }
+}

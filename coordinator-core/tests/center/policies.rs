@@ -1,0 +1,336 @@
+//! Policies in force: what they forbid is parted at once, and everybody is told why.
+
+use std::collections::BTreeMap;
+
+use runnel_coordinator_core::{Cause, NetworkEntry, NetworkTable, Tags};
+use runnel_protocol::control::{FromCoordinator, LinkResult};
+use runnel_protocol::ids::TicketId;
+
+use crate::stage::{RATE, SECOND, Stage};
+
+/// Licensed everywhere else.
+const GERMANY: &str = r#"
+name = "germany"
+kind = "provider"
+[[deny]]
+what = "peers"
+when = 'viewer.country == "DE"'
+say = "not licensed in DE"
+"#;
+
+const WAYPOINT: &str = "192.0.2.1";
+const FRANCE: [&str; 3] = ["198.51.100.1", "198.51.100.2", "198.51.100.3"];
+const GERMAN: &str = "203.0.113.1";
+
+fn countries() -> NetworkTable {
+    let line = |(cidr, country, asn): (&str, &str, u32)| NetworkEntry {
+        cidr: cidr.parse().unwrap(),
+        region: "europe".to_owned(),
+        name: format!("as {asn}"),
+        tags: Tags {
+            country: Some(country.to_owned()),
+            asn: Some(asn),
+            groups: vec![country.to_lowercase()],
+        },
+    };
+    let lines = [
+        ("192.0.2.0/24", "FR", 64500),
+        ("198.51.100.0/24", "FR", 64501),
+        ("203.0.113.0/24", "DE", 64502),
+        ("100.64.0.0/16", "FR", 64503),
+    ];
+    NetworkTable::new(lines.map(line))
+}
+
+/// A waypoint and two agents in France, and a viewer there and one in Germany.
+fn evening() -> Stage {
+    let mut stage = Stage::with(1, |config| config.networks = countries());
+    stage.waypoint_at("waypoint", 4 * RATE, WAYPOINT);
+    stage.agent_at("ann", 11 * RATE, FRANCE[0]);
+    stage.agent_at("bob", 10 * RATE, FRANCE[1]);
+    stage.viewer_at("french", FRANCE[2]);
+    stage.viewer_at("german", GERMAN);
+    stage.run(SECOND * 5);
+    stage
+}
+
+fn revoked(stage: &Stage, name: &'static str) -> Vec<TicketId> {
+    let inbox = stage.actors[name].inbox.iter();
+    let revoked = inbox.filter_map(|message| match message {
+        FromCoordinator::Revoke(tickets) => Some(tickets.clone()),
+        _ => None,
+    });
+    revoked.flatten().collect()
+}
+
+fn names(stage: &Stage, name: &'static str) -> Vec<&'static str> {
+    stage.parents(name).into_keys().collect()
+}
+
+#[test]
+fn a_pair_that_a_new_policy_forbids_is_parted_within_two_seconds_and_told_why() {
+    let mut stage = evening();
+    assert_eq!(names(&stage, "german"), ["ann", "bob", "waypoint"]);
+    let mut tickets: Vec<TicketId> = stage
+        .assign("german")
+        .parents
+        .iter()
+        .map(|parent| parent.contact.ticket.body.id)
+        .collect();
+    let french = stage.parents("french");
+    let before = stage.center.totals().reassignments.total();
+    stage.policies(&[GERMANY]);
+    stage.run(SECOND * 2);
+    let assign = stage.assign("german");
+    assert!(assign.parents.is_empty());
+    assert!(
+        assign.why.contains("not licensed in DE (policy “germany”)"),
+        "{}",
+        assign.why
+    );
+    assert_eq!(stage.parents("french"), french, "nobody else is moved");
+    let changes = stage.center.totals().reassignments;
+    assert_eq!(
+        (changes.of(Cause::Policy), changes.total() - before),
+        (1, 1)
+    );
+    let words = stage.words("german");
+    assert!(
+        words.contains("its parents change: a policy forbids a parent"),
+        "{words}"
+    );
+    let excluded = &stage.explanation("german").contents[0].excluded;
+    assert!(
+        excluded.iter().all(|one| one.rule == "policy"),
+        "{excluded:?}"
+    );
+    let mut void = revoked(&stage, "german");
+    void.sort_unstable();
+    tickets.sort_unstable();
+    assert_eq!(void, tickets, "no byte moves under what was granted before");
+    assert!(
+        revoked(&stage, "ann")
+            .iter()
+            .all(|ticket| tickets.contains(ticket))
+    );
+    assert_eq!(revoked(&stage, "ann").len(), 1);
+    stage.check();
+}
+
+#[test]
+fn peers_come_back_with_new_tickets_once_the_policy_is_gone() {
+    let mut stage = evening();
+    stage.policies(&[GERMANY]);
+    stage.run(SECOND * 2);
+    let void = revoked(&stage, "german");
+    stage.policies(&[]);
+    stage.run(SECOND * 8);
+    let parents = &stage.assign("german").parents;
+    assert_eq!(parents.len(), 3);
+    let renewed = |ticket| !void.contains(&ticket);
+    assert!(
+        parents
+            .iter()
+            .all(|parent| renewed(parent.contact.ticket.body.id))
+    );
+    stage.check();
+}
+
+#[test]
+fn whoever_comes_later_is_told_at_once() {
+    let mut stage = evening();
+    stage.policies(&[GERMANY]);
+    stage.viewer_at("late", "203.0.113.9");
+    stage.run(SECOND * 2);
+    let why = &stage.explanation("late").contents[0].why;
+    assert!(why.contains("not licensed in DE"), "{why}");
+    assert!(stage.explanation("late").contents[0].parents.is_empty());
+    // An agent there neither gets nor gives.
+    stage.agent_at("eve", 20 * RATE, "203.0.113.10");
+    stage.open("eve", "live", false);
+    stage.run(SECOND * 5);
+    assert!(stage.explanation("eve").contents[0].parents.is_empty());
+    assert!(!names(&stage, "french").contains(&"eve"));
+}
+
+#[test]
+fn a_pair_policy_leaves_the_parents_that_it_allows() {
+    let mut stage = evening();
+    stage.policies(&[r#"
+        name = "at-home"
+        kind = "network"
+        [[deny]]
+        what = "pair"
+        when = 'peer.type != "waypoint" && viewer.country != peer.country'
+        say = "peers stay in their country"
+    "#]);
+    stage.run(SECOND * 2);
+    assert_eq!(stage.parents("german"), BTreeMap::from([("waypoint", 4)]));
+    let words = stage.words("german");
+    assert!(
+        words.contains("is its parent no more: peers stay in their country"),
+        "{words}"
+    );
+    stage.check();
+    // The waypoint fails as well: what can be told is what does not pass by itself.
+    stage.report("german", "waypoint", LinkResult::Failed);
+    stage.run(SECOND * 2);
+    let why = &stage.assign("german").why;
+    assert!(why.contains("peers stay in their country"), "{why}");
+}
+
+#[test]
+fn what_is_not_known_denies_and_says_so() {
+    let mut stage = evening();
+    stage.policies(&[r#"
+        name = "adults"
+        kind = "provider"
+        contents = ["live"]
+        [[deny]]
+        what = "peers"
+        when = 'viewer.age < 18'
+        say = "rated 18"
+    "#]);
+    stage.run(SECOND * 2);
+    let why = &stage.assign("french").why;
+    assert!(
+        why.contains("rated 18") && why.contains("too little is known"),
+        "{why}"
+    );
+}
+
+/// One of these for each rank: it forbids all agents of one network.
+fn soft(name: &str, rank: u16, asn: u32) -> String {
+    format!(
+        "name = \"{name}\"\nkind = \"network\"\nrank = {rank}\nstrictness = \"soft\"\n[[deny]]\n\
+         what = \"pair\"\nwhen = 'peer.asn == {asn}'\nsay = \"rather not from {asn}\"\n"
+    )
+}
+
+#[test]
+fn soft_policies_give_way_in_the_order_of_their_ranks_where_nobody_else_is_left() {
+    let mut stage = Stage::with(1, |config| config.networks = countries());
+    stage.waypoint_at("waypoint", 4 * RATE, WAYPOINT);
+    stage.agent_at("ann", 11 * RATE, FRANCE[0]);
+    stage.agent_at("bob", 10 * RATE, "100.64.0.1");
+    stage.viewer_at("viewer", FRANCE[2]);
+    stage.run(SECOND * 5);
+    let (first, second, last) = (
+        soft("a", 1, 64500),
+        soft("b", 20, 64503),
+        soft("c", 300, 64501),
+    );
+    stage.policies(&[&first, &second]);
+    stage.run(SECOND * 2);
+    assert_eq!(
+        stage.parents("viewer"),
+        BTreeMap::from([("ann", 4)]),
+        "she is left"
+    );
+    stage.policies(&[&first, &second, &last]);
+    stage.run(SECOND * 2);
+    assert_eq!(
+        stage.parents("viewer"),
+        BTreeMap::from([("ann", 4)]),
+        "the last rank gives way"
+    );
+    let words = stage.words("viewer");
+    assert!(
+        !words.contains("all the same"),
+        "she has been there all along: {words}"
+    );
+    stage.kill("ann");
+    stage.run(SECOND * 2);
+    assert_eq!(
+        stage.parents("viewer"),
+        BTreeMap::from([("bob", 4)]),
+        "then the next one"
+    );
+    let words = stage.words("viewer");
+    let told = "may be fed by";
+    assert!(
+        words.contains(told) && words.contains("rather not from 64503"),
+        "{words}"
+    );
+    let changes = stage.center.totals().reassignments;
+    stage.run(SECOND * 120);
+    assert_eq!(
+        stage.center.totals().reassignments,
+        changes,
+        "and nobody is moved again"
+    );
+    stage.check();
+}
+
+#[test]
+fn an_hour_that_comes_parts_and_one_that_goes_lets_them_meet_again() {
+    let mut stage = evening();
+    // The stage begins at eight in the morning, UTC.
+    stage.policies(&[r#"
+        name = "office-hours"
+        kind = "client"
+        zone = "Europe/London"
+        [[deny]]
+        what = "pair"
+        when = '"de" in viewer.groups && time.clock >= "08:01" && time.clock < "08:03"'
+        say = "not during office hours"
+    "#]);
+    stage.run(SECOND * 50);
+    assert_eq!(names(&stage, "german").len(), 3, "{:?}", stage.now);
+    stage.run(SECOND * 8);
+    assert!(stage.assign("german").parents.is_empty());
+    assert!(
+        stage
+            .assign("german")
+            .why
+            .contains("not during office hours")
+    );
+    assert_eq!(stage.center.totals().reassignments.of(Cause::Policy), 1);
+    stage.run(SECOND * 130);
+    assert_eq!(names(&stage, "german").len(), 3);
+    assert_eq!(names(&stage, "french").len(), 3);
+    stage.check();
+}
+
+#[test]
+fn whom_a_policy_prefers_comes_first() {
+    let mut stage = evening();
+    stage.policies(&[r#"
+        name = "quality"
+        kind = "provider"
+        [[prefer]]
+        score = 'peer.type == "waypoint" ? 100 : 0'
+    "#]);
+    stage.viewer_at("late", FRANCE[2]);
+    stage.run(SECOND * 2);
+    assert!(
+        stage.parents("late")["waypoint"] > 0,
+        "{:?}",
+        stage.parents("late")
+    );
+    assert_eq!(
+        stage.parents("french")["waypoint"],
+        0,
+        "who is fed is not moved for it"
+    );
+}
+
+#[test]
+fn a_crowd_of_two_countries_costs_a_handful_of_evaluations() {
+    let mut stage = evening();
+    assert_eq!(
+        stage.center.policy_evaluations(),
+        0,
+        "without policies nothing is asked"
+    );
+    stage.policies(&[GERMANY]);
+    let crowd: Vec<&'static str> = (0..100).map(|one| &*format!("v{one}").leak()).collect();
+    for (number, name) in crowd.into_iter().enumerate() {
+        let address = if number % 2 == 0 { GERMAN } else { FRANCE[2] };
+        stage.viewer_at(name, address);
+    }
+    stage.run(SECOND * 5);
+    // A viewer or agent of either country, with a waypoint, agent or viewer of either.
+    let evaluations = stage.center.policy_evaluations();
+    assert!((1..=12).contains(&evaluations), "{evaluations}");
+}
