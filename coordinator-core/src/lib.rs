@@ -59,6 +59,7 @@ pub use config::Config;
 pub use content::Content;
 pub use io::{CloseCause, Input, Output, SessionId, SignedStatement, Unsigned};
 pub use place::{NetworkEntry, NetworkTable, Tags};
+pub use policy::PolicySet;
 pub use record::Machine;
 pub use steady::{Cause, Reassignments};
 pub use summary::{

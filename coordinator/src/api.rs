@@ -11,16 +11,19 @@ use runnel_coordinator_core::{Content, Input};
 use runnel_protocol::ids::{ContentId, PeerId, PublicKey};
 use runnel_protocol::{WEBSOCKET_PATH, WEBSOCKET_SUBPROTOCOL};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 use tower_http::cors::{Any, CorsLayer};
 use utoipa::openapi::Info;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
 use crate::codes::{self, DEFAULT_LIFE_SECONDS};
 use crate::engine::{Command, Handle, Question};
 use crate::measure;
 use crate::operator::{self, Operator};
+use crate::policies::Shelf;
+use crate::policy_api;
 use crate::settings::ContentSetting;
 use crate::store::{Store, StoreError};
 use crate::transfer_api;
@@ -28,6 +31,8 @@ use crate::view::{ContentView, Healthy, Introduction, PairWhy, PeerView, PeerWhy
 
 /// Longest body of a request, in bytes.
 const MAX_BODY: usize = 16 * 1024;
+/// Longest policy, in bytes.
+const MAX_POLICY: usize = 64 * 1024;
 /// Longest life of a one-time code, in seconds.
 const MAX_CODE_LIFE: u64 = 30 * 24 * 60 * 60;
 
@@ -37,11 +42,13 @@ pub(crate) struct Api {
     pub(crate) store: Arc<Store>,
     pub(crate) root_key: PublicKey,
     pub(crate) allow_private_origins: bool,
+    pub(crate) policies: Mutex<Shelf>,
 }
 
 /// A "no" of the API, in words.
 pub(crate) enum Refusal {
     BadRequest(String),
+    Conflict(String),
     NotFound(&'static str),
     Unavailable,
 }
@@ -50,6 +57,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, words) = match self {
             Self::BadRequest(words) => (StatusCode::BAD_REQUEST, words),
+            Self::Conflict(words) => (StatusCode::CONFLICT, words),
             Self::NotFound(words) => (StatusCode::NOT_FOUND, words.to_owned()),
             Self::Unavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -86,6 +94,11 @@ pub(crate) fn router(api: Api, operator: Operator) -> Router {
         .routes(routes!(remove))
         .routes(routes!(enrol))
         .routes(routes!(transfer_api::transfers, transfer_api::forget))
+        .routes(routes!(policy_api::list))
+        .routes(
+            routes!(policy_api::show, policy_api::put, policy_api::remove)
+                .layer(DefaultBodyLimit::max(MAX_POLICY)),
+        )
         .route_layer(guard);
     let (router, mut openapi) = everybodys.merge(operators).split_for_parts();
     openapi.info = Info::builder()

@@ -15,6 +15,9 @@ mod logs;
 mod measure;
 mod operator;
 mod origins;
+mod policies;
+mod policy_api;
+mod policy_command;
 mod server;
 mod settings;
 mod store;
@@ -23,6 +26,8 @@ mod view;
 
 pub use codes::{DEFAULT_LIFE_SECONDS, new_code};
 pub use logs::start as start_logs;
+pub use policies::{PolicyError, Refused};
+pub use policy_command::PolicyCommand;
 pub use server::{Server, StartError};
 pub use settings::{ContentSetting, NetworkSetting, Settings, SettingsError};
 pub use store::{Store, StoreError};

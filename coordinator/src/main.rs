@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
-use runnel_coordinator::{DEFAULT_LIFE_SECONDS, Server, Settings, Store, new_code, start_logs};
+use runnel_coordinator::{
+    DEFAULT_LIFE_SECONDS, PolicyCommand, Server, Settings, Store, new_code, start_logs,
+};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -21,6 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 A configuration file:
   listen = \"0.0.0.0:8470\"
   data = \"/var/lib/runnel\"
+  policies = \"/etc/runnel/policies\"    # a file or a folder, see docs/POLICIES.md
   [[content]]
   id = \"live\"
   provider = \"my-channel\"
@@ -30,7 +33,8 @@ A configuration file:
   [[network]]
   cidr = \"203.0.113.0/24\"
   region = \"north\"
-  name = \"my-provider\""
+  name = \"my-provider\"
+  country = \"DE\"    # and asn = 64500, groups = [\"office\"]: what policies ask about"
 )]
 struct Cli {
     #[command(flatten)]
@@ -75,6 +79,9 @@ enum Command {
         #[arg(long, default_value_t = DEFAULT_LIFE_SECONDS / 3600)]
         hours: u64,
     },
+    /// Look at policies before they are in force
+    #[command(subcommand)]
+    Policy(PolicyCommand),
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -84,7 +91,11 @@ fn is_false(flag: &bool) -> bool {
 
 fn main() -> ExitCode {
     start_logs();
-    match run(Cli::parse()) {
+    let cli = Cli::parse();
+    if let Some(Command::Policy(command)) = &cli.command {
+        return look_at_policies(command);
+    }
+    match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -93,11 +104,27 @@ fn main() -> ExitCode {
     }
 }
 
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what is well and what is wrong are the command's product"
+)]
+fn look_at_policies(command: &PolicyCommand) -> ExitCode {
+    let (well, wrong) = command.run();
+    well.iter().for_each(|line| println!("{line}"));
+    wrong.iter().for_each(|line| eprintln!("{line}"));
+    if wrong.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
 fn run(cli: Cli) -> Result<()> {
     let settings = Settings::load(cli.flags.config.as_deref(), &cli.flags)?;
     match cli.command {
         Some(Command::Enrol { contents, hours }) => enrol(&settings, &contents, hours),
-        None => {
+        Some(Command::Policy(_)) | None => {
             let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
             runtime.block_on(serve(settings))
         }

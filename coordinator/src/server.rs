@@ -13,6 +13,7 @@ use runnel_coordinator_core::{
 use runnel_protocol::WEBSOCKET_PATH;
 use runnel_protocol::ids::ContentId;
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,6 +27,7 @@ use crate::keeper::Keeper;
 use crate::keys::Keys;
 use crate::measure;
 use crate::operator::Operator;
+use crate::policies::{PolicyError, Shelf};
 use crate::settings::{NetworkSetting, Settings};
 use crate::store::{Store, StoreError};
 
@@ -42,6 +44,9 @@ pub enum StartError {
     /// The store is not usable.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A policy is not usable.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// The address is not usable.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -75,7 +80,9 @@ impl Server {
         let keys = Keys::load(&store)?;
         let root_key = keys.root.public();
         let clock = Clock::new();
-        let center = furnish(&settings, &store, &keys, clock)?;
+        let policies = Shelf::fill(settings.policies.as_deref(), store.policies()?)?;
+        let mut center = furnish(&settings, &store, &keys, clock)?;
+        center.handle_input(Input::Policies(policies.set()?), clock.now());
         let tasks = TaskTracker::new();
         let (keeper, keeping) =
             Keeper::start(Arc::clone(&store), settings.transfers_kept_days, clock);
@@ -98,6 +105,7 @@ impl Server {
             store,
             root_key,
             allow_private_origins: settings.allow_private_origins,
+            policies: Mutex::new(policies),
         };
         let door = Arc::new(Door::new(engine.clone(), tasks.clone()));
         let peers = Router::new()

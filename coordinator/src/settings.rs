@@ -37,6 +37,8 @@ pub struct Settings {
     pub content: Vec<ContentSetting>,
     /// Which addresses are in which region and network; the longest prefix decides.
     pub network: Vec<NetworkSetting>,
+    /// A file with a policy, or a folder of them: in force from the start.
+    pub policies: Option<PathBuf>,
 }
 
 /// One `[[network]]`.
@@ -135,6 +137,7 @@ impl Default for Settings {
             transfers_kept_days: 30,
             content: Vec::new(),
             network: Vec::new(),
+            policies: None,
         }
     }
 }

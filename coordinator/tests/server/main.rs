@@ -8,5 +8,6 @@
 mod client;
 mod door;
 mod operator;
+mod policies;
 mod restart;
 mod transfers;

@@ -62,6 +62,12 @@ async fn with_a_token_nobody_changes_anything_without_it() {
     assert_eq!(right.status(), StatusCode::CREATED);
     let peers = house.get("/v1/peers").await;
     assert_eq!(peers.status(), StatusCode::FORBIDDEN);
+    let policies = http()
+        .put(house.url("/v1/policies/p"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(policies.status(), StatusCode::FORBIDDEN);
     house.server.stop().await;
 }
 
@@ -82,6 +88,7 @@ async fn pages_may_read_explanations_and_nothing_of_the_operators() {
     assert!(allows("/v1/explain?peer=00000000000000000000000000000000").await);
     assert!(!allows("/v1/peers").await);
     assert!(!allows("/v1/contents").await);
+    assert!(!allows("/v1/policies").await);
     house.server.stop().await;
 }
 
@@ -94,6 +101,8 @@ async fn the_api_describes_itself() {
         "/v1/peers",
         "/v1/contents",
         "/v1/enrolments",
+        "/v1/policies",
+        "/v1/policies/{name}",
         "/healthz",
     ] {
         assert!(api["paths"][path].is_object(), "{path}");

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::client::{Client, House, house, settings};
 
-async fn enrol(
+pub(crate) async fn enrol(
     client: &mut Client,
     code: Option<&str>,
 ) -> Result<Signed<StreamKeyCertificate>, String> {
@@ -26,7 +26,7 @@ async fn enrol(
     answer.await
 }
 
-fn code(house: &House) -> String {
+pub(crate) fn code(house: &House) -> String {
     let code = new_code().unwrap();
     let store = Store::open(house.folder.path()).unwrap();
     store.add_code(&code, &["live".to_owned()], 60).unwrap();
