@@ -18,24 +18,30 @@ impl Described for Known<'_> {
     fn facts(&self) -> Facts {
         let mut facts = PeerField::unknown();
         let record = self.record;
-        let mut text = |field: PeerField, text: &str| field.set(&mut facts, Value::text(text));
-        text(PeerField::Type, kind(record));
-        text(PeerField::Platform, platform(record.platform));
-        text(PeerField::Site, &site_of(record.address).to_string());
-        let Some(line) = self.networks.line(record.address) else {
+        for (field, text) in [
+            (PeerField::Type, kind(record)),
+            (PeerField::Platform, platform(record.platform)),
+            (PeerField::Site, &*site_of(record.address).to_string()),
+        ] {
+            field.set(&mut facts, Value::text(text));
+        }
+        let line = self.networks.line(record.address);
+        // The table alone says who belongs to a group: whoever is not in it belongs to none.
+        let groups = line.map(|line| &line.tags.groups).into_iter().flatten();
+        PeerField::Groups.set(&mut facts, Value::texts(groups));
+        let Some(line) = line else {
             return facts;
         };
-        text(PeerField::Region, &line.region);
+        PeerField::Region.set(&mut facts, Value::text(&line.region));
         if !line.name.is_empty() {
-            text(PeerField::Network, &line.name);
+            PeerField::Network.set(&mut facts, Value::text(&line.name));
         }
         if let Some(country) = &line.tags.country {
-            text(PeerField::Country, country);
+            PeerField::Country.set(&mut facts, Value::text(country));
         }
         if let Some(asn) = line.tags.asn {
             PeerField::Asn.set(&mut facts, Value::Number(asn.into()));
         }
-        PeerField::Groups.set(&mut facts, Value::texts(&line.tags.groups));
         facts
     }
 
