@@ -2,3 +2,4 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected ends")]
 
 mod manual;
+mod oracle;
