@@ -231,6 +231,7 @@ impl Delivery {
             return false;
         };
         let feeds = match member.role {
+            _ if member.barred => false,
             Role::Head | Role::Agent => true,
             Role::Viewer => record.uplink.offered().0 > 0,
         };
@@ -425,7 +426,7 @@ impl Delivery {
         let is_planned = member.role != Role::Viewer || !differs(member.planned, report.rate);
         if !is_planned {
             self.mark(peer, Cause::Improvement);
-        } else if !member.out && !self.ladder.is_outdated(report.rate, now) {
+        } else if !member.out && !member.barred && !self.ladder.is_outdated(report.rate, now) {
             // What nobody has room for is left to the CDN, and agents need not carry it.
             self.rates.observe(report.rate, now);
         }

@@ -117,6 +117,8 @@ pub(crate) struct Member {
     /// Its part in the balance of uplinks, and whether it was sent to the CDN for want of them.
     pub(crate) seat: Option<Seat<PeerId>>,
     pub(crate) out: bool,
+    /// A policy has it neither get nor give anything: it counts for nothing.
+    pub(crate) barred: bool,
     /// Why it is to be planned anew; `None` when it just came.
     pub(crate) due_to: Option<Cause>,
     /// A failure stands behind its last change: what it has is what was left.
@@ -156,6 +158,7 @@ impl Member {
             excluded: Vec::new(),
             seat: None,
             out: false,
+            barred: false,
             due_to: None,
             makeshift: false,
             account: Account::default(),

@@ -6,6 +6,7 @@ use runnel_protocol::time::Timestamp;
 
 use crate::announce;
 use crate::delivery::Delivery;
+use crate::described::Known;
 use crate::explain::What;
 use crate::member::Role;
 use crate::place::Region;
@@ -93,6 +94,12 @@ fn volunteers(
             && record.contents.len() < world.config.contents_per_peer
             && !delivery.members.contains_key(&peer)
     };
+    let networks = &world.config.networks;
+    let is_barred = |record: &Record| {
+        let known = Known { record, networks };
+        world.judge.bar(&known, delivery.content, now).is_some()
+    };
+    let fits = |peer: PeerId, record: &Record| fits(peer, record) && !is_barred(record);
     let mut looked_at = 0;
     let mut found: Vec<(bool, usize, u64, PeerId)> = world
         .view

@@ -28,7 +28,7 @@ pub(crate) const HOLD: Duration = Duration::from_secs(10);
 pub enum Cause {
     /// A parent went away.
     ParentGone,
-    /// A policy changed, or its time came: it forbids a pair.
+    /// A policy changed, or its time came: it forbids a pair, or allows one again.
     Policy,
     /// A parent has fallen silent, or a rule objects to it.
     ParentUnfit,
@@ -169,7 +169,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ParentGone => "a parent went away",
-            Self::Policy => "a policy forbids a parent",
+            Self::Policy => "the policies say something else than before",
             Self::ParentUnfit => "a parent could not go on feeding it",
             Self::LinkFailed => "a link to a parent failed",
             Self::LinkSlow => "a parent brought less than the stream's rate",

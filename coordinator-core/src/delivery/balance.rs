@@ -29,7 +29,11 @@ impl Delivery {
         };
         let seat = Seat {
             priority: PRIORITY,
-            uplink: record.uplink.offered().0,
+            uplink: if member.barred {
+                0
+            } else {
+                record.uplink.offered().0
+            },
             takes: Reverse(self.takes(member)),
             arrival: Reverse(member.arrival),
             id: peer,
@@ -45,6 +49,7 @@ impl Delivery {
 
     fn takes(&self, member: &Member) -> u64 {
         match member.role {
+            _ if member.barred => 0,
             Role::Viewer if member.plays => self.expected(member).0,
             Role::Agent => self.expected(member).0,
             Role::Viewer | Role::Head => 0,

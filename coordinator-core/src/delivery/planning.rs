@@ -23,6 +23,7 @@ impl Delivery {
             self.untold.insert(child);
             return 1;
         }
+        self.note_bar(child, world, now);
         if self.members.get(&child).is_some_and(|member| member.out) {
             self.cut_off(child, world, now);
             return 1;
@@ -179,7 +180,7 @@ impl Delivery {
             its.on_helped();
         }
         other.remove(child);
-        if member.out || member.is_content(self.stripes) {
+        if member.out || member.barred || member.is_content(self.stripes) {
             its.remove(child);
         } else {
             its.insert(child);

@@ -7,7 +7,7 @@ use runnel_protocol::time::Timestamp;
 use super::{Budget, Delivery};
 use crate::candidates::objection_to;
 use crate::described::Known;
-use crate::member::{Excluded, Feed, Member};
+use crate::member::{Excluded, Feed, Member, Role};
 use crate::rules::Objection;
 use crate::steady::Cause;
 use crate::tickets::Pairing;
@@ -19,7 +19,8 @@ impl Delivery {
         self.unreviewed = self.members.len();
     }
 
-    /// Marks members that have a parent which a policy forbids; `false` when the budget did not
+    /// Marks members that have a parent which a policy forbids, and those who get nothing from
+    /// anybody, or did; `false` when the budget did not
     /// suffice. It goes from the last to the first: whoever leaves meanwhile has the last one put in
     /// its place, and nobody is passed over.
     pub(super) fn review(&mut self, world: &World, budget: &mut Budget, now: Timestamp) -> bool {
@@ -34,11 +35,42 @@ impl Delivery {
             };
             budget.spend(1 + member.feeds.len());
             let peer = *peer;
-            if self.is_forbidden(peer, member, world, now) {
+            let turned = member.barred != self.is_barred(peer, member, world, now);
+            if turned || self.is_forbidden(peer, member, world, now) {
                 self.mark(peer, Cause::Policy);
             }
         }
         true
+    }
+
+    /// Whether a policy has a member neither get nor give anything. Waypoints are no viewers.
+    fn is_barred(&self, peer: PeerId, member: &Member, world: &World, now: Timestamp) -> bool {
+        let record = world.view.get(peer).filter(|_| member.role != Role::Head);
+        record.is_some_and(|record| {
+            let known = Known {
+                record,
+                networks: &world.config.networks,
+            };
+            world.judge.bar(&known, self.content, now).is_some()
+        })
+    }
+
+    /// Whoever gets and gives nothing is no burden to the uplinks and no help to anybody.
+    pub(super) fn note_bar(&mut self, peer: PeerId, world: &World, now: Timestamp) {
+        let Some(member) = self.members.get(&peer) else {
+            return;
+        };
+        let barred = self.is_barred(peer, member, world, now);
+        if barred == member.barred {
+            return;
+        }
+        if let Some(member) = self.members.get_mut(&peer) {
+            member.barred = barred;
+        }
+        if let Some(record) = world.view.get(peer) {
+            self.weigh(peer, record);
+            self.note_offer(peer, record);
+        }
     }
 
     fn is_forbidden(&self, peer: PeerId, member: &Member, world: &World, now: Timestamp) -> bool {

@@ -1,13 +1,14 @@
 //! Asking the policies: once for each class of peers, however many peers are in it.
 
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use runnel_protocol::ids::ContentId;
 use runnel_protocol::time::Timestamp;
 
 use super::schema::{ContentField, Thing};
-use super::set::{PolicySet, Verdict};
+use super::set::{PolicySet, Ruling, Verdict};
 use super::value::Facts;
 use crate::table::Table;
 
@@ -62,6 +63,7 @@ struct Memory {
     contents: Classes,
     content_classes: Table<ContentId, u32>,
     verdicts: Table<(u32, u32, u32), Verdict>,
+    bars: Table<(u32, u32), Option<Arc<Ruling>>>,
     minute: Option<u64>,
     times: Vec<Facts>,
     /// How often the policies or what they ask of the time have changed.
@@ -147,6 +149,7 @@ impl Memory {
         let times = set.times(now);
         if self.times != times {
             self.verdicts.clear();
+            self.bars.clear();
             // The first time that is looked up follows on nothing.
             self.turns += u64::from(!self.times.is_empty());
             self.times = times;
@@ -197,6 +200,38 @@ impl Judge {
         memory.turns
     }
 
+    fn memory_at(&self, now: Timestamp) -> RefMut<'_, Memory> {
+        let mut memory = self.memory.borrow_mut();
+        if memory.is_full() {
+            memory.begin_anew(&self.set);
+        }
+        memory.note_time(&self.set, now);
+        memory
+    }
+
+    /// The hard policy by which somebody gets and gives nothing, whoever the other end is.
+    pub fn bar(
+        &self,
+        one: &impl Described,
+        content: ContentId,
+        now: Timestamp,
+    ) -> Option<Arc<Ruling>> {
+        if self.is_empty() {
+            return None;
+        }
+        let memory = &mut *self.memory_at(now);
+        let viewer = memory.classed(one).viewer;
+        let content = memory.content(content, self.contents.get(&content));
+        if let Some(known) = memory.bars.get(&(viewer, content)) {
+            return known.clone();
+        }
+        memory.evaluations += 1;
+        let facts = memory.viewers.get(viewer).zip(memory.contents.get(content));
+        let bar = facts.and_then(|(one, content)| self.set.bar(one, content, &memory.times));
+        memory.bars.insert((viewer, content), bar.clone());
+        bar
+    }
+
     /// What the policies say about `peer` feeding `viewer` with this content.
     pub fn verdict(
         &self,
@@ -208,11 +243,7 @@ impl Judge {
         if self.is_empty() {
             return Verdict::default();
         }
-        let memory = &mut *self.memory.borrow_mut();
-        if memory.is_full() {
-            memory.begin_anew(&self.set);
-        }
-        memory.note_time(&self.set, now);
+        let memory = &mut *self.memory_at(now);
         let viewer = memory.classed(viewer).viewer;
         let peer = memory.classed(peer).peer;
         let content = memory.content(content, self.contents.get(&content));

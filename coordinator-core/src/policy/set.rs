@@ -166,13 +166,27 @@ pub enum SetError {
 }
 
 /// The policies in force: the most important ones first, and of one rank in the order of names.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct PolicySet {
     policies: Vec<Policy>,
     /// What each policy's `time.` is: its place in `zones`.
     zones: Vec<Zone>,
     zone_of: Vec<Option<usize>>,
     mentions: BTreeSet<Attribute>,
+    /// What `time.` is to a policy that does not ask for it.
+    never: Facts,
+}
+
+impl Default for PolicySet {
+    fn default() -> Self {
+        Self {
+            policies: Vec::new(),
+            zones: Vec::new(),
+            zone_of: Vec::new(),
+            mentions: BTreeSet::new(),
+            never: TimeField::unknown(),
+        }
+    }
 }
 
 impl PolicySet {
@@ -259,13 +273,8 @@ impl PolicySet {
         content: &Facts,
         times: &[Facts],
     ) -> Verdict {
-        let never = TimeField::unknown();
         let mut verdict = Verdict::default();
-        for (policy, zone) in self.policies.iter().zip(&self.zone_of) {
-            if !policy.is_about(content) {
-                continue;
-            }
-            let time = zone.and_then(|zone| times.get(zone)).unwrap_or(&never);
+        for (policy, time) in self.about(content, times) {
             let case = Case {
                 viewer,
                 peer,
@@ -275,6 +284,46 @@ impl PolicySet {
             policy.add_to(&mut verdict, &case);
         }
         verdict
+    }
+}
+
+impl PolicySet {
+    /// The most important hard policy by which a viewer gets and gives nothing, whoever the other
+    /// end is.
+    pub(super) fn bar(
+        &self,
+        viewer: &Facts,
+        content: &Facts,
+        times: &[Facts],
+    ) -> Option<Arc<Ruling>> {
+        let nobody = PeerField::unknown();
+        let mut about = self.about(content, times);
+        about.find_map(|(policy, time)| {
+            let case = Case {
+                viewer,
+                peer: &nobody,
+                content,
+                time,
+            };
+            let peers = |rule: &&Rule| rule.denies == Denies::Peers;
+            let mut rules = policy.rules.iter().filter(peers);
+            let hard = policy.strictness == Strictness::Hard;
+            rules.find_map(|rule| rule.ask(&case)).filter(|_| hard)
+        })
+    }
+
+    /// The policies that are about a content, each with its local time.
+    fn about<'a>(
+        &'a self,
+        content: &'a Facts,
+        times: &'a [Facts],
+    ) -> impl Iterator<Item = (&'a Policy, &'a Facts)> {
+        let policies = self.policies.iter().zip(&self.zone_of);
+        let about = policies.filter(|(policy, _)| policy.is_about(content));
+        about.map(|(policy, zone)| {
+            let time = zone.and_then(|zone| times.get(zone));
+            (policy, time.unwrap_or(&self.never))
+        })
     }
 }
 

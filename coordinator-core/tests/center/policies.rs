@@ -6,7 +6,7 @@ use runnel_coordinator_core::{Cause, NetworkEntry, NetworkTable, Tags};
 use runnel_protocol::control::{FromCoordinator, LinkResult};
 use runnel_protocol::ids::TicketId;
 
-use crate::stage::{RATE, SECOND, Stage};
+use crate::stage::{RATE, SECOND, Stage, kilobits};
 
 /// Licensed everywhere else.
 const GERMANY: &str = r#"
@@ -96,7 +96,7 @@ fn a_pair_that_a_new_policy_forbids_is_parted_within_two_seconds_and_told_why() 
     );
     let words = stage.words("german");
     assert!(
-        words.contains("its parents change: a policy forbids a parent"),
+        words.contains("its parents change: the policies say something else"),
         "{words}"
     );
     let excluded = &stage.explanation("german").contents[0].excluded;
@@ -333,4 +333,83 @@ fn a_crowd_of_two_countries_costs_a_handful_of_evaluations() {
     // A viewer or agent of either country, with a waypoint, agent or viewer of either.
     let evaluations = stage.center.policy_evaluations();
     assert!((1..=12).contains(&evaluations), "{evaluations}");
+}
+
+#[test]
+fn whom_a_policy_bars_is_neither_a_burden_nor_called_in_to_help() {
+    // The uplinks of the waypoint, Ann and Bob carry these two and two viewers, and not six.
+    let mut stage = Stage::with(1, |config| config.networks = countries());
+    stage.policies(&[GERMANY]);
+    stage.waypoint_at("waypoint", 2 * RATE, WAYPOINT);
+    for (name, address) in [("d1", "203.0.113.11"), ("d2", "203.0.113.12")] {
+        stage.agent_at(name, 30 * RATE, address);
+    }
+    stage.agent_at("ann", 3 * RATE, FRANCE[0]);
+    stage.agent_at("bob", 2 * RATE, FRANCE[1]);
+    for name in ["v1", "v2", "v3", "v4"] {
+        stage.viewer_at(name, GERMAN);
+        stage.plays_at(name, RATE);
+    }
+    for name in ["french", "other"] {
+        stage.viewer_at(name, FRANCE[2]);
+        stage.plays_at(name, RATE);
+    }
+    stage.run(SECOND * 30);
+    for name in ["french", "other"] {
+        let parents = stage.parents(name);
+        assert_eq!(parents.values().sum::<u32>(), 4, "{name}: {parents:?}");
+    }
+    for name in ["d1", "d2"] {
+        assert!(
+            stage.summary(name).contents.is_empty(),
+            "{name} is left in peace"
+        );
+    }
+    assert!(
+        !stage.summary("bob").contents.is_empty(),
+        "who may help is called in"
+    );
+    // Once they may, they do, and they count.
+    stage.policies(&[]);
+    stage.run(SECOND * 30);
+    assert!(!stage.summary("d1").contents.is_empty());
+    for name in ["v1", "v2", "v3", "v4"] {
+        let parents = stage.parents(name);
+        assert_eq!(parents.values().sum::<u32>(), 4, "{name}: {parents:?}");
+    }
+    stage.check();
+}
+
+#[test]
+fn agents_are_called_in_and_planned_for_those_alone_who_may_be_fed() {
+    let mut stage = Stage::with(1, |config| config.networks = countries());
+    stage.policies(&[GERMANY]);
+    stage.waypoint_at("waypoint", 4 * RATE, WAYPOINT);
+    // They want to help, and may not.
+    for (name, address) in [("d1", "203.0.113.11"), ("d2", "203.0.113.12")] {
+        stage.agent_at(name, 30 * RATE, address);
+        stage.open(name, "live", false);
+    }
+    for (name, address, streams) in [
+        ("ann", "198.51.100.1", 11),
+        ("bob", "198.51.100.2", 10),
+        ("eve", "198.51.100.4", 9),
+    ] {
+        stage.agent_at(name, streams * RATE, address);
+    }
+    for (name, address, rate) in [
+        ("german", GERMAN, 3 * RATE),
+        ("another", GERMAN, 3 * RATE),
+        ("french", FRANCE[2], RATE),
+    ] {
+        stage.viewer_at(name, address);
+        stage.plays_at(name, rate);
+        stage.run(SECOND * 5);
+    }
+    stage.run(SECOND * 30);
+    assert_eq!(names(&stage, "french"), ["ann", "bob", "waypoint"]);
+    assert!(stage.summary("eve").contents.is_empty(), "two are enough");
+    let contents = stage.center.contents();
+    let live = contents.iter().find(|content| content.name == "live");
+    assert_eq!(live.unwrap().rate, kilobits(RATE), "what the others play");
 }
