@@ -12,8 +12,8 @@ use core::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use runnel_coordinator_core::policy::schema::PeerField;
-use runnel_coordinator_core::policy::{Described, Facts, Judge, PolicySet, Standing, Value, read};
-use runnel_protocol::ids::ContentId;
+use runnel_coordinator_core::policy::{Described, Facts, Judge, PolicySet, Value, read};
+use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::time::Timestamp;
 
 const POLICIES: u32 = 50;
@@ -22,8 +22,8 @@ const ROUNDS: usize = 2000;
 const CLASSES: [u32; 4] = [3, 30, 300, 1000];
 
 struct Somebody {
+    id: PeerId,
     class: u32,
-    standing: Standing,
 }
 
 impl Described for Somebody {
@@ -37,15 +37,17 @@ impl Described for Somebody {
         facts
     }
 
-    fn standing(&self) -> &Standing {
-        &self.standing
+    fn id(&self) -> PeerId {
+        self.id
     }
 }
 
-fn somebody(class: u32) -> Somebody {
+fn somebody(number: u32, class: u32) -> Somebody {
+    let mut id = [0; 16];
+    id[..4].copy_from_slice(&number.to_le_bytes());
     Somebody {
+        id: PeerId(id),
         class,
-        standing: Standing::default(),
     }
 }
 
@@ -95,8 +97,10 @@ fn main() -> Result<()> {
     println!("{POLICIES} policies, {CANDIDATES} candidates, microseconds for all of them");
     println!("classes  evaluations  cold   warm p50   warm p99   none in force");
     for classes in CLASSES {
-        let viewer = somebody(0);
-        let candidates: Vec<_> = (0..CANDIDATES).map(|one| somebody(one % classes)).collect();
+        let viewer = somebody(CANDIDATES, 0);
+        let candidates: Vec<_> = (0..CANDIDATES)
+            .map(|one| somebody(one, one % classes))
+            .collect();
         let mut judge = Judge::default();
         let none = judge_all(&judge, &viewer, &candidates);
         judge.replace(policies()?);

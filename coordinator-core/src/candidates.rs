@@ -324,7 +324,7 @@ impl<'a> Search<'a> {
         let own = feed.map_or(BitsPerSecond(0), |feed| feed.reserved);
         let child = self.child;
         let siblings = member.regular_children.len();
-        let (ruling, score) = self.ask_policies(record);
+        let (ruling, score) = self.ask_policies(parent, record);
         Pair {
             child,
             child_record: self.record,
@@ -350,15 +350,20 @@ impl<'a> Search<'a> {
     }
 
     /// What the policies have against a parent, and how much they prefer it.
-    fn ask_policies(&self, parent: &Record) -> (Option<Arc<Ruling>>, i64) {
+    fn ask_policies(&self, peer: PeerId, parent: &Record) -> (Option<Arc<Ruling>>, i64) {
         let judge = &self.world.judge;
         if judge.is_empty() {
             return (None, 0);
         }
         let networks = &self.world.config.networks;
-        let known = |record| Known { record, networks };
+        let known = |peer, record| Known {
+            peer,
+            record,
+            networks,
+        };
+        let (viewer, parent) = (known(self.child, self.record), known(peer, parent));
         let content = self.delivery.content;
-        let verdict = judge.verdict(&known(self.record), &known(parent), content, self.now);
+        let verdict = judge.verdict(&viewer, &parent, content, self.now);
         (verdict.denial(self.relaxed_from).cloned(), verdict.score)
     }
 

@@ -1,15 +1,17 @@
 //! What policies may know of a peer and of a content: the evidence that there is.
 
 use runnel_protocol::control::{PeerType, Platform};
+use runnel_protocol::ids::PeerId;
 
 use crate::content::Content;
 use crate::place::{NetworkTable, site_of};
 use crate::policy::schema::{ContentField, PeerField};
-use crate::policy::{Described, Facts, Standing, Value};
+use crate::policy::{Described, Facts, Value};
 use crate::view::Record;
 
 /// A peer with what the operator's table says of its address.
 pub(crate) struct Known<'a> {
+    pub(crate) peer: PeerId,
     pub(crate) record: &'a Record,
     pub(crate) networks: &'a NetworkTable,
 }
@@ -45,8 +47,8 @@ impl Described for Known<'_> {
         facts
     }
 
-    fn standing(&self) -> &Standing {
-        &self.record.standing
+    fn id(&self) -> PeerId {
+        self.peer
     }
 }
 

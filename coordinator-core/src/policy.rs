@@ -21,7 +21,7 @@ mod value;
 pub use calendar::Zone;
 pub use cases::Case;
 pub use document::{Complaint, read};
-pub use judge::{Described, Judge, Standing};
+pub use judge::{Described, Judge};
 pub use set::{Denies, Kind, Policy, PolicySet, Ruling, SetError, Strictness, Verdict};
 pub use value::{Facts, Value};
 

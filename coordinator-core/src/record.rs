@@ -13,7 +13,6 @@ use crate::blacklist::Apart;
 use crate::capacity::{Rung, Uplink};
 use crate::io::SessionId;
 use crate::place::Place;
-use crate::policy::Standing;
 
 /// Accusers remembered per peer.
 const MAX_ACCUSERS: usize = 8;
@@ -70,8 +69,6 @@ pub(crate) struct Record {
     pub(crate) history: History,
     /// What it takes part in.
     pub(crate) contents: Contents,
-    /// What it is to the policies.
-    pub(crate) standing: Standing,
 }
 
 impl Record {

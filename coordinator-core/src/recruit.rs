@@ -95,11 +95,15 @@ fn volunteers(
             && !delivery.members.contains_key(&peer)
     };
     let networks = &world.config.networks;
-    let is_barred = |record: &Record| {
-        let known = Known { record, networks };
+    let is_barred = |peer, record: &Record| {
+        let known = Known {
+            peer,
+            record,
+            networks,
+        };
         world.judge.bar(&known, delivery.content, now).is_some()
     };
-    let fits = |peer: PeerId, record: &Record| fits(peer, record) && !is_barred(record);
+    let fits = |peer: PeerId, record: &Record| fits(peer, record) && !is_barred(peer, record);
     let mut looked_at = 0;
     let mut found: Vec<(bool, usize, u64, PeerId)> = world
         .view

@@ -298,7 +298,6 @@ mod tests {
     use crate::capacity::Uplink;
     use crate::io::SessionId;
     use crate::place::Place;
-    use crate::policy::Standing;
     use crate::record::{Contents, History};
 
     const NOW: Timestamp = Timestamp::from_micros(1_000_000);
@@ -325,7 +324,6 @@ mod tests {
             codes_tried: 0,
             history: History::default(),
             contents: Contents::default(),
-            standing: Standing::default(),
         }
     }
 

@@ -39,8 +39,6 @@ struct Entry {
     made: UnixSeconds,
     renew: Timestamp,
     signature: Option<Box<(KeyId, Signature)>>,
-    /// Those that it replaces and that may still be in force.
-    earlier: Vec<TicketId>,
 }
 
 /// What a ticket has to allow.
@@ -68,6 +66,8 @@ pub(crate) enum Answer {
 pub(crate) struct TicketBook {
     entries: Table<Pairing, Entry>,
     ids: Table<TicketId, Pairing>,
+    /// Those that newer ones have replaced and that have not ended.
+    replaced: Table<Pairing, Vec<TicketId>>,
     due: Wheel<TicketId>,
     ended: Wheel<TicketId>,
 }
@@ -109,10 +109,11 @@ impl TicketBook {
             made: now.unix_seconds(),
             renew,
             signature: None,
-            earlier: self.in_force(&pairing),
         };
         let ticket = entry.ticket(pairing, terms);
-        self.entries.insert(pairing, entry);
+        if let Some(before) = self.entries.insert(pairing, entry) {
+            self.replaced.entry(pairing).or_default().push(before.id);
+        }
         self.ids.insert(id, pairing);
         self.due.insert(renew, id);
         let end = Timestamp::from_micros(ticket.not_after.0.saturating_mul(1_000_000));
@@ -120,21 +121,10 @@ impl TicketBook {
         ticket
     }
 
-    /// The tickets of a pair that have not ended.
-    fn in_force(&self, pairing: &Pairing) -> Vec<TicketId> {
-        let entry = self.entries.get(pairing);
-        let ids = entry
-            .into_iter()
-            .flat_map(|entry| entry.earlier.iter().chain([&entry.id]));
-        ids.filter(|id| self.ids.contains_key(*id))
-            .copied()
-            .collect()
-    }
-
     /// Forgets the tickets of a pair, which are to be revoked: one that is made later is another.
-    pub(crate) fn void(&mut self, pairing: Pairing) -> Vec<TicketId> {
-        let tickets = self.in_force(&pairing);
-        self.entries.swap_remove(&pairing);
+    pub(crate) fn void(&mut self, pairing: &Pairing) -> Vec<TicketId> {
+        let mut tickets = self.replaced.swap_remove(pairing).unwrap_or_default();
+        tickets.extend(self.entries.swap_remove(pairing).map(|entry| entry.id));
         for ticket in &tickets {
             self.ids.swap_remove(ticket);
         }
@@ -174,10 +164,16 @@ impl TicketBook {
     /// Forgets tickets that have ended.
     pub(crate) fn forget_ended(&mut self, now: Timestamp) {
         for id in self.ended.take_due(usize::MAX, now) {
-            if let Some(pairing) = self.ids.swap_remove(&id)
-                && self.is_newest(id, &pairing)
-            {
+            let Some(pairing) = self.ids.swap_remove(&id) else {
+                continue;
+            };
+            if self.is_newest(id, &pairing) {
                 self.entries.swap_remove(&pairing);
+            } else if let Some(replaced) = self.replaced.get_mut(&pairing) {
+                replaced.retain(|other| *other != id);
+                if replaced.is_empty() {
+                    self.replaced.swap_remove(&pairing);
+                }
             }
         }
     }

@@ -16,7 +16,6 @@ use crate::explain::What;
 use crate::io::{CloseCause, Output, SessionId};
 use crate::kind;
 use crate::place::Place;
-use crate::policy::Standing;
 use crate::reach::is_usable;
 use crate::record::{Contents, History, Record};
 
@@ -96,6 +95,7 @@ impl ControlCenter {
             }
         }
         self.world.view.remove(peer);
+        self.world.judge.forget(peer);
         self.world.waypoints.forget_session(peer);
         self.world.log.note(peer, None, What::Left, now);
         self.world.log.on_gone(peer, now);
@@ -235,6 +235,5 @@ fn record(
         codes_tried: 0,
         history: History::default(),
         contents: Contents::default(),
-        standing: Standing::default(),
     }
 }

@@ -65,10 +65,10 @@ impl ControlCenter {
     pub(super) fn head_up(&mut self, peer: PeerId, now: Timestamp) {
         let left = self.world.view.change(peer, |record| {
             record.waypoint = true;
-            record.standing.forget();
             core::mem::take(&mut record.contents)
         });
         let Some(left) = left else { return };
+        self.world.judge.forget(peer);
         for content in left.iter() {
             if let Some(delivery) = self.directory.delivery_mut(content) {
                 delivery.leave(peer, &mut self.world, now);

@@ -48,6 +48,7 @@ impl Delivery {
         let record = world.view.get(peer).filter(|_| member.role != Role::Head);
         record.is_some_and(|record| {
             let known = Known {
+                peer,
                 record,
                 networks: &world.config.networks,
             };
@@ -76,10 +77,12 @@ impl Delivery {
     fn is_forbidden(&self, peer: PeerId, member: &Member, world: &World, now: Timestamp) -> bool {
         let networks = &world.config.networks;
         let known = |peer| {
-            world
-                .view
-                .get(peer)
-                .map(|record| Known { record, networks })
+            let record = world.view.get(peer)?;
+            Some(Known {
+                peer,
+                record,
+                networks,
+            })
         };
         let Some(viewer) = known(peer) else {
             return false;
@@ -108,7 +111,7 @@ impl Delivery {
             if stays || !matches!(objection, Some(Objection::Forbidden(_))) {
                 continue;
             }
-            let tickets = world.tickets.void(Pairing {
+            let tickets = world.tickets.void(&Pairing {
                 content: self.content,
                 server: feed.parent,
                 client: child,

@@ -1,10 +1,10 @@
 //! Asking the policies: once for each class of peers, however many peers are in it.
 
-use core::cell::{Cell, RefCell, RefMut};
+use core::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use runnel_protocol::ids::ContentId;
+use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::time::Timestamp;
 
 use super::schema::{ContentField, Thing};
@@ -18,31 +18,19 @@ const MAX_CLASSES: usize = 1 << 16;
 const MAX_VERDICTS: usize = 1 << 18;
 const SECONDS_A_MINUTE: u64 = 60;
 
-/// A peer's classes, noted with it: valid in one generation of the judge's tables.
-#[derive(Debug, Clone, Default)]
-pub struct Standing(Cell<Classed>);
-
-#[derive(Debug, Clone, Copy, Default)]
+/// A peer's classes.
+#[derive(Debug, Clone, Copy)]
 struct Classed {
-    generation: u32,
     viewer: u32,
     peer: u32,
-}
-
-impl Standing {
-    /// Something new is known: its classes are looked for again.
-    pub fn forget(&self) {
-        self.0.set(Classed::default());
-    }
 }
 
 /// Somebody of whom something is known.
 pub trait Described {
     /// All that is known.
     fn facts(&self) -> Facts;
-    /// Where the judge notes its classes. What is noted is forgotten by whoever learns something
-    /// new.
-    fn standing(&self) -> &Standing;
+    /// Who it is.
+    fn id(&self) -> PeerId;
 }
 
 /// Asks the policies in force, and remembers what they said.
@@ -56,8 +44,9 @@ pub struct Judge {
 
 #[derive(Debug, Default)]
 struct Memory {
-    generation: u32,
     asked: [BTreeSet<usize>; 3],
+    /// The classes of peers, one entry for each session at most.
+    classed: Table<PeerId, Classed>,
     viewers: Classes,
     peers: Classes,
     contents: Classes,
@@ -99,8 +88,6 @@ impl Memory {
     fn begin_anew(&mut self, set: &PolicySet) {
         let asked = [Thing::Viewer, Thing::Peer, Thing::Content];
         *self = Self {
-            // What peers have noted of nobody's generation is never valid.
-            generation: self.generation.wrapping_add(1).max(1),
             asked: asked.map(|thing| set.asked_of(thing)),
             turns: self.turns,
             evaluations: self.evaluations,
@@ -115,18 +102,16 @@ impl Memory {
     }
 
     fn classed(&mut self, one: &impl Described) -> Classed {
-        let known = one.standing().0.get();
-        if known.generation == self.generation {
-            return known;
+        if let Some(known) = self.classed.get(&one.id()) {
+            return *known;
         }
         let facts = one.facts();
         let [viewer, peer, _] = &self.asked;
         let classed = Classed {
-            generation: self.generation,
             viewer: self.viewers.number(facts.only(viewer)),
             peer: self.peers.number(facts.only(peer)),
         };
-        one.standing().0.set(classed);
+        self.classed.insert(one.id(), classed);
         classed
     }
 
@@ -176,6 +161,11 @@ impl Judge {
             Some(facts) => self.contents.insert(id, facts),
             None => self.contents.remove(&id),
         };
+    }
+
+    /// Something else is known of a peer than before, or it is gone.
+    pub fn forget(&mut self, peer: PeerId) {
+        self.memory.get_mut().classed.swap_remove(&peer);
     }
 
     /// The policies in force.
@@ -273,9 +263,9 @@ mod tests {
     use super::*;
 
     struct Somebody {
+        id: PeerId,
         country: &'static str,
         age: i64,
-        standing: Standing,
     }
 
     impl Described for Somebody {
@@ -286,17 +276,17 @@ mod tests {
             facts
         }
 
-        fn standing(&self) -> &Standing {
-            &self.standing
+        fn id(&self) -> PeerId {
+            self.id
         }
     }
 
     fn somebody(country: &'static str, age: i64) -> Somebody {
-        Somebody {
-            country,
-            age,
-            standing: Standing::default(),
-        }
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&age.to_le_bytes());
+        id[8..10].copy_from_slice(country.as_bytes());
+        let id = PeerId(id);
+        Somebody { id, country, age }
     }
 
     fn judge(when: &str) -> Judge {
@@ -364,6 +354,9 @@ mod tests {
         }
         let memory = judge.memory.borrow();
         assert!(memory.peers.facts.len() <= MAX_CLASSES);
-        assert_eq!(memory.generation, 2, "one set, and begun anew once");
+        assert!(
+            memory.classed.len() <= MAX_CLASSES + 1,
+            "the viewer as well"
+        );
     }
 }

@@ -10,9 +10,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use runnel_coordinator_core::policy::schema::{ContentField, PeerField};
 use runnel_coordinator_core::policy::{
-    Described, Facts, Judge, PolicySet, Ruling, Standing, Strictness, Value, read,
+    Described, Facts, Judge, PolicySet, Ruling, Strictness, Value, read,
 };
-use runnel_protocol::ids::ContentId;
+use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::time::Timestamp;
 use serde::Serialize;
 
@@ -371,8 +371,8 @@ fn last_sunday(year: u64, month: u64) -> u64 {
 }
 
 struct Actor {
+    id: PeerId,
     known: Known,
-    standing: Standing,
 }
 
 impl Described for Actor {
@@ -398,8 +398,8 @@ impl Described for Actor {
         facts
     }
 
-    fn standing(&self) -> &Standing {
-        &self.standing
+    fn id(&self) -> PeerId {
+        self.id
     }
 }
 
@@ -417,11 +417,11 @@ fn load(policies: &[Written]) -> PolicySet {
 
 /// Asks both; how often.
 fn play(peers: Vec<Known>, steps: Vec<Step>) -> Result<(), TestCaseError> {
-    let actor = |known| Actor {
+    let actor = |(number, known)| Actor {
+        id: PeerId([number; 16]),
         known,
-        standing: Standing::default(),
     };
-    let mut actors: Vec<Actor> = peers.into_iter().map(actor).collect();
+    let mut actors: Vec<Actor> = (0..).zip(peers).map(actor).collect();
     let mut judge = Judge::default();
     for name in ["live", "vod"] {
         let mut facts = ContentField::unknown();
@@ -439,7 +439,7 @@ fn play(peers: Vec<Known>, steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
             Step::Change(peer, known) => {
                 actors[peer].known = known;
-                actors[peer].standing.forget();
+                judge.forget(actors[peer].id);
             }
             Step::Wait(seconds) => now += seconds,
             Step::Ask(viewer, peer, live) => {
