@@ -98,3 +98,79 @@ fn the_table_of_attributes_is_the_schema() {
         "docs/POLICIES.md should have this table:\n{table}"
     );
 }
+
+#[test]
+fn a_document_that_is_damaged_is_refused_or_read_and_nothing_else_happens() {
+    let documents = documents();
+    let mut read_well = 0;
+    let mut state = 1u64;
+    let mut random = |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    let pieces = [
+        "'",
+        "\"",
+        "'''",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        "!",
+        "-",
+        "&&",
+        "in",
+        ".",
+        "?",
+        ":",
+        "ß",
+        "\n",
+        "\\",
+        "[[deny]]\n",
+        "9223372036854775808",
+        "has(",
+        "viewer.",
+        "= ",
+    ];
+    for _ in 0..5000 {
+        let (_, text) = &documents[random(documents.len())];
+        let mut text: Vec<char> = text.chars().collect();
+        for _ in 0..=random(3) {
+            let at = random(text.len());
+            let piece = pieces[random(pieces.len())];
+            let removed = at + random(4).min(text.len() - at);
+            text.splice(at..removed, piece.chars());
+        }
+        let text: String = text.into_iter().collect();
+        match read(&text) {
+            Ok(policy) => {
+                read_well += usize::from(policy.failures().is_ok());
+            }
+            Err(complaints) => {
+                let lines = text.lines().count().max(1);
+                assert!(!complaints.is_empty());
+                // A text may end where something is missing.
+                let inside = |line| (1..=lines + 1).contains(&line);
+                assert!(
+                    complaints.iter().all(|one| inside(one.line)),
+                    "{complaints:?}\n{text}"
+                );
+            }
+        }
+    }
+    assert!((1..5000).contains(&read_well), "{read_well}");
+}
+
+#[test]
+fn no_document_is_too_deep_for_the_stack() {
+    for (open, many) in [("[", 30_000), ("{a=", 20_000), ("[{a=", 15_000)] {
+        let text = format!("name = {}", open.repeat(many));
+        assert!(read(&text).is_err());
+    }
+    let keys = format!("{}b = 1", "a.".repeat(30_000));
+    assert!(read(&keys).is_err());
+}
