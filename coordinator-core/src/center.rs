@@ -37,6 +37,8 @@ pub struct ControlCenter {
     ticks: u64,
     /// What the judge's turns were when all pairs were last reviewed.
     turns: u64,
+    /// Pairs with tickets of which it is not asked yet whether the policies allow them.
+    unreviewed: usize,
     draining: bool,
 }
 
@@ -51,6 +53,7 @@ impl ControlCenter {
             clock: Clock::new(now),
             ticks: 0,
             turns: 0,
+            unreviewed: 0,
             draining: false,
         }
     }

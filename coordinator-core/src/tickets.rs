@@ -121,6 +121,15 @@ impl TicketBook {
         ticket
     }
 
+    /// Pairs that have a ticket in force, a count, and the one in this place.
+    pub(crate) fn pair_count(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn pair_at(&self, place: usize) -> Option<Pairing> {
+        self.entries.get_index(place).map(|(pairing, _)| *pairing)
+    }
+
     /// Forgets the tickets of a pair, which are to be revoked: one that is made later is another.
     pub(crate) fn void(&mut self, pairing: &Pairing) -> Vec<TicketId> {
         let mut tickets = self.replaced.swap_remove(pairing).unwrap_or_default();

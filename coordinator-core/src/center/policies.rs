@@ -1,12 +1,15 @@
 //! Policies that change, and hours that come at which they say something else (Y4, R7).
 
+use runnel_protocol::control::FromCoordinator;
 use runnel_protocol::ids::ContentId;
 use runnel_protocol::time::Timestamp;
 
 use super::ControlCenter;
 use crate::content::Content;
-use crate::described;
+use crate::delivery::Budget;
+use crate::described::{self, Known};
 use crate::policy::PolicySet;
+use crate::tickets::Pairing;
 
 impl ControlCenter {
     pub(super) fn on_policies(&mut self, set: PolicySet, now: Timestamp) {
@@ -31,7 +34,62 @@ impl ControlCenter {
                 delivery.review_all();
             }
         }
+        self.unreviewed = self.world.tickets.pair_count();
         self.world.growth += 1;
         self.clock.look_soon(now);
+    }
+
+    /// Voids what was granted to pairs that are parted and that a policy forbids, lately or long
+    /// ago: a parent that is left hands over for ten seconds, and its ticket lasts for minutes.
+    /// `false` when the budget did not suffice.
+    pub(super) fn review_tickets(&mut self, budget: &mut Budget, now: Timestamp) -> bool {
+        self.unreviewed = self.unreviewed.min(self.world.tickets.pair_count());
+        while self.unreviewed > 0 {
+            if budget.is_spent() {
+                return false;
+            }
+            budget.spend(1);
+            self.unreviewed -= 1;
+            let pairing = self.world.tickets.pair_at(self.unreviewed);
+            if let Some(pairing) = pairing.filter(|pairing| !self.is_fed(pairing))
+                && self.is_forbidden(&pairing, now)
+            {
+                self.revoke(&pairing);
+            }
+        }
+        true
+    }
+
+    /// Pairs that feed are reviewed by their delivery coordinator, which knows what gave way.
+    fn is_fed(&self, pairing: &Pairing) -> bool {
+        let delivery = self.directory.delivery(pairing.content);
+        let client = delivery.and_then(|delivery| delivery.members.get(&pairing.client));
+        client.is_some_and(|client| client.feed(pairing.server).is_some())
+    }
+
+    fn is_forbidden(&self, pairing: &Pairing, now: Timestamp) -> bool {
+        let (world, networks) = (&self.world, &self.world.config.networks);
+        let known = |peer| {
+            let record = world.view.get(peer)?;
+            Some(Known {
+                peer,
+                record,
+                networks,
+            })
+        };
+        let ends = known(pairing.client).zip(known(pairing.server));
+        ends.is_some_and(|(client, server)| {
+            let verdict = world.judge.verdict(&client, &server, pairing.content, now);
+            verdict.denial(None).is_some()
+        })
+    }
+
+    fn revoke(&mut self, pairing: &Pairing) {
+        let tickets = self.world.tickets.void(pairing);
+        if !tickets.is_empty() {
+            let both = FromCoordinator::Revoke(tickets);
+            self.world.send(pairing.client, both.clone());
+            self.world.send(pairing.server, both);
+        }
     }
 }

@@ -111,6 +111,9 @@ impl ControlCenter {
                 break;
             }
         }
+        if !self.review_tickets(&mut budget, now) {
+            self.clock.go_on(now);
+        }
         self.note_moves();
     }
 

@@ -126,7 +126,6 @@ impl Delivery {
             self.note_places(child, old.iter().chain(&feeds), world);
         }
         self.explain(child, &old, &feeds, excluded, world, now);
-        self.revoke_forbidden(child, (&old, &feeds), excluded, world);
         self.untold.insert(child);
         if let Some(member) = self.members.get_mut(&child) {
             member.planned = expected.unwrap_or_default();

@@ -1,16 +1,12 @@
 //! Asking of each pair whether the policies still allow it, within the budget of a look (Y4).
 
-use runnel_protocol::control::FromCoordinator;
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::time::Timestamp;
 
 use super::{Budget, Delivery};
-use crate::candidates::objection_to;
 use crate::described::Known;
-use crate::member::{Excluded, Feed, Member, Role};
-use crate::rules::Objection;
+use crate::member::{Member, Role};
 use crate::steady::Cause;
-use crate::tickets::Pairing;
 use crate::world::World;
 
 impl Delivery {
@@ -94,32 +90,5 @@ impl Delivery {
                 verdict.denial(None).is_some()
             })
         })
-    }
-
-    /// Voids the tickets of pairs that a policy parts: neither end has to wait until the other one
-    /// hears of it, and no byte moves in the time that a successor would get.
-    pub(super) fn revoke_forbidden(
-        &self,
-        child: PeerId,
-        (old, new): (&[Feed], &[Feed]),
-        excluded: &[Excluded],
-        world: &mut World,
-    ) {
-        for feed in old {
-            let stays = new.iter().any(|other| other.parent == feed.parent);
-            let objection = objection_to(excluded, feed.parent);
-            if stays || !matches!(objection, Some(Objection::Forbidden(_))) {
-                continue;
-            }
-            let tickets = world.tickets.void(&Pairing {
-                content: self.content,
-                server: feed.parent,
-                client: child,
-            });
-            if !tickets.is_empty() {
-                world.send(child, FromCoordinator::Revoke(tickets.clone()));
-                world.send(feed.parent, FromCoordinator::Revoke(tickets));
-            }
-        }
     }
 }

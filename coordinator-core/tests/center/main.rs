@@ -11,6 +11,7 @@ mod depth;
 mod ejection;
 mod feeding;
 mod ladder;
+mod lawful;
 mod policies;
 mod preemption;
 mod properties;

@@ -6,12 +6,12 @@ use crate::stage::{RATE, Stage, live};
 use proptest::prelude::*;
 use runnel_protocol::control::{LinkResult, Offence, Strike, ToCoordinator};
 
-const NAMES: [&str; 14] = [
+pub(crate) const NAMES: [&str; 14] = [
     "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n",
 ];
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(crate) enum Step {
     Agent { uplink: u64, opens: bool },
     Waypoint { uplink: u64 },
     Viewer { uplink: u64 },
@@ -24,7 +24,7 @@ enum Step {
     Wait(u64),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     let who = 0..NAMES.len();
     let uplink = 0..6 * RATE;
     let result = prop_oneof![
@@ -61,17 +61,28 @@ fn present(stage: &Stage, who: usize) -> Option<&'static str> {
         .map(|_| name)
 }
 
-fn perform(stage: &mut Stage, step: Step) -> Option<()> {
+/// Makes a step, where whoever comes sits at the address that goes with the name.
+pub(crate) fn perform(
+    stage: &mut Stage,
+    step: Step,
+    address: fn(&str) -> &'static str,
+) -> Option<()> {
     match step {
         Step::Agent { uplink, opens } => {
             let name = free_name(stage)?;
-            stage.agent(name, uplink);
+            stage.agent_at(name, uplink, address(name));
             if opens {
                 stage.open(name, "live", false);
             }
         }
-        Step::Waypoint { uplink } => stage.waypoint(free_name(stage)?, uplink),
-        Step::Viewer { uplink } => stage.uploading_viewer(free_name(stage)?, uplink),
+        Step::Waypoint { uplink } => {
+            let name = free_name(stage)?;
+            stage.waypoint_at(name, uplink, address(name));
+        }
+        Step::Viewer { uplink } => {
+            let name = free_name(stage)?;
+            stage.uploading_viewer_at(name, uplink, address(name));
+        }
         Step::Kill(who) => stage.kill(present(stage, who)?),
         Step::Freeze(who, frozen) => stage.freeze(present(stage, who)?, frozen),
         Step::Report(who, other, result) => {
@@ -107,7 +118,7 @@ proptest! {
     fn the_graph_stays_sound_whatever_happens(steps in prop::collection::vec(step(), 1..60)) {
         let mut stage = Stage::new(3);
         for step in steps {
-            if perform(&mut stage, step).is_some() {
+            if perform(&mut stage, step, |_| "127.0.0.1").is_some() {
                 stage.check();
                 stage.settle();
                 stage.check();

@@ -281,8 +281,12 @@ impl Stage {
 
     /// A browser that plays `live` and may upload.
     pub(crate) fn uploading_viewer(&mut self, name: &'static str, uplink: u64) {
+        self.uploading_viewer_at(name, uplink, "127.0.0.1");
+    }
+
+    pub(crate) fn uploading_viewer_at(&mut self, name: &'static str, uplink: u64, address: &str) {
         let hello = self.hello(Platform::Browser, uplink);
-        self.join(name, hello, "127.0.0.1");
+        self.join(name, hello, address);
         self.open(name, "live", true);
     }
 

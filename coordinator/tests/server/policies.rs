@@ -69,15 +69,15 @@ async fn a_policy_is_in_force_as_soon_as_it_is_put_and_after_a_restart() {
     assert_eq!(put.status(), StatusCode::OK);
     let put: serde_json::Value = put.json().await.unwrap();
     assert_eq!((&put["version"], &put["rank"]), (&1.into(), &100.into()));
-    // What was granted is void before the new assignment comes.
+    let assign = assigned(&mut viewer, |_| true).await;
+    assert!(assign.parents.is_empty());
+    assert!(assign.why.contains("not licensed in DE"), "{}", assign.why);
+    // What was granted is void.
     let void = viewer.await_message(|message| match message {
         FromCoordinator::Revoke(tickets) => Some(tickets),
         _ => None,
     });
     assert_eq!(void.await.len(), 1);
-    let assign = assigned(&mut viewer, |_| true).await;
-    assert!(assign.parents.is_empty());
-    assert!(assign.why.contains("not licensed in DE"), "{}", assign.why);
     let cause = "runnel_reassignments_total{cause=\"policy\"}";
     assert!((house.metric(cause).await - 1.0).abs() < f64::EPSILON);
 
