@@ -1,5 +1,8 @@
 //! What is being fetched, from whom: needs, requests to peers, arriving streams, CDN fetches.
 
+use core::time::Duration;
+use std::collections::VecDeque;
+
 use crate::sorted::{SortedMap, SortedSet};
 
 use bytes::BytesMut;
@@ -17,6 +20,12 @@ const MAX_UNPROVEN: usize = 4 * 1024 * 1024;
 /// Most streams arriving at once, in all and over one link.
 const MAX_STREAMS: usize = 1024;
 const MAX_STREAMS_EACH: usize = 128;
+
+/// How long a segment that children took back is not sought for others: agents that feed each other
+/// may stand in a ring while their assignments change, and a question with its end behind it would
+/// go round and round.
+const TAKEN_BACK_FOR: Duration = Duration::from_secs(2);
+const MAX_TAKEN_BACK: usize = 64;
 
 /// Why a segment is fetched, and how far that has come.
 #[derive(Debug)]
@@ -132,9 +141,27 @@ pub(crate) struct Fetches {
     unproven: usize,
     next_request: u32,
     next_fetch: u64,
+    /// Segments that children took back, and when; the oldest comes first.
+    taken_back: VecDeque<(Timestamp, SegmentKey)>,
 }
 
 impl Fetches {
+    /// Nobody below waits for a segment any more.
+    pub(crate) fn note_taken_back(&mut self, segment: SegmentKey, now: Timestamp) {
+        if self.taken_back.len() >= MAX_TAKEN_BACK {
+            self.taken_back.pop_front();
+        }
+        self.taken_back.push_back((now, segment));
+    }
+
+    /// Whether children took a segment back just now.
+    pub(crate) fn is_taken_back(&self, segment: &SegmentKey, now: Timestamp) -> bool {
+        let lately = |(at, other): &(Timestamp, SegmentKey)| {
+            other == segment && now.since(*at) < TAKEN_BACK_FOR
+        };
+        self.taken_back.iter().any(lately)
+    }
+
     /// The need for a segment, made if there is room.
     pub(crate) fn need(
         &mut self,

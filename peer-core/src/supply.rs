@@ -119,7 +119,9 @@ impl Peer {
         if self.config.has_origin() && !self.fetches.needs.contains_key(&segment) {
             return self.on_unattainable(&segment);
         }
-        if self.fetches.need(segment, due, now).is_some() {
+        let known = self.fetches.needs.contains_key(&segment);
+        let circles = !known && self.fetches.is_taken_back(&segment, now);
+        if !circles && self.fetches.need(segment, due, now).is_some() {
             self.advance(segment, now);
         } else {
             self.on_unattainable(&segment);
@@ -175,7 +177,12 @@ impl Peer {
                 self.blame(segment, now);
                 self.start_origin(segment, foreign, now);
             }
-            Step::GiveUp => self.give_up(&segment),
+            Step::GiveUp => {
+                if need.want.is_none() && !below {
+                    self.fetches.note_taken_back(segment, now);
+                }
+                self.give_up(&segment);
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use runnel_peer_core::Event;
+use runnel_peer_core::{Event, Input};
 use runnel_protocol::control::{Child, Source};
 use runnel_protocol::peer::Control;
 
@@ -163,6 +163,40 @@ fn what_is_asked_for_on_demand_is_not_asked_in_circles() {
         assert_eq!(world.hosts[viewer.0].got(want).unwrap(), media(sequence));
         assert_eq!(world.hosts[viewer.0].delivered[&want].from_cdn, 0);
     }
+}
+
+#[test]
+fn a_question_that_was_taken_back_does_not_go_round_for_ever() {
+    let mut world = World::new();
+    let waypoint = world.waypoint();
+    let agents = [world.agent(), world.agent(), world.agent()];
+    let viewer = world.viewer();
+    world.assign(waypoint, vec![]);
+    // What a tree may look like while its changes are under way.
+    for (own, next) in [(0, 1), (1, 2), (2, 0)] {
+        let feed = world.parent(agents[next], agents[own], Source::Peer, 0b1111);
+        world.assign(agents[own], vec![feed]);
+    }
+    let parent = world.parent(agents[0], viewer, Source::Peer, 0b1111);
+    world.assign(viewer, vec![parent]);
+    world.run_for(SECOND * 2);
+    let questions = |world: &World| {
+        let said = agents.iter().flat_map(|agent| &world.hosts[agent.0].said);
+        let asks = |one: &&Control| matches!(one, Control::Request(_));
+        said.filter(asks).count()
+    };
+
+    let before = questions(&world);
+    let want = world.want_as(viewer, 50, SECOND * 20, false, false);
+    world.give(viewer, Input::Abandon(want));
+    world.run_for(SECOND * 5);
+    let asked = questions(&world) - before;
+    assert!((1..=6).contains(&asked), "{asked} questions");
+
+    // Later it may be asked for as ever.
+    world.want_as(viewer, 50, SECOND * 20, false, false);
+    world.run_for(SECOND);
+    assert!(questions(&world) > before + asked);
 }
 
 /// Two agents that feed each other, each with the stripes that it has from the waypoint, and a
