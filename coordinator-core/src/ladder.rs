@@ -55,8 +55,12 @@ pub(crate) struct Ladder {
 }
 
 impl Ladder {
-    /// A waypoint has read the master playlist.
+    /// What a waypoint says; one that has not read the master playlist yet says nothing, and what
+    /// others know stays.
     pub(crate) fn learn(&mut self, rungs: &[BitsPerSecond]) {
+        if rungs.is_empty() {
+            return;
+        }
         let mut rungs = rungs.to_vec();
         rungs.sort_unstable();
         rungs.dedup();
@@ -169,6 +173,8 @@ mod tests {
         let mut ladder = ladder();
         assert_eq!(suggestion(&mut ladder, 25, 0), None, "the best for all");
         assert_eq!(suggestion(&mut ladder, 26, 1), Some(2));
+        ladder.learn(&[]);
+        assert_eq!(suggestion(&mut ladder, 26, 1), Some(2), "another waypoint");
         assert_eq!(suggestion(&mut ladder, 60, 2), Some(1));
         assert_eq!(suggestion(&mut ladder, 500, 3), Some(1), "there is no less");
     }

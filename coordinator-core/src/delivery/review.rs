@@ -16,8 +16,7 @@ impl Delivery {
     }
 
     /// Marks members that have a parent which a policy forbids, and those who get nothing from
-    /// anybody, or did; `false` when the budget did not
-    /// suffice. It goes from the last to the first: whoever leaves meanwhile has the last one put in
+    /// anybody, or did; `false` when the budget did not suffice. It goes from the last to the first: whoever leaves meanwhile has the last one put in
     /// its place, and nobody is passed over.
     pub(super) fn review(&mut self, world: &World, budget: &mut Budget, now: Timestamp) -> bool {
         self.unreviewed = self.unreviewed.min(self.members.len());
