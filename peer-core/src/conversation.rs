@@ -59,7 +59,11 @@ impl Peer {
             }
             FromCoordinator::Assign(assign) => self.on_assign(*assign, now),
             FromCoordinator::Revoke(tickets) => self.on_revoke(&tickets, now),
-            FromCoordinator::Attest(_) | FromCoordinator::Certificate(_) if !AGENT => {}
+            FromCoordinator::Attest(_)
+            | FromCoordinator::Certificate(_)
+            | FromCoordinator::Type { .. }
+                if !AGENT => {}
+            FromCoordinator::Type { kind, why } => self.event(Event::Typed { kind, why }),
             FromCoordinator::Attest(grant) => {
                 let keys = self.session.ticket_keys();
                 let key = keys.iter().find(|key| KeyId::of(key) == grant.key);

@@ -129,6 +129,13 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// The coordinator has tested whether others can connect, or tested it again.
+    Typed {
+        /// What this peer is treated as from now on.
+        kind: PeerType,
+        /// Why.
+        why: String,
+    },
     /// A content was opened: its id, and the text under which it is registered.
     Opened(ContentId, String),
     /// The coordinator said no.

@@ -9,6 +9,7 @@ use runnel_peer_core::Event;
 use runnel_peer_native::agent::Agent;
 use runnel_peer_native::config::{Config, Flags};
 use runnel_protocol::control::PeerType;
+use runnel_protocol::ids::PeerId;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast;
 use tracing_subscriber::EnvFilter;
@@ -32,6 +33,10 @@ async fn main() -> ExitCode {
 
 async fn run(flags: &Flags) -> anyhow::Result<()> {
     let config = Config::load(flags)?;
+    let mut teller = Teller {
+        waypoint: config.waypoint.is_some(),
+        peer: None,
+    };
     let mut terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("waiting for SIGINT")?;
     let (agent, mut events) = Agent::start(config).await?;
@@ -41,7 +46,7 @@ async fn run(flags: &Flags) -> anyhow::Result<()> {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             event = events.recv() => match event {
-                Ok(event) => tell(&event)?,
+                Ok(event) => teller.tell(event)?,
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => break,
             },
@@ -51,15 +56,37 @@ async fn run(flags: &Flags) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn tell(event: &Event) -> io::Result<()> {
-    if let Event::Joined { peer, kind, why } = event {
-        let kind = match kind {
-            PeerType::Regular => "regular",
-            PeerType::Lightweight => "lightweight",
-        };
-        say(&format!("joined as {kind} peer {peer}: {why}"))?;
+/// Says what became of the agent.
+struct Teller {
+    waypoint: bool,
+    peer: Option<PeerId>,
+}
+
+impl Teller {
+    fn tell(&mut self, event: Event) -> io::Result<()> {
+        if let Event::Joined { peer, kind, why } = event {
+            self.peer = Some(peer);
+            return say_joined(peer, kind, &why);
+        }
+        if let Event::Typed { kind, why } = event
+            && let Some(peer) = self.peer
+        {
+            if self.waypoint && kind == PeerType::Lightweight {
+                tracing::error!("this waypoint is of no use to web pages: {why}");
+            }
+            return say_joined(peer, kind, &why);
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+/// Said again whenever the type changes: who waits for an agent reads on until it is regular.
+fn say_joined(peer: PeerId, kind: PeerType, why: &str) -> io::Result<()> {
+    let kind = match kind {
+        PeerType::Regular => "regular",
+        PeerType::Lightweight => "lightweight",
+    };
+    say(&format!("joined as {kind} peer {peer}: {why}"))
 }
 
 /// What other programs read: one line, at once.

@@ -61,6 +61,13 @@ pub enum FromCoordinator {
     Attest(Signed<OriginGrant>),
     /// Waypoints: your stream key is certified.
     Certificate(Signed<StreamKeyCertificate>),
+    /// Your type has been tested, and is this from now on.
+    Type {
+        /// What the client is treated as.
+        kind: PeerType,
+        /// Why, in words that say what to do about it.
+        why: String,
+    },
 }
 
 /// Where a program runs, which settles what it can do before anything is tested (P3a).
@@ -167,7 +174,7 @@ pub enum ContentLocator {
 pub struct Welcome {
     /// What the client is called.
     pub peer: PeerId,
-    /// What it is treated as.
+    /// What it is treated as, until [`FromCoordinator::Type`] says otherwise.
     pub kind: PeerType,
     /// Why, in words.
     pub why: String,

@@ -250,6 +250,10 @@ fn from_coordinator() -> Vec<FromCoordinator> {
             expires: UnixSeconds(1_800_003_600),
         })),
         FromCoordinator::Certificate(certificate()),
+        FromCoordinator::Type {
+            kind: PeerType::Regular,
+            why: "connections to it were accepted".into(),
+        },
     ]
 }
 
