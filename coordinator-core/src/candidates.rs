@@ -3,6 +3,7 @@
 use core::cmp::Reverse;
 use std::sync::Arc;
 
+use runnel_protocol::control::Platform;
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::segment::{Substream, SubstreamSet};
 use runnel_protocol::time::Timestamp;
@@ -471,7 +472,7 @@ pub(crate) fn contact_endpoints(owner: &Record, caller: &Record) -> Vec<core::ne
     if !owner.is_regular() {
         return Vec::new();
     }
-    let browser = !caller.is_regular();
+    let browser = caller.platform == Platform::Browser;
     offered(&owner.endpoints, owner.address, caller.address, browser)
 }
 

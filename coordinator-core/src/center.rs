@@ -3,6 +3,7 @@
 mod arrivals;
 mod peers;
 mod policies;
+mod probes;
 mod ticks;
 mod trust;
 
@@ -17,6 +18,7 @@ use crate::config::Config;
 use crate::directory::Directory;
 use crate::io::{Input, Output};
 use crate::policy::PolicySet;
+use crate::probing::Probing;
 use crate::sessions::Sessions;
 use crate::summary::{self, ContentSummary, PairExplanation, PeerExplanation, PeerSummary, Totals};
 use crate::world::World;
@@ -32,6 +34,7 @@ pub struct ControlCenter {
     world: World,
     sessions: Sessions,
     admission: Admission,
+    probing: Probing,
     directory: Directory,
     clock: Clock,
     ticks: u64,
@@ -49,6 +52,7 @@ impl ControlCenter {
             admission: Admission::new(config.admissions_per_second, now),
             world: World::new(config, seed, now),
             sessions: Sessions::default(),
+            probing: Probing::default(),
             directory: Directory::default(),
             clock: Clock::new(now),
             ticks: 0,
@@ -65,6 +69,7 @@ impl ControlCenter {
             Input::SessionClosed(session) => self.on_closed(session, now),
             Input::Received { session, message } => self.on_message(session, message, now),
             Input::SignatureChecked { session, valid } => self.on_checked(session, valid, now),
+            Input::Probed { session, reached } => self.on_probed(session, &reached, now),
             Input::WaypointEnrolled { peer, contents } => self.on_enrolled(peer, contents, now),
             Input::CodeRefused(session) => self.on_code_refused(session, now),
             Input::Signed(statement) => self.on_signed(statement, now),

@@ -31,6 +31,8 @@ pub struct Config {
     /// For this long after a restart no viewer is told that it has no parents: those it has are
     /// on their way back as well. Zero for a first start.
     pub settle: Duration,
+    /// Whether who says that others can connect to it is tested; else the word counts.
+    pub probe: bool,
     /// Which addresses are in which region and network.
     pub networks: NetworkTable,
     /// A content that nobody has played for this long lets its volunteers go.
@@ -51,6 +53,7 @@ impl Config {
             max_contents: 10_000,
             contents_per_peer: 16,
             settle: Duration::ZERO,
+            probe: true,
             networks: NetworkTable::default(),
             idle: Duration::from_secs(30),
         }

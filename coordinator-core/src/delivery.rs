@@ -7,6 +7,7 @@ mod making_room;
 mod places;
 mod planning;
 mod records;
+mod retyping;
 mod review;
 mod rising;
 
@@ -287,6 +288,11 @@ impl Delivery {
 
     /// Lets a peer go: what it held is released, who it fed is planned anew.
     pub(crate) fn leave(&mut self, peer: PeerId, world: &mut World, now: Timestamp) {
+        self.depart(peer, &Parting::Gone, world, now);
+    }
+
+    /// The same; its children are told why.
+    fn depart(&mut self, peer: PeerId, why: &Parting, world: &mut World, now: Timestamp) {
         self.note_idleness(now);
         let Some(member) = self.members.swap_remove(&peer) else {
             return;
@@ -313,7 +319,7 @@ impl Delivery {
             self.release(peer, feed, world);
         }
         for child in member.children() {
-            self.orphan(child, peer, world, now);
+            self.orphan((child, peer), why, world, now);
         }
     }
 
@@ -330,13 +336,19 @@ impl Delivery {
         }
     }
 
-    fn orphan(&mut self, child: PeerId, parent: PeerId, world: &mut World, now: Timestamp) {
+    fn orphan(
+        &mut self,
+        (child, parent): (PeerId, PeerId),
+        why: &Parting,
+        world: &mut World,
+        now: Timestamp,
+    ) {
         if let Some(member) = self.members.get_mut(&child) {
             // Who leaves one content may stay in others: its uplink is one account.
             for feed in member.feeds.extract_if(.., |feed| feed.parent == parent) {
                 world.view.release(parent, child, feed.reserved);
             }
-            let gone = What::Dropped(Parting::Gone);
+            let gone = What::Dropped(why.clone());
             world
                 .log
                 .note_pair((child, parent), self.content, gone, now);

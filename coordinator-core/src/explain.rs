@@ -11,6 +11,7 @@ use runnel_protocol::time::Timestamp;
 
 use crate::assign::Chosen;
 use crate::blacklist::Apart;
+use crate::kind::Why;
 use crate::policy::Ruling;
 use crate::rules::Objection;
 use crate::steady::Cause;
@@ -35,10 +36,8 @@ pub(crate) struct Record {
 
 #[derive(Debug, Clone)]
 pub(crate) enum What {
-    Joined {
-        kind: PeerType,
-        why: &'static str,
-    },
+    Joined(Why),
+    Retyped(Why),
     Left,
     Enrolled,
     Certified,
@@ -87,6 +86,8 @@ pub(crate) enum What {
 pub(crate) enum Parting {
     Objection(Objection),
     Gone,
+    /// It is of this type from now on.
+    Retyped(PeerType),
     Better,
     NeededByAgent,
 }
@@ -109,12 +110,11 @@ impl fmt::Display for Record {
             .other
             .map_or_else(|| "?".to_owned(), |peer| Brief(peer).to_string());
         match &self.what {
-            What::Joined { kind, why } => {
-                let kind = match kind {
-                    PeerType::Lightweight => "lightweight",
-                    PeerType::Regular => "regular",
-                };
-                write!(f, "came and is treated as {kind}: {why}")
+            What::Joined(why) => {
+                write!(f, "came and is treated as {}: {why}", name(why.kind()))
+            }
+            What::Retyped(why) => {
+                write!(f, "is treated as {} from now on: {why}", name(why.kind()))
             }
             What::Left => write!(f, "its connection to the coordinator ended"),
             What::Enrolled => write!(f, "is a waypoint: the operator enrolled it"),
@@ -141,6 +141,14 @@ impl fmt::Display for Record {
                 Parting::Objection(objection) => {
                     write!(f, "{who} is its parent no more: {objection}")
                 }
+                Parting::Retyped(PeerType::Lightweight) => write!(
+                    f,
+                    "{who} is its parent no more: nobody can connect to it any longer"
+                ),
+                Parting::Retyped(PeerType::Regular) => write!(
+                    f,
+                    "{who} is its parent no more: it accepts connections and is given another place"
+                ),
                 Parting::Gone => write!(f, "{who} is its parent no more: it went away"),
                 Parting::NeededByAgent => write!(
                     f,
@@ -181,6 +189,13 @@ impl fmt::Display for Record {
             What::Accused { offence } => write!(f, "{who} says that it sent {}", words(*offence)),
             What::Distrusted => write!(f, "several peers accuse it: nobody is sent to it"),
         }
+    }
+}
+
+const fn name(kind: PeerType) -> &'static str {
+    match kind {
+        PeerType::Lightweight => "lightweight",
+        PeerType::Regular => "regular",
     }
 }
 

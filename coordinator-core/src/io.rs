@@ -1,10 +1,10 @@
 //! What goes into the control center and what comes out: side effects are values, and a failed
 //! one returns as an input.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use runnel_protocol::control::{FromCoordinator, OriginGrant, ToCoordinator};
-use runnel_protocol::ids::{ContentId, PeerId, PublicKey};
+use runnel_protocol::ids::{CertificateHash, ContentId, PeerId, PublicKey};
 use runnel_protocol::manifest::StreamKeyCertificate;
 use runnel_protocol::signature::{Signature, Signed};
 use runnel_protocol::ticket::{SignedTicket, Ticket};
@@ -42,6 +42,13 @@ pub enum Input {
         session: SessionId,
         /// Whether the signature is good.
         valid: bool,
+    },
+    /// The outcome of [`Output::Probe`].
+    Probed {
+        /// Whose addresses were tested.
+        session: SessionId,
+        /// At which of them a handshake succeeded and showed one of the certificates.
+        reached: Vec<SocketAddr>,
     },
     /// An enrolled waypoint: from the store at start, or in answer to [`Output::RedeemCode`].
     WaypointEnrolled {
@@ -91,6 +98,16 @@ pub enum Output {
         message: Vec<u8>,
         /// The signature.
         signature: Signature,
+    },
+    /// Connect to each of these addresses, from outside the peer's network, and answer with
+    /// [`Input::Probed`] within seconds, whatever comes of it.
+    Probe {
+        /// For which session.
+        session: SessionId,
+        /// Where: at most four.
+        endpoints: Vec<SocketAddr>,
+        /// The certificates to be shown there; any other is somebody else's.
+        certificates: Vec<CertificateHash>,
     },
     /// Use up a one-time code; answer with [`Input::WaypointEnrolled`] or [`Input::CodeRefused`].
     RedeemCode {

@@ -1,31 +1,160 @@
-//! The type of a peer from its implementation information (P3a).
+//! The type of a peer: what its implementation information settles (P3a), and what a test does.
+
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
 
 use runnel_protocol::control::{ClientHello, PeerType, Platform};
 
-use crate::reach::is_usable;
+use crate::reach::{is_local, is_usable};
 
-/// What a client is treated as, and why, in words.
-pub(crate) fn judge(hello: &ClientHello) -> (PeerType, &'static str) {
+/// Most addresses of one peer that are tested.
+pub(crate) const MAX_TESTED: usize = 4;
+
+/// Why a peer is of its type, in words once displayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    Browser,
+    DoesNotAccept,
+    NoAddress,
+    NoCertificate,
+    /// What it named is neither where it comes from nor in its own network.
+    ForeignAddress,
+    NotTestedYet,
+    /// Nobody could connect to this address, or to any other that was tested.
+    NotReached(SocketAddr),
+    /// It named only addresses in its own network.
+    InItsNetwork,
+    Reached,
+    /// The operator has switched the test off.
+    Believed,
+}
+
+impl Why {
+    /// The type that this is the reason for.
+    pub(crate) const fn kind(self) -> PeerType {
+        match self {
+            Self::Browser
+            | Self::DoesNotAccept
+            | Self::NoAddress
+            | Self::NoCertificate
+            | Self::ForeignAddress
+            | Self::NotTestedYet
+            | Self::NotReached(_) => PeerType::Lightweight,
+            Self::InItsNetwork | Self::Reached | Self::Believed => PeerType::Regular,
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Browser => {
+                "a web page cannot accept connections: it receives from agents and is never dialled"
+            }
+            Self::DoesNotAccept => "this agent says that it does not accept connections",
+            Self::NoAddress => "this agent accepts connections but named no address to reach it at",
+            Self::NoCertificate => {
+                "this agent accepts connections but named no certificate to know it by"
+            }
+            Self::ForeignAddress => {
+                "this agent named only addresses that it does not come from, which nobody is sent \
+                 to: have it advertise the address under which the coordinator sees it"
+            }
+            Self::NotTestedYet => "its address has not been tested yet",
+            Self::NotReached(address) => {
+                return write!(
+                    f,
+                    "nobody could connect to {address} over UDP: open that port in the firewall \
+                     and forward it on the router, or have the agent advertise the address and \
+                     port that lead to it; until then it only receives"
+                );
+            }
+            Self::InItsNetwork => {
+                "an installed agent that accepts connections in its own network: it can feed \
+                 others there"
+            }
+            Self::Reached => "connections to it were tested and accepted: it can feed others",
+            Self::Believed => "an installed agent that says that it accepts connections",
+        })
+    }
+}
+
+/// What the implementation information settles; `None` where a test has to.
+pub(crate) fn judge(hello: &ClientHello) -> Option<Why> {
     match hello.implementation.platform {
-        Platform::Browser => (
-            PeerType::Lightweight,
-            "a web page cannot accept connections: it receives from agents and is never dialled",
-        ),
-        Platform::Native if !hello.implementation.accepts => (
-            PeerType::Lightweight,
-            "this agent says that it does not accept connections",
-        ),
-        Platform::Native if !hello.endpoints.iter().any(is_usable) => (
-            PeerType::Lightweight,
-            "this agent accepts connections but named no address to reach it at",
-        ),
-        Platform::Native if hello.certificates.is_empty() => (
-            PeerType::Lightweight,
-            "this agent accepts connections but named no certificate to know it by",
-        ),
-        Platform::Native => (
-            PeerType::Regular,
-            "an installed agent that accepts connections: it can feed others",
-        ),
+        Platform::Browser => Some(Why::Browser),
+        Platform::Native if !hello.implementation.accepts => Some(Why::DoesNotAccept),
+        Platform::Native if !hello.endpoints.iter().any(is_usable) => Some(Why::NoAddress),
+        Platform::Native if hello.certificates.is_empty() => Some(Why::NoCertificate),
+        Platform::Native => None,
+    }
+}
+
+/// The addresses that a peer named, by what may be done with them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Named {
+    /// To be tested.
+    pub(crate) tested: Vec<SocketAddr>,
+    /// In its own network: nobody outside is told, so there is no victim, and no test.
+    pub(crate) local: Vec<SocketAddr>,
+}
+
+/// Sorts what was named by a peer that comes from `from`. Only the very address that it comes
+/// from is tested: others may be a victim's, at whom everybody could have the coordinator, and
+/// then the audience, send packets (T12, T13). A waypoint's addresses are the operator's word.
+pub(crate) fn sort(endpoints: &[SocketAddr], from: IpAddr, waypoint: bool) -> Named {
+    let mut named = Named::default();
+    for endpoint in endpoints {
+        let address = endpoint.ip().to_canonical();
+        let own = address == from || (address.is_loopback() && from.is_loopback());
+        if own || (waypoint && !is_local(address)) {
+            if named.tested.len() < MAX_TESTED {
+                named.tested.push(SocketAddr::new(address, endpoint.port()));
+            }
+        } else if is_local(address) && !address.is_loopback() {
+            named.local.push(*endpoint);
+        }
+    }
+    named
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sorted(from: &str, waypoint: bool) -> (Vec<String>, Vec<String>) {
+        let endpoints = [
+            "203.0.113.7:1",
+            "198.51.100.9:2",
+            "192.168.1.5:3",
+            "127.0.0.1:4",
+            "[::ffff:203.0.113.7]:5",
+        ];
+        let endpoints = endpoints.map(|one| one.parse().unwrap());
+        let named = sort(&endpoints, from.parse().unwrap(), waypoint);
+        let words = |all: &[SocketAddr]| all.iter().map(ToString::to_string).collect();
+        (words(&named.tested), words(&named.local))
+    }
+
+    #[test]
+    fn only_the_address_that_a_peer_comes_from_is_tested() {
+        let (tested, local) = sorted("203.0.113.7", false);
+        assert_eq!(tested, ["203.0.113.7:1", "203.0.113.7:5"]);
+        assert_eq!(local, ["192.168.1.5:3"]);
+        assert_eq!(sorted("203.0.113.8", false).0, [""; 0]);
+        assert_eq!(sorted("192.168.1.5", false).0, ["192.168.1.5:3"]);
+        assert_eq!(sorted("::1", false).0, ["127.0.0.1:4"]);
+    }
+
+    #[test]
+    fn the_operator_vouches_for_a_waypoints_addresses() {
+        let (tested, _) = sorted("127.0.0.1", true);
+        let public = [
+            "203.0.113.7:1",
+            "198.51.100.9:2",
+            "127.0.0.1:4",
+            "203.0.113.7:5",
+        ];
+        assert_eq!(tested, public);
     }
 }

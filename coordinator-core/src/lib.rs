@@ -32,6 +32,7 @@ mod member;
 mod place;
 pub mod policy;
 mod preempt;
+mod probing;
 mod random;
 mod rate;
 mod reach;

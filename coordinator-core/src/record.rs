@@ -12,6 +12,7 @@ use runnel_protocol::units::BitsPerSecond;
 use crate::blacklist::Apart;
 use crate::capacity::{Rung, Uplink};
 use crate::io::SessionId;
+use crate::kind::Why;
 use crate::place::Place;
 
 /// Accusers remembered per peer.
@@ -52,9 +53,10 @@ pub(crate) struct Record {
     pub(crate) version: Arc<str>,
     pub(crate) kind: PeerType,
     /// Why it is of that kind.
-    pub(crate) why: &'static str,
+    pub(crate) why: Why,
     /// The operator's own.
     pub(crate) waypoint: bool,
+    /// Where others are told to connect to it; empty unless it is regular.
     pub(crate) endpoints: Box<[SocketAddr]>,
     pub(crate) certificates: Box<[CertificateHash]>,
     pub(crate) uplink: Uplink,

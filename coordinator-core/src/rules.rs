@@ -297,6 +297,7 @@ mod tests {
     use super::*;
     use crate::capacity::Uplink;
     use crate::io::SessionId;
+    use crate::kind::Why;
     use crate::place::Place;
     use crate::record::{Contents, History};
 
@@ -312,7 +313,7 @@ mod tests {
             platform: Platform::Browser,
             version: "story".into(),
             kind,
-            why: "",
+            why: Why::Browser,
             waypoint: false,
             endpoints: Box::new([]),
             certificates: Box::new([]),

@@ -85,7 +85,7 @@ pub struct PeerSummary {
     pub platform: Platform,
     /// Program and version.
     pub version: String,
-    /// Where it says it can be reached.
+    /// Where others are told to connect to it.
     pub endpoints: Vec<SocketAddr>,
     /// What it offers.
     pub uplink: BitsPerSecond,
@@ -301,9 +301,10 @@ pub(crate) fn explain_peer(
     });
     Some(PeerExplanation {
         peer: record.map(|record| peer(id, record)),
-        why: record
-            .map_or("it is not connected", |record| record.why)
-            .to_owned(),
+        why: record.map_or_else(
+            || "it is not connected".to_owned(),
+            |record| record.why.to_string(),
+        ),
         contents: parts.collect(),
         events: world.log.of(id).map(Event::from).collect(),
     })

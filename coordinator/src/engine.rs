@@ -1,6 +1,6 @@
 //! The one task that owns the control center: inputs from a bounded channel, timers, outputs.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use runnel_coordinator_core::{
 };
 use runnel_protocol::codec::encode;
 use runnel_protocol::control::ToCoordinator;
-use runnel_protocol::ids::{ContentId, PeerId, PublicKey};
+use runnel_protocol::ids::{CertificateHash, ContentId, PeerId, PublicKey};
 use runnel_protocol::signature::Signature;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::keeper::Keeper;
 use crate::keys::Keys;
 use crate::measure;
+use crate::prober::Prober;
 use crate::store::Store;
 
 /// Commands that wait for the engine; whoever has more waits as well.
@@ -112,6 +113,8 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<Store>,
     pub(crate) clock: Clock,
     pub(crate) keeper: Keeper,
+    /// `None` where peers are believed.
+    pub(crate) prober: Option<Prober>,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -228,6 +231,11 @@ impl Engine {
                     },
                 );
             }
+            Output::Probe {
+                session,
+                endpoints,
+                certificates,
+            } => self.probe(session, endpoints, certificates),
             Output::RedeemCode {
                 session,
                 peer,
@@ -253,6 +261,26 @@ impl Engine {
             outbox.cut.cancel();
             self.outboxes.remove(&session);
         }
+    }
+
+    fn probe(
+        &self,
+        session: SessionId,
+        endpoints: Vec<SocketAddr>,
+        certificates: Vec<CertificateHash>,
+    ) {
+        let Some(prober) = self.parts.prober.clone() else {
+            return;
+        };
+        // A strong handle would keep the engine from ending for as long as the test takes.
+        let handle = self.handle.clone();
+        self.parts.tasks.spawn(async move {
+            let reached = prober.probe(endpoints, certificates).await;
+            if let Some(handle) = handle.upgrade() {
+                let input = Input::Probed { session, reached };
+                let _ = handle.send(Command::Input(input)).await;
+            }
+        });
     }
 
     fn redeem(&self, session: SessionId, peer: PeerId, code: String) {

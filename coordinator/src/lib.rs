@@ -1,7 +1,7 @@
 //! The control center's server: sockets, keys, store and API around `coordinator-core`.
 //!
 //! One task owns the control center ([`engine`]); everything else talks to it over a bounded
-//! channel: the WebSocket [`door`], the REST [`api`], the [`store`]'s answers. Media bytes never
+//! channel: the WebSocket [`door`], the REST [`api`], the [`store`]'s answers, the [`prober`]'s. Media bytes never
 //! come here.
 
 mod api;
@@ -18,6 +18,7 @@ mod origins;
 mod policies;
 mod policy_api;
 mod policy_command;
+mod prober;
 mod server;
 mod settings;
 mod store;
@@ -28,6 +29,7 @@ pub use codes::{DEFAULT_LIFE_SECONDS, new_code};
 pub use logs::start as start_logs;
 pub use policies::{PolicyError, Refused};
 pub use policy_command::PolicyCommand;
+pub use prober::ProberError;
 pub use server::{Server, StartError};
 pub use settings::{ContentSetting, NetworkSetting, Settings, SettingsError};
 pub use store::{Store, StoreError};

@@ -24,6 +24,7 @@ A configuration file:
   listen = \"0.0.0.0:8470\"
   data = \"/var/lib/runnel\"
   policies = \"/etc/runnel/policies\"    # a file or a folder, see docs/POLICIES.md
+  probe = true    # connect back to agents; false believes them, where UDP cannot get out
   [[content]]
   id = \"live\"
   provider = \"my-channel\"

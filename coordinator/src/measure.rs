@@ -84,6 +84,11 @@ pub(crate) fn refused_upgrade() {
     counter!("runnel_refused_upgrades_total").increment(1);
 }
 
+/// An address that was tested: `outcome` is one of a fixed few.
+pub(crate) fn probed(outcome: &'static str) {
+    counter!("runnel_probes_total", "outcome" => outcome).increment(1);
+}
+
 /// A session that did not take what it was sent.
 pub(crate) fn slow_session() {
     counter!("runnel_slow_sessions_total").increment(1);

@@ -28,6 +28,7 @@ use crate::keys::Keys;
 use crate::measure;
 use crate::operator::Operator;
 use crate::policies::{PolicyError, Shelf};
+use crate::prober::{Prober, ProberError};
 use crate::settings::{NetworkSetting, Settings};
 use crate::store::{Store, StoreError};
 
@@ -55,6 +56,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// Peers cannot be tested.
+    #[error(transparent)]
+    Prober(#[from] ProberError),
     /// The system gives no entropy.
     #[error("no entropy: {0}")]
     Entropy(#[from] getrandom::Error),
@@ -87,12 +91,15 @@ impl Server {
         let (keeper, keeping) =
             Keeper::start(Arc::clone(&store), settings.transfers_kept_days, clock);
         tasks.spawn(keeping);
+        let stop = CancellationToken::new();
+        let prober = prober(&settings, &stop)?;
         let engine = engine::start(Parts {
             center,
             keys,
             store: Arc::clone(&store),
             clock,
             keeper,
+            prober,
             tasks: tasks.clone(),
         });
         let listener = listen(settings.listen).await?;
@@ -112,7 +119,6 @@ impl Server {
             .route(WEBSOCKET_PATH, any(door::enter))
             .with_state(door);
         let router = api::router(api, operator).merge(peers);
-        let stop = CancellationToken::new();
         let serving = tokio::spawn(serve(listener, router, stop.clone()));
         tokio::spawn(keep_up(stop.clone()));
         tracing::info!(%address, root_key = %root_key, "the coordinator is up");
@@ -155,6 +161,14 @@ impl Server {
     }
 }
 
+fn prober(settings: &Settings, stop: &CancellationToken) -> Result<Option<Prober>, ProberError> {
+    if settings.probe {
+        return Prober::new(stop.child_token()).map(Some);
+    }
+    tracing::warn!("agents are not tested: whoever says that it accepts connections is believed");
+    Ok(None)
+}
+
 /// A control center that knows what the store and the settings know.
 fn furnish(
     settings: &Settings,
@@ -167,6 +181,7 @@ fn furnish(
     let mut config = Config::new(keys.root.public(), keys.ticket.public());
     config.admissions_per_second = settings.admissions_per_second;
     config.max_sessions = settings.max_sessions;
+    config.probe = settings.probe;
     config.networks = NetworkTable::new(settings.network.iter().map(line));
     let waypoints = store.waypoints()?;
     if !waypoints.is_empty() {

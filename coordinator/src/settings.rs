@@ -33,6 +33,9 @@ pub struct Settings {
     pub max_sessions: usize,
     /// For how many days transfer records are kept; 0 keeps none.
     pub transfers_kept_days: u32,
+    /// Whether agents that say that they accept connections are tested, over UDP from this machine;
+    /// else they are believed.
+    pub probe: bool,
     /// Contents that are offered from the start.
     pub content: Vec<ContentSetting>,
     /// Which addresses are in which region and network; the longest prefix decides.
@@ -135,6 +138,7 @@ impl Default for Settings {
             admissions_per_second: 500,
             max_sessions: 1_000_000,
             transfers_kept_days: 30,
+            probe: true,
             content: Vec::new(),
             network: Vec::new(),
             policies: None,

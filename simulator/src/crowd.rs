@@ -10,10 +10,12 @@ mod flow;
 mod player;
 mod talk;
 
+use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use runnel_coordinator_core::SessionId;
 use runnel_protocol::ids::{PeerId, PublicKey};
 use runnel_protocol::segment::SubstreamSet;
 use runnel_protocol::time::Timestamp;
@@ -81,6 +83,8 @@ pub(crate) struct Crowd {
     /// Those who may feed others. Only looked up.
     feeders: HashMap<PeerId, u32>,
     outbox: Vec<(u32, runnel_protocol::control::ToCoordinator)>,
+    /// Whose addresses the control center is testing.
+    probed: Vec<(SessionId, Vec<SocketAddr>)>,
     heartbeat: Duration,
     stripes: u8,
     flow: flow::Flow,
@@ -128,6 +132,7 @@ impl Crowd {
                 .collect(),
             feeders: HashMap::new(),
             outbox: Vec::new(),
+            probed: Vec::new(),
             heartbeat: Duration::from_millis(settings.heartbeat_ms.unwrap_or(1000)),
             stripes: settings.stripes(),
             flow: flow::Flow::new(count, settings.stripes()),

@@ -194,6 +194,7 @@ impl Office {
                 Output::Transferred(_) => {}
                 shown @ (Output::Send { .. }
                 | Output::Close { .. }
+                | Output::Probe { .. }
                 | Output::CheckSignature { .. }) => return Some(shown),
             }
         }

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use runnel_coordinator_core::SessionId;
+use runnel_coordinator_core::{Input as CenterInput, SessionId};
 use runnel_peer_core::{FetchId, Input};
 use runnel_protocol::control::ToCoordinator;
 use runnel_protocol::time::Timestamp;
@@ -58,6 +58,8 @@ pub(crate) enum Event {
     Opened(SessionId),
     Closed(SessionId),
     ToCenter(SessionId, Box<ToCoordinator>),
+    /// The control center learns where it reached somebody.
+    Probed(SessionId, Vec<SocketAddr>),
     CenterWake,
     Begin(usize),
     End(usize),
@@ -206,6 +208,9 @@ impl World {
             Event::Opened(session) => self.on_opened(session),
             Event::Closed(session) => self.on_closed(session),
             Event::ToCenter(session, message) => self.on_message(session, *message),
+            Event::Probed(session, reached) => {
+                self.center_input(CenterInput::Probed { session, reached });
+            }
             Event::CenterWake => self.on_center_wake(),
             Event::Begin(index) => self.on_fault(index),
             Event::End(index) => self.on_fault_over(index),

@@ -145,6 +145,12 @@ impl Driver {
                 session,
                 valid: true,
             }),
+            Output::Probe {
+                session, endpoints, ..
+            } => Some(Input::Probed {
+                session,
+                reached: endpoints,
+            }),
             Output::Sign(statement) => Some(Input::Signed(sign(statement))),
             Output::Send { session, message } => {
                 if let FromCoordinator::Assign(assign) = message {

@@ -1,6 +1,6 @@
 //! Sessions: who is let in, proves its key, is welcomed, and goes.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use runnel_protocol::control::{
@@ -14,9 +14,8 @@ use super::ControlCenter;
 use crate::capacity::Uplink;
 use crate::explain::What;
 use crate::io::{CloseCause, Output, SessionId};
-use crate::kind;
+use crate::kind::Why;
 use crate::place::Place;
-use crate::reach::is_usable;
 use crate::record::{Contents, History, Record};
 
 /// Everybody who is sent away at shutdown comes back within this time.
@@ -96,6 +95,7 @@ impl ControlCenter {
         }
         self.world.view.remove(peer);
         self.world.judge.forget(peer);
+        self.probing.forget(peer);
         self.world.waypoints.forget_session(peer);
         self.world.log.note(peer, None, What::Left, now);
         self.world.log.on_gone(peer, now);
@@ -159,30 +159,36 @@ impl ControlCenter {
             self.part_with(peer, old, now);
             self.end(old, CloseCause::Replaced);
         }
-        let (kind, why) = kind::judge(&hello);
+        let (why, endpoints) = self.judge((session, peer), &hello, address);
         let version = self.world.view.version(&hello.implementation.version);
         let place = self.world.config.networks.place(address);
-        let record = record(session, (address, place), hello, version, (kind, why), now);
+        let record = record(
+            session,
+            (address, place),
+            hello,
+            version,
+            (why, endpoints),
+            now,
+        );
         self.world.view.insert(peer, record);
         self.world.totals.joins += 1;
-        self.world
-            .log
-            .note(peer, None, What::Joined { kind, why }, now);
+        self.world.log.note(peer, None, What::Joined(why), now);
         let config = &self.world.config;
         let welcome = Welcome {
             peer,
-            kind,
-            why: why.to_owned(),
+            kind: why.kind(),
+            why: why.to_string(),
             heartbeat_ms: u32::try_from(config.heartbeat.as_millis()).unwrap_or(u32::MAX),
             root_key: config.root_key,
             ticket_keys: config.ticket_keys.clone(),
             now: now.unix_seconds(),
         };
         self.tell(session, FromCoordinator::Welcome(Box::new(welcome)));
-        self.world.growth += u64::from(kind == PeerType::Regular);
+        self.world.growth += u64::from(why.kind() == PeerType::Regular);
         if self.world.waypoints.is_enrolled(peer) {
             self.head_up(peer, now);
         }
+        self.test(peer, now);
     }
 
     /// Ends sessions that hold a place without proving a key.
@@ -212,7 +218,7 @@ fn record(
     (address, place): (IpAddr, Place),
     hello: ClientHello,
     version: Arc<str>,
-    (kind, why): (PeerType, &'static str),
+    (why, endpoints): (Why, Box<[SocketAddr]>),
     now: Timestamp,
 ) -> Record {
     Record {
@@ -222,10 +228,10 @@ fn record(
         key: hello.key,
         platform: hello.implementation.platform,
         version,
-        kind,
+        kind: why.kind(),
         why,
         waypoint: false,
-        endpoints: hello.endpoints.into_iter().filter(is_usable).collect(),
+        endpoints,
         certificates: hello.certificates.into(),
         uplink: Uplink::new(hello.uplink),
         taken: BitsPerSecond(0),

@@ -198,6 +198,7 @@ impl ControlCenter {
             repair::on_outcome(delivery, &mut self.world, peer, outcome, now)
         });
         self.world.totals.unrelated_reports += u64::from(!related);
+        self.doubt(outcome.peer, now);
         self.look_if_dirty(outcome.content, now);
     }
 

@@ -28,6 +28,7 @@ impl ControlCenter {
         }
         self.ripen(now);
         self.renew(now);
+        self.retest(now);
         self.end_overdue(now);
         self.world.blacklist.decay(now);
         if !self.world.judge.is_empty() {

@@ -56,6 +56,7 @@ impl ControlCenter {
         self.world.waypoints.enrol(peer, contents);
         if self.world.view.get(peer).is_some() {
             self.head_up(peer, now);
+            self.test(peer, now);
             waypoints::certify(&mut self.world, &self.directory, peer, now);
         }
     }

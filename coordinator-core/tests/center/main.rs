@@ -14,6 +14,7 @@ mod ladder;
 mod lawful;
 mod policies;
 mod preemption;
+mod probing;
 mod properties;
 mod regions;
 mod repair;

@@ -1,8 +1,8 @@
 //! A stage for stories: the real control center, actors that behave as peers do, virtual time.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use runnel_coordinator_core::policy::{self, PolicySet};
 use runnel_coordinator_core::{
@@ -57,6 +57,10 @@ pub(crate) struct Stage {
     pub(crate) transfers: Vec<Transfer>,
     /// Answer to every signature check.
     pub(crate) signatures_are_good: bool,
+    /// Addresses at which nobody answers.
+    pub(crate) shut: BTreeSet<SocketAddr>,
+    /// What was tested, in order.
+    pub(crate) probed: Vec<Vec<SocketAddr>>,
 }
 
 pub(crate) fn live() -> ContentId {
@@ -93,6 +97,8 @@ impl Stage {
             digest: 0,
             transfers: Vec::new(),
             signatures_are_good: true,
+            shut: BTreeSet::new(),
+            probed: Vec::new(),
         };
         stage.input(Input::ContentRegistered(content("live")));
         stage.input(Input::ContentRegistered(content("vod")));
@@ -136,6 +142,18 @@ impl Stage {
                 Output::CheckSignature { session, .. } => {
                     let valid = self.signatures_are_good;
                     Some(Input::SignatureChecked { session, valid })
+                }
+                Output::Probe {
+                    session,
+                    mut endpoints,
+                    ..
+                } => {
+                    self.probed.push(endpoints.clone());
+                    endpoints.retain(|endpoint| !self.shut.contains(endpoint));
+                    Some(Input::Probed {
+                        session,
+                        reached: endpoints,
+                    })
                 }
                 Output::RedeemCode {
                     session,

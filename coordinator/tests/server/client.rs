@@ -43,6 +43,8 @@ pub(crate) fn settings(folder: &TempDir) -> Settings {
         listen: ([127, 0, 0, 1], 0).into(),
         data: folder.path().to_owned(),
         allow_private_origins: true,
+        // Most agents here are mere words.
+        probe: false,
         content: vec![ContentSetting {
             id: "live".to_owned(),
             provider: "demo".to_owned(),
@@ -114,6 +116,8 @@ impl House {
 pub(crate) struct Client {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     pub(crate) key: KeyPair,
+    /// Where an agent says that it is, with which certificate.
+    pub(crate) place: (std::net::SocketAddr, CertificateHash),
 }
 
 /// Connects with this subprotocol.
@@ -130,6 +134,7 @@ pub(crate) async fn connect(house: &House, subprotocol: Option<&str>) -> Result<
     Ok(Client {
         socket,
         key: KeyPair::from_seed(&seed()),
+        place: (([127, 0, 0, 1], 4433).into(), CertificateHash([1; 32])),
     })
 }
 
@@ -180,10 +185,8 @@ impl Client {
 
     pub(crate) fn hello(&self, platform: Platform, signed: &[u8]) -> ToCoordinator {
         let native = platform == Platform::Native;
-        let endpoints = native
-            .then(|| ([127, 0, 0, 1], 4433).into())
-            .into_iter()
-            .collect();
+        let (endpoint, certificate) = self.place;
+        let endpoints = native.then_some(endpoint).into_iter().collect();
         ToCoordinator::Hello(Box::new(ClientHello {
             key: self.key.public(),
             signature: self.key.sign_message(signed),
@@ -193,10 +196,7 @@ impl Client {
                 accepts: native,
             },
             endpoints,
-            certificates: native
-                .then_some(CertificateHash([1; 32]))
-                .into_iter()
-                .collect(),
+            certificates: native.then_some(certificate).into_iter().collect(),
             uplink: BitsPerSecond::from_kilobits(if native { 20_000 } else { 0 }),
             join_token: None,
         }))

@@ -9,5 +9,6 @@ mod client;
 mod door;
 mod operator;
 mod policies;
+mod prober;
 mod restart;
 mod transfers;

@@ -41,6 +41,7 @@ impl Crowd {
         for (index, message) in core::mem::take(&mut self.outbox) {
             self.say(index, message);
         }
+        self.tell_who_was_reached();
         let slots = (self.heartbeat.as_millis() / STEP.as_millis()).max(1);
         let slots = usize::try_from(slots).unwrap_or(1);
         let slot = usize::try_from(self.steps).unwrap_or_default() % slots;
@@ -60,6 +61,18 @@ impl Crowd {
             self.now = self.now.max(due);
             self.office.handle_timeout(self.now);
             self.drain();
+        }
+    }
+
+    /// A step after it asked, the control center learns whom it reached.
+    fn tell_who_was_reached(&mut self) {
+        for (session, mut reached) in core::mem::take(&mut self.probed) {
+            let behind = self.office.behind(session);
+            let guest = behind.map(|(at, _)| &self.population.guests[at.0 as usize]);
+            if guest.is_none_or(|guest| !guest.reachable) {
+                reached.clear();
+            }
+            self.input(Input::Probed { session, reached });
         }
     }
 
@@ -101,6 +114,9 @@ impl Crowd {
                     };
                     self.office.handle_input(verdict, self.now);
                 }
+                Output::Probe {
+                    session, endpoints, ..
+                } => self.probed.push((session, endpoints)),
                 Output::Sign(_) | Output::RedeemCode { .. } | Output::Transferred(_) => {}
             }
         }

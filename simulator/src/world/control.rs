@@ -1,5 +1,8 @@
 //! Between the peers and the control center.
 
+use core::net::SocketAddr;
+use core::time::Duration;
+
 use runnel_coordinator_core::{Input as CenterInput, Output as CenterOutput, SessionId};
 use runnel_peer_core::Input;
 use runnel_protocol::control::{FromCoordinator, ToCoordinator};
@@ -7,6 +10,9 @@ use runnel_protocol::time::Timestamp;
 
 use super::{Event, World};
 use crate::node::{At, Node};
+
+/// The control center's server gives up on an address after this.
+const PROBE: Duration = Duration::from_secs(3);
 
 impl World {
     /// A peer reaches out for the control center.
@@ -137,10 +143,35 @@ impl World {
                 let verdict = CenterInput::SignatureChecked { session, valid };
                 self.office.handle_input(verdict, self.now);
             }
+            CenterOutput::Probe {
+                session, endpoints, ..
+            } => self.probe(session, endpoints),
             CenterOutput::Sign(_)
             | CenterOutput::RedeemCode { .. }
             | CenterOutput::Transferred(_) => {}
         }
+    }
+
+    /// A handshake with each of these, as in [`World::dial`].
+    fn probe(&mut self, session: SessionId, mut endpoints: Vec<SocketAddr>) {
+        let now = self.now;
+        let mut answered = now + PROBE;
+        endpoints.retain(|endpoint| {
+            let Some(at) = self.places.get(endpoint).copied() else {
+                return false;
+            };
+            let reachable = self.guests[at.0 as usize].reachable;
+            let node = self.node(at).filter(|node| !node.hung);
+            let node = node.filter(|node| node.line.mute_until <= now && reachable);
+            if let Some(node) = node {
+                answered = now + node.line.to_exchange() * 2;
+            }
+            node.is_some()
+        });
+        if endpoints.is_empty() {
+            self.tally.count("tests that reached nobody");
+        }
+        self.later(answered, Event::Probed(session, endpoints));
     }
 
     fn forget_session(&mut self, at: At, life: u32, session: SessionId) {

@@ -1,0 +1,158 @@
+//! The type of a peer by test: what it says, what was tested, and what follows from it (P3, P8).
+
+use core::net::{IpAddr, SocketAddr};
+
+use runnel_protocol::control::{ClientHello, FromCoordinator};
+use runnel_protocol::ids::PeerId;
+use runnel_protocol::time::Timestamp;
+
+use super::ControlCenter;
+use crate::explain::What;
+use crate::io::{Output, SessionId};
+use crate::kind::{self, Named, Why};
+use crate::reach::is_usable;
+use crate::world::World;
+
+impl ControlCenter {
+    /// What a newcomer is taken for until it is tested, and where others may connect to it.
+    pub(super) fn judge(
+        &mut self,
+        (session, peer): (SessionId, PeerId),
+        hello: &ClientHello,
+        address: IpAddr,
+    ) -> (Why, Box<[SocketAddr]>) {
+        if let Some(why) = kind::judge(hello) {
+            return (why, Box::new([]));
+        }
+        let usable = hello.endpoints.iter().copied().filter(is_usable);
+        let usable: Box<[SocketAddr]> = usable.collect();
+        if !self.world.config.probe {
+            return (Why::Believed, usable);
+        }
+        self.probing.note(peer, session, address, usable);
+        let named = self.named(peer);
+        if !named.tested.is_empty() {
+            (Why::NotTestedYet, Box::new([]))
+        } else if named.local.is_empty() {
+            (Why::ForeignAddress, Box::new([]))
+        } else {
+            (Why::InItsNetwork, named.local.into())
+        }
+    }
+
+    /// Has a peer tested that named something that may be, and was not reached yet.
+    pub(super) fn test(&mut self, peer: PeerId, now: Timestamp) {
+        let record = self.world.view.get(peer);
+        let is_known = record.is_none_or(|record| record.why == Why::Reached);
+        if !is_known && !self.named(peer).tested.is_empty() {
+            self.probing.ask(peer);
+            self.begin_tests(now);
+        }
+    }
+
+    /// Tests that have come due.
+    pub(super) fn retest(&mut self, now: Timestamp) {
+        self.probing.on_tick(now);
+        self.begin_tests(now);
+    }
+
+    /// Somebody could not connect: if that goes on, the test has the last word.
+    pub(super) fn doubt(&mut self, peer: PeerId, now: Timestamp) {
+        let record = self.world.view.get(peer);
+        let doubtful =
+            record.is_some_and(|one| one.why == Why::Reached && one.history.is_hopeless(now));
+        if doubtful {
+            self.probing.on_complaint(peer, now);
+            self.begin_tests(now);
+        }
+    }
+
+    fn begin_tests(&mut self, now: Timestamp) {
+        while let Some(peer) = self.probing.next(&mut self.world.random, now) {
+            let endpoints = self.named(peer).tested;
+            if let Some(record) = self.world.view.get(peer) {
+                self.world.outputs.push_back(Output::Probe {
+                    session: record.session,
+                    endpoints,
+                    certificates: record.certificates.to_vec(),
+                });
+            }
+        }
+    }
+
+    fn named(&self, peer: PeerId) -> Named {
+        let waypoint = self.world.waypoints.is_enrolled(peer);
+        let known = self.probing.named(peer);
+        known.map_or_else(Named::default, |(named, from)| {
+            kind::sort(named, from, waypoint)
+        })
+    }
+
+    pub(super) fn on_probed(&mut self, session: SessionId, reached: &[SocketAddr], now: Timestamp) {
+        let World { view, random, .. } = &mut self.world;
+        // What others have found out as well needs no second test.
+        let is_believed = |peer| {
+            view.get(peer)
+                .is_some_and(|one| one.why == Why::Reached && !one.history.is_hopeless(now))
+        };
+        let was_reached = !reached.is_empty();
+        let verdict = self
+            .probing
+            .on_verdict(session, was_reached, is_believed, random, now);
+        if let Some((peer, true)) = verdict {
+            let Named { mut tested, local } = self.named(peer);
+            let first = tested.first().copied();
+            tested.retain(|endpoint| reached.contains(endpoint));
+            match first {
+                Some(first) if tested.is_empty() => {
+                    self.retype(peer, Why::NotReached(first), Vec::new(), now);
+                }
+                Some(_) => {
+                    tested.extend(local);
+                    self.retype(peer, Why::Reached, tested, now);
+                }
+                None => {}
+            }
+        }
+        self.begin_tests(now);
+    }
+
+    /// A peer is treated as this from now on, and others are told these addresses.
+    fn retype(&mut self, peer: PeerId, why: Why, endpoints: Vec<SocketAddr>, now: Timestamp) {
+        let Some(record) = self.world.view.get(peer) else {
+            return;
+        };
+        let (before, turns) = (record.why, record.kind != why.kind());
+        if before == why && *record.endpoints == *endpoints {
+            return;
+        }
+        self.world.view.change(peer, |record| {
+            record.kind = why.kind();
+            record.why = why;
+            record.endpoints = endpoints.into();
+        });
+        // Policies may ask for the type.
+        self.world.judge.forget(peer);
+        let contents = self.world.view.get(peer).map(|one| one.contents.clone());
+        for content in contents.unwrap_or_default().iter() {
+            let Some(delivery) = self.directory.delivery_mut(content) else {
+                continue;
+            };
+            if turns {
+                delivery.retype(peer, &mut self.world, now);
+            } else {
+                delivery.readdress(peer);
+            }
+        }
+        if before != why {
+            self.world.log.note(peer, None, What::Retyped(why), now);
+            let told = FromCoordinator::Type {
+                kind: why.kind(),
+                why: why.to_string(),
+            };
+            self.world.send(peer, told);
+        }
+        self.world.growth += 1;
+        self.clock.look_soon(now);
+    }
+}

@@ -1,0 +1,286 @@
+//! Which peers are tested when: by connecting back to the addresses that they name (P3b).
+//!
+//! Nothing is decided about a peer here. A test is asked for on each new session, when others
+//! fail to connect (P8), and from time to time; it begins when it is its turn.
+
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+
+use runnel_protocol::ids::PeerId;
+use runnel_protocol::time::Timestamp;
+
+use crate::io::SessionId;
+use crate::random::Random;
+use crate::table::Table;
+use crate::wheel::Wheel;
+
+/// Tests under way at a time. One takes a round trip, or three seconds where nobody answers: 85
+/// agents a second get their verdict even if none of them can be reached.
+const MAX_UNDER_WAY: usize = 256;
+/// Tests per address and minute: everybody behind a large NAT may have itself tested, and nobody
+/// there can have the coordinator send more than this to the others. The coordinator's own machine
+/// has no others.
+const MAX_PER_ADDRESS: u8 = 30;
+const MINUTE: Duration = Duration::from_secs(60);
+/// Mean time between tests of one peer that nobody complains about, jittered by a quarter.
+const AGAIN: Duration = Duration::from_secs(600);
+/// A regular peer that was not reached once is tested once more after this: what was lost may
+/// have been the coordinator's own link.
+const DOUBT: Duration = Duration::from_secs(10);
+/// Least time between two tests that others' failures ask for.
+const COMPLAINTS_APART: Duration = Duration::from_secs(30);
+/// Tests that come due per tick: 100,000 agents are gone through in ten minutes with a third of it.
+const DUE_PER_TICK: usize = 512;
+
+#[derive(Debug)]
+struct Claim {
+    session: SessionId,
+    address: IpAddr,
+    /// All usable addresses that the peer named; the hello's bound holds.
+    named: Box<[SocketAddr]>,
+    state: State,
+    /// When the last test began.
+    tested: Option<Timestamp>,
+    /// Whether it was not reached the last time, and nothing was concluded from that.
+    doubted: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Idle,
+    Waiting,
+    UnderWay,
+}
+
+/// The peers that say that others can connect to them, and their tests.
+#[derive(Debug, Default)]
+pub(crate) struct Probing {
+    /// One per such peer with a session.
+    claims: Table<PeerId, Claim>,
+    /// In order; each claim is there once at most, and some that are gone until their turn comes.
+    waiting: VecDeque<(PeerId, SessionId)>,
+    /// [`MAX_UNDER_WAY`] at most.
+    under_way: BTreeMap<SessionId, PeerId>,
+    due: Wheel<(PeerId, SessionId)>,
+    /// Tests begun by address in the minute that began then.
+    begun: BTreeMap<IpAddr, u8>,
+    minute: Option<Timestamp>,
+}
+
+impl Probing {
+    /// A peer says that others can connect to it.
+    pub(crate) fn note(
+        &mut self,
+        peer: PeerId,
+        session: SessionId,
+        address: IpAddr,
+        named: Box<[SocketAddr]>,
+    ) {
+        let claim = Claim {
+            session,
+            address,
+            named,
+            state: State::Idle,
+            tested: None,
+            doubted: false,
+        };
+        self.claims.insert(peer, claim);
+    }
+
+    /// The peer's session has ended.
+    pub(crate) fn forget(&mut self, peer: PeerId) {
+        if let Some(claim) = self.claims.swap_remove(&peer) {
+            self.under_way.remove(&claim.session);
+        }
+    }
+
+    /// What a peer named, and where it comes from.
+    pub(crate) fn named(&self, peer: PeerId) -> Option<(&[SocketAddr], IpAddr)> {
+        let claim = self.claims.get(&peer)?;
+        Some((&claim.named, claim.address))
+    }
+
+    /// Has a peer tested when it is its turn.
+    pub(crate) fn ask(&mut self, peer: PeerId) {
+        if let Some(claim) = self.claims.get_mut(&peer)
+            && claim.state == State::Idle
+        {
+            claim.state = State::Waiting;
+            self.waiting.push_back((peer, claim.session));
+        }
+    }
+
+    /// Others say that they cannot connect to it.
+    pub(crate) fn on_complaint(&mut self, peer: PeerId, now: Timestamp) {
+        let tested = self.claims.get(&peer).and_then(|claim| claim.tested);
+        if tested.is_none_or(|at| now.since(at) >= COMPLAINTS_APART) {
+            self.ask(peer);
+        }
+    }
+
+    /// Asks for the tests that have come due.
+    pub(crate) fn on_tick(&mut self, now: Timestamp) {
+        for (peer, session) in self.due.take_due(DUE_PER_TICK, now) {
+            if self.is_of(peer, session) {
+                self.ask(peer);
+            }
+        }
+    }
+
+    /// Whose turn it is; what becomes of it is told with [`Self::on_verdict`].
+    pub(crate) fn next(&mut self, random: &mut Random, now: Timestamp) -> Option<PeerId> {
+        while self.under_way.len() < MAX_UNDER_WAY {
+            let (peer, session) = self.waiting.pop_front()?;
+            if !self.is_of(peer, session) {
+                continue;
+            }
+            let claim = self.claims.get_mut(&peer)?;
+            let minute = self.minute.filter(|minute| now.since(*minute) < MINUTE);
+            if minute.is_none() {
+                self.begun.clear();
+            }
+            let minute = *self.minute.insert(minute.unwrap_or(now));
+            let begun = self.begun.entry(claim.address).or_default();
+            if *begun >= MAX_PER_ADDRESS && !claim.address.is_loopback() {
+                claim.state = State::Idle;
+                let later = minute + MINUTE + spread(MINUTE, random);
+                self.due.insert(later, (peer, session));
+                continue;
+            }
+            *begun = begun.saturating_add(1);
+            claim.state = State::UnderWay;
+            claim.tested = Some(now);
+            self.under_way.insert(session, peer);
+            return Some(peer);
+        }
+        None
+    }
+
+    /// A test has ended: whose it was, `None` where it was none of the present session's; and
+    /// whether the outcome counts.
+    pub(crate) fn on_verdict(
+        &mut self,
+        session: SessionId,
+        reached: bool,
+        is_believed: impl FnOnce(PeerId) -> bool,
+        random: &mut Random,
+        now: Timestamp,
+    ) -> Option<(PeerId, bool)> {
+        let peer = self.under_way.remove(&session)?;
+        let claim = self.claims.get_mut(&peer)?;
+        claim.state = State::Idle;
+        let counts = reached || claim.doubted || !is_believed(peer);
+        claim.doubted = !counts;
+        let pause = if counts {
+            AGAIN * 3 / 4 + spread(AGAIN / 2, random)
+        } else {
+            DOUBT
+        };
+        self.due.insert(now + pause, (peer, session));
+        Some((peer, counts))
+    }
+
+    fn is_of(&self, peer: PeerId, session: SessionId) -> bool {
+        let claim = self.claims.get(&peer);
+        claim.is_some_and(|claim| claim.session == session)
+    }
+}
+
+/// Up to so long.
+fn spread(most: Duration, random: &mut Random) -> Duration {
+    let millis = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(random.below(millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_micros(1_000_000_000);
+
+    fn peer(number: u16) -> PeerId {
+        let mut id = [0; 16];
+        id[..2].copy_from_slice(&number.to_be_bytes());
+        PeerId(id)
+    }
+
+    /// Peers that all come from one address, or each from its own.
+    fn crowd(count: u16, together: bool) -> Probing {
+        let mut probing = Probing::default();
+        for number in 0..count {
+            let [high, low] = number.to_be_bytes();
+            let address = if together {
+                [192, 0, 2, 1]
+            } else {
+                [10, 0, high, low]
+            };
+            let session = SessionId(u64::from(number));
+            probing.note(peer(number), session, address.into(), Box::new([]));
+            probing.ask(peer(number));
+            probing.ask(peer(number));
+        }
+        probing
+    }
+
+    fn begin(probing: &mut Probing, now: Timestamp) -> Vec<PeerId> {
+        let mut random = Random::new([1; 32]);
+        core::iter::from_fn(|| probing.next(&mut random, now)).collect()
+    }
+
+    fn end(probing: &mut Probing, session: u64, reached: bool, believed: bool) -> Option<bool> {
+        let mut random = Random::new([1; 32]);
+        let session = SessionId(session);
+        let verdict = probing.on_verdict(session, reached, |_| believed, &mut random, START);
+        verdict.map(|(_, counts)| counts)
+    }
+
+    #[test]
+    fn a_crowd_is_tested_in_order_and_never_more_than_so_many_at_a_time() {
+        let mut probing = crowd(1000, false);
+        let first: Vec<PeerId> = (0..256).map(peer).collect();
+        assert_eq!(begin(&mut probing, START), first);
+        assert_eq!(end(&mut probing, 7, true, false), Some(true));
+        assert_eq!(
+            end(&mut probing, 7, true, false),
+            None,
+            "an answer counts once"
+        );
+        assert_eq!(begin(&mut probing, START), [peer(256)]);
+        probing.forget(peer(8));
+        probing.forget(peer(257));
+        assert_eq!(begin(&mut probing, START), [peer(258)]);
+    }
+
+    #[test]
+    fn one_address_has_no_more_than_so_many_tests_a_minute() {
+        let mut probing = crowd(100, true);
+        assert_eq!(begin(&mut probing, START).len(), 30);
+        (0..30).for_each(|session| {
+            end(&mut probing, session, true, false);
+        });
+        probing.on_tick(START + MINUTE / 2);
+        assert_eq!(begin(&mut probing, START + MINUTE / 2), []);
+        let later = START + MINUTE * 2;
+        probing.on_tick(later);
+        assert_eq!(
+            begin(&mut probing, later).len(),
+            30,
+            "the others' turn comes"
+        );
+    }
+
+    #[test]
+    fn what_was_regular_is_given_a_second_chance_soon() {
+        let mut probing = crowd(1, false);
+        begin(&mut probing, START);
+        assert_eq!(end(&mut probing, 0, false, true), Some(false));
+        probing.on_tick(START + DOUBT);
+        assert_eq!(begin(&mut probing, START + DOUBT), [peer(0)]);
+        assert_eq!(end(&mut probing, 0, false, true), Some(true));
+        probing.on_tick(START + AGAIN / 2);
+        assert_eq!(begin(&mut probing, START + AGAIN / 2), []);
+        probing.on_tick(START + AGAIN * 5 / 4);
+        assert_eq!(begin(&mut probing, START + AGAIN * 5 / 4), [peer(0)]);
+    }
+}

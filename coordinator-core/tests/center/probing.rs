@@ -1,0 +1,202 @@
+//! The type of a peer is what a test says, not what it says itself (P3, P8; T12, T13).
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use runnel_protocol::control::{FromCoordinator, LinkResult, PeerType, Platform};
+
+use crate::stage::{RATE, SECOND, Stage};
+
+/// Longer than the pause between two tests that nobody asks for.
+const A_WHILE: Duration = Duration::from_secs(800);
+
+/// The types that an actor was told after its welcome, and the last reason.
+fn told(stage: &Stage, name: &'static str) -> (Vec<PeerType>, String) {
+    let mut why = String::new();
+    let mut kinds = Vec::new();
+    for message in &stage.actors[name].inbox {
+        if let FromCoordinator::Type { kind, why: reason } = message {
+            kinds.push(*kind);
+            why.clone_from(reason);
+        }
+    }
+    (kinds, why)
+}
+
+/// An agent at its own address, which `open` tells whether others can reach.
+fn agent(stage: &mut Stage, name: &'static str, address: &str, open: bool) -> SocketAddr {
+    let mut hello = stage.hello(Platform::Native, 10 * RATE);
+    hello.endpoints[0].set_ip(address.parse().unwrap());
+    let endpoint = hello.endpoints[0];
+    if !open {
+        stage.shut.insert(endpoint);
+    }
+    stage.join(name, hello, address);
+    endpoint
+}
+
+/// A waypoint too narrow for viewers, and an agent behind a firewall that helps.
+fn behind_a_firewall() -> (Stage, SocketAddr) {
+    let mut stage = Stage::new(1);
+    stage.waypoint_at("waypoint", 2 * RATE, "203.0.113.1");
+    let endpoint = agent(&mut stage, "agent", "198.51.100.7", false);
+    stage.open("agent", "live", false);
+    stage.viewer_at("viewer", "192.0.2.9");
+    stage.run(5 * SECOND);
+    (stage, endpoint)
+}
+
+#[test]
+fn who_claims_to_be_regular_and_cannot_be_reached_feeds_nobody_and_is_told_what_to_do() {
+    let (stage, endpoint) = behind_a_firewall();
+    let FromCoordinator::Welcome(welcome) = &stage.actors["agent"].inbox[1] else {
+        panic!("the welcome comes second");
+    };
+    assert_eq!(welcome.kind, PeerType::Lightweight);
+    assert!(welcome.why.contains("not been tested yet"));
+    let (kinds, why) = told(&stage, "agent");
+    assert_eq!(kinds, [PeerType::Lightweight]);
+    assert!(
+        why.contains(&endpoint.to_string()) && why.contains("open that port"),
+        "{why}"
+    );
+    assert_eq!(stage.explanation("agent").why, why);
+    assert!(stage.words("agent").contains("nobody could connect to"));
+    assert!(!stage.parents("viewer").contains_key("agent"));
+    assert!(stage.summary("agent").endpoints.is_empty());
+    stage.check();
+}
+
+#[test]
+fn who_opens_its_port_is_found_to_be_regular_and_is_used() {
+    let (mut stage, _) = behind_a_firewall();
+    stage.shut.clear();
+    stage.run(A_WHILE);
+    assert_eq!(stage.summary("agent").kind, PeerType::Regular);
+    let (kinds, _) = told(&stage, "agent");
+    assert_eq!(kinds, [PeerType::Lightweight, PeerType::Regular]);
+    assert!(stage.parents("viewer").contains_key("agent"));
+    stage.check();
+}
+
+#[test]
+fn who_cannot_be_reached_any_more_is_tested_again_when_others_fail_and_loses_its_children() {
+    let mut stage = Stage::new(1);
+    stage.waypoint_at("waypoint", 2 * RATE, "203.0.113.1");
+    let endpoint = agent(&mut stage, "agent", "198.51.100.7", true);
+    stage.open("agent", "live", true);
+    stage.viewer_at("constant", "192.0.2.1");
+    stage.run(40 * SECOND);
+    assert!(stage.parents("constant").contains_key("agent"));
+    let tests = stage.probed.len();
+    stage.shut.insert(endpoint);
+    for viewer in ["a", "b", "c", "d", "e"] {
+        stage.viewer_at(viewer, "192.0.2.9");
+        stage.settle();
+        assert!(stage.parents(viewer).contains_key("agent"), "{viewer}");
+        stage.report(viewer, "agent", LinkResult::Failed);
+    }
+    stage.settle();
+    assert_eq!(stage.probed.len(), tests + 1, "one test, however many fail");
+    assert_eq!(
+        told(&stage, "agent").0,
+        [PeerType::Regular, PeerType::Lightweight]
+    );
+    assert!(!stage.parents("constant").contains_key("agent"));
+    let words = stage.words("constant");
+    assert!(
+        words.contains("nobody can connect to it any longer"),
+        "{words}"
+    );
+    assert!(!stage.parents("agent").is_empty(), "it goes on receiving");
+    stage.check();
+}
+
+#[test]
+fn one_test_that_fails_without_a_complaint_is_repeated_before_it_counts() {
+    let mut stage = Stage::new(1);
+    let endpoint = agent(&mut stage, "agent", "198.51.100.7", true);
+    stage.shut.insert(endpoint);
+    while stage.probed.len() < 2 {
+        stage.run(SECOND);
+    }
+    assert_eq!(stage.summary("agent").kind, PeerType::Regular);
+    stage.run(15 * SECOND);
+    assert_eq!(stage.probed.len(), 3);
+    assert_eq!(stage.summary("agent").kind, PeerType::Lightweight);
+}
+
+#[test]
+fn a_victims_address_is_neither_tested_nor_handed_out() {
+    let mut stage = Stage::new(1);
+    stage.waypoint_at("waypoint", 2 * RATE, "203.0.113.1");
+    let before = stage.probed.len();
+    let mut hello = stage.hello(Platform::Native, 10 * RATE);
+    let victim: SocketAddr = "198.51.100.99:53".parse().unwrap();
+    hello.endpoints = vec![victim];
+    stage.join("liar", hello, "198.51.100.7");
+    stage.open("liar", "live", false);
+    let mut hello = stage.hello(Platform::Native, 10 * RATE);
+    let own: SocketAddr = "198.51.100.8:4433".parse().unwrap();
+    hello.endpoints = vec![victim, own];
+    stage.join("half a liar", hello, "198.51.100.8");
+    stage.open("half a liar", "live", false);
+    stage.viewer_at("viewer", "192.0.2.9");
+    stage.run(A_WHILE);
+    assert!(
+        stage.probed[before..]
+            .iter()
+            .all(|tested| !tested.contains(&victim))
+    );
+    assert!(stage.explanation("liar").why.contains("does not come from"));
+    assert_eq!(stage.summary("half a liar").endpoints, [own]);
+    let parents = &stage.assign("viewer").parents;
+    assert!(
+        parents
+            .iter()
+            .any(|parent| parent.contact.endpoints == [own])
+    );
+    assert!(
+        parents
+            .iter()
+            .all(|parent| !parent.contact.endpoints.contains(&victim))
+    );
+}
+
+#[test]
+fn an_address_within_a_network_is_for_those_within_it() {
+    let mut stage = Stage::new(1);
+    stage.waypoint_at("waypoint", 2 * RATE, "203.0.113.1");
+    let mut hello = stage.hello(Platform::Native, 10 * RATE);
+    let private: SocketAddr = "192.168.1.5:4433".parse().unwrap();
+    hello.endpoints = vec![private];
+    stage.join("agent", hello, "198.51.100.7");
+    assert_eq!(stage.summary("agent").kind, PeerType::Regular);
+    assert_eq!(stage.summary("agent").endpoints, [private]);
+    assert_eq!(stage.probed.len(), 1, "only the waypoint's");
+}
+
+#[test]
+fn a_waypoint_that_nobody_can_reach_is_told_so() {
+    let mut stage = Stage::new(1);
+    stage.shut.insert("203.0.113.1:4001".parse().unwrap());
+    stage.waypoint_at("waypoint", 2 * RATE, "203.0.113.1");
+    stage.viewer_at("viewer", "192.0.2.9");
+    stage.run(5 * SECOND);
+    let (kinds, why) = told(&stage, "waypoint");
+    assert_eq!(kinds, [PeerType::Lightweight]);
+    assert!(why.contains("203.0.113.1:4001"));
+    assert!(stage.assign("viewer").parents.is_empty());
+    stage.shut.clear();
+    stage.run(A_WHILE);
+    assert_eq!(stage.parents("viewer").len(), 1);
+}
+
+#[test]
+fn where_the_operator_has_switched_the_test_off_the_word_counts() {
+    let mut stage = Stage::with(1, |config| config.probe = false);
+    agent(&mut stage, "agent", "198.51.100.7", false);
+    assert_eq!(stage.summary("agent").kind, PeerType::Regular);
+    stage.run(A_WHILE);
+    assert!(stage.probed.is_empty());
+}

@@ -1,0 +1,241 @@
+//! Connects back to the addresses that peers name, to see whether others can (P3b).
+//!
+//! A handshake that shows a certificate which the peer named in its session proves that its key
+//! answers there: TLS 1.3 signs both ends' fresh randomness with it. Nothing is said over the
+//! connection. Native QUIC and WebTransport share one UDP port and one endpoint on an agent, so
+//! the former stands for both.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use quinn::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig};
+use quinn::{ConnectError, ConnectionError, TransportConfig, VarInt};
+use runnel_protocol::ALPN;
+use runnel_protocol::ids::CertificateHash;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, Error, PeerIncompatible, SignatureScheme};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::measure;
+
+/// Time for one address: a handshake around the world with two packets lost takes less.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// The name inside agents' certificates; nobody checks it.
+const SERVER_NAME: &str = "runnel";
+/// After so many addresses at which nobody was reached, and none at which somebody was, the fault
+/// may be this machine's.
+const SUSPICIOUS: u32 = 16;
+
+/// Why there is no prober.
+#[derive(Debug, thiserror::Error)]
+pub enum ProberError {
+    /// The system gives no UDP port, of neither family.
+    #[error("no UDP port to test peers from: {0}; probe = false believes them instead")]
+    Port(#[source] std::io::Error),
+    /// TLS lacks what QUIC requires.
+    #[error("TLS for testing peers: {0}")]
+    Tls(#[from] Error),
+    /// The same.
+    #[error("TLS for testing peers: {0}")]
+    Cipher(#[from] NoInitialCipherSuite),
+}
+
+/// What became of one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Reached,
+    /// Somebody answered, with another certificate or another protocol.
+    AnotherAnswers,
+    NoAnswer,
+}
+
+impl Outcome {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Reached => "reached",
+            Self::AnotherAnswers => "another_answers",
+            Self::NoAnswer => "no_answer",
+        }
+    }
+}
+
+/// Ports to test peers from, of as many families as this machine has. How many tests there are at
+/// a time is the control center's bound.
+#[derive(Debug, Clone)]
+pub(crate) struct Prober {
+    four: Option<quinn::Endpoint>,
+    six: Option<quinn::Endpoint>,
+    provider: Arc<CryptoProvider>,
+    /// Addresses tested before the first one at which somebody was reached.
+    in_vain: Arc<AtomicU32>,
+    stop: CancellationToken,
+}
+
+impl Prober {
+    /// Opens the ports; tests end when `stop` is cancelled.
+    pub(crate) fn new(stop: CancellationToken) -> Result<Self, ProberError> {
+        let open = |ip: IpAddr| quinn::Endpoint::client(SocketAddr::new(ip, 0));
+        let four = open(Ipv4Addr::UNSPECIFIED.into());
+        let six = open(Ipv6Addr::UNSPECIFIED.into()).ok();
+        let four = match four {
+            Err(error) if six.is_none() => return Err(ProberError::Port(error)),
+            four => four.ok(),
+        };
+        let prober = Self {
+            four,
+            six,
+            provider: Arc::new(rustls::crypto::ring::default_provider()),
+            in_vain: Arc::default(),
+            stop,
+        };
+        // What TLS lacks is found now, not with the first peer.
+        prober.config(Vec::new())?;
+        Ok(prober)
+    }
+
+    /// At which of `endpoints` somebody answers with one of `certificates`.
+    pub(crate) async fn probe(
+        &self,
+        endpoints: Vec<SocketAddr>,
+        certificates: Vec<CertificateHash>,
+    ) -> Vec<SocketAddr> {
+        let Ok(config) = self.config(certificates) else {
+            return Vec::new();
+        };
+        let attempts = endpoints
+            .iter()
+            .map(|endpoint| self.attempt(&config, *endpoint));
+        let outcomes = futures_util::future::join_all(attempts).await;
+        let reached = endpoints.iter().zip(outcomes);
+        reached
+            .filter(|(_, outcome)| *outcome == Outcome::Reached)
+            .map(|(endpoint, _)| *endpoint)
+            .collect()
+    }
+
+    async fn attempt(&self, config: &quinn::ClientConfig, endpoint: SocketAddr) -> Outcome {
+        let attempt = timeout(PATIENCE, self.connect(config.clone(), endpoint));
+        let outcome = tokio::select! {
+            outcome = attempt => outcome.unwrap_or(Outcome::NoAnswer),
+            () = self.stop.cancelled() => return Outcome::NoAnswer,
+        };
+        measure::probed(outcome.name());
+        self.count(outcome);
+        outcome
+    }
+
+    async fn connect(&self, config: quinn::ClientConfig, to: SocketAddr) -> Outcome {
+        let family = if to.is_ipv4() { &self.four } else { &self.six };
+        let connecting = family
+            .as_ref()
+            .ok_or(ConnectError::EndpointStopping)
+            .and_then(|family| family.connect_with(config, to, SERVER_NAME));
+        let Ok(connecting) = connecting else {
+            return Outcome::NoAnswer;
+        };
+        match connecting.await {
+            Ok(connection) => {
+                connection.close(VarInt::from_u32(0), b"");
+                Outcome::Reached
+            }
+            Err(
+                ConnectionError::TransportError(_)
+                | ConnectionError::VersionMismatch
+                | ConnectionError::ApplicationClosed(_),
+            ) => Outcome::AnotherAnswers,
+            Err(_) => Outcome::NoAnswer,
+        }
+    }
+
+    /// Says once if nobody at all is ever reached.
+    fn count(&self, outcome: Outcome) {
+        if outcome == Outcome::Reached {
+            self.in_vain.store(u32::MAX / 2, Ordering::Relaxed);
+        } else if self.in_vain.fetch_add(1, Ordering::Relaxed) == SUSPICIOUS - 1 {
+            tracing::warn!(
+                "not one of {SUSPICIOUS} agents' addresses could be connected to: let UDP out, or \
+                 believe agents with probe = false"
+            );
+        }
+    }
+
+    /// TLS that takes these certificates and nothing else.
+    fn config(&self, hashes: Vec<CertificateHash>) -> Result<quinn::ClientConfig, ProberError> {
+        let provider = Arc::clone(&self.provider);
+        let pinned = Arc::new(Pinned {
+            hashes,
+            provider: Arc::clone(&provider),
+        });
+        let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .dangerous()
+            .with_custom_certificate_verifier(pinned)
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![ALPN.to_vec()];
+        let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
+        let mut transport = TransportConfig::default();
+        // Whoever answers may send nothing beyond the handshake.
+        transport
+            .max_concurrent_bidi_streams(VarInt::from_u32(0))
+            .max_concurrent_uni_streams(VarInt::from_u32(0))
+            .datagram_receive_buffer_size(None);
+        config.transport_config(Arc::new(transport));
+        Ok(config)
+    }
+}
+
+/// Trusts a certificate because the peer named its hash, and for no other reason.
+#[derive(Debug)]
+struct Pinned {
+    hashes: Vec<CertificateHash>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let hash = ring::digest::digest(&ring::digest::SHA256, end_entity);
+        if self.hashes.iter().any(|one| one.0 == hash.as_ref()) {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(CertificateError::ApplicationVerificationFailure.into())
+        }
+    }
+
+    /// QUIC has no TLS 1.2 (RFC 9001 §4.2).
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig.into())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
