@@ -101,8 +101,8 @@ impl Checkers {
         self.caps.sent(at, bytes, now);
     }
 
-    pub(crate) fn on_dialled(&mut self, to: Role) {
-        self.pairs.dialled(to);
+    pub(crate) fn on_dialled(&mut self, to: Role, reachable: bool) {
+        self.pairs.dialled(to, reachable);
     }
 
     pub(crate) fn on_told(&mut self, world: &World, to: PeerId, message: &FromCoordinator) {

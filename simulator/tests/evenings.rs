@@ -96,6 +96,16 @@ fn lies_reach_neither_a_player_nor_a_third_peer() {
 }
 
 #[test]
+fn agents_that_cannot_be_reached_are_found_out_and_never_dialled() {
+    let mut evening = evening("");
+    Arc::make_mut(&mut evening).agents.unreachable_share = 0.5;
+    let outcome = play(&evening, manner(1), |_| {});
+    assert_sound(&outcome);
+    assert!(outcome.counts["tests that reached nobody"] > 0);
+    assert_eq!(outcome.stalls, 0);
+}
+
+#[test]
 fn when_the_cdn_fails_without_peers_pictures_stand_still_and_it_is_seen() {
     let fault = "[[fault]]\nat_s = 20\nfor_s = 20\nkind = \"cdn-outage\"";
     let outcome = play(&evening(fault), manner(1), |_| {});

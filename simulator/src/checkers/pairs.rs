@@ -33,9 +33,14 @@ impl Pairs {
         }
     }
 
-    pub(crate) fn dialled(&mut self, to: Role) {
+    /// An agent that cannot be reached is lightweight from the first test on, and never anything
+    /// else.
+    pub(crate) fn dialled(&mut self, to: Role, reachable: bool) {
         self.verdict
             .expect(to != Role::Viewer, || "a viewer was dialled".into());
+        self.verdict.expect(reachable, || {
+            "an agent was dialled that nobody can reach".into()
+        });
     }
 
     /// Every assignment is looked at as it is sent: one that cannot work may be replaced before

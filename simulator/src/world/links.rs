@@ -31,8 +31,8 @@ impl World {
             .find_map(|endpoint| self.places.get(endpoint));
         let target = found.copied();
         if let Some(target) = target {
-            self.checkers
-                .on_dialled(self.guests[target.0 as usize].role);
+            let guest = &self.guests[target.0 as usize];
+            self.checkers.on_dialled(guest.role, guest.reachable);
         }
         let answered = target.and_then(|target| self.handshake(at, link, target));
         if answered.is_none() {
