@@ -31,8 +31,8 @@ pub(crate) fn tell(engine: &mut Engine, event: Event) {
         Event::Struck(strike) => struck(engine, &strike),
         Event::Wasted(bytes) => host.wasted(bytes),
         Event::Mismatch(segment) => host.mismatch(number(segment.sequence)),
-        // Nobody dials a browser, and a chunk's way is measured natively.
-        Event::TurnedAway(..) | Event::Proven(_) => {}
+        // Nobody dials a browser or tests it, and a chunk's way is measured natively.
+        Event::TurnedAway(..) | Event::Typed { .. } | Event::Proven(_) => {}
         _ => {}
     }
 }
