@@ -22,8 +22,11 @@ pub(crate) enum Why {
     NotTestedYet,
     /// Nobody could connect to this address, or to any other that was tested.
     NotReached(SocketAddr),
-    /// It named only addresses in its own network.
+    /// It named addresses in its own network, and none that a test has shown to lead in from
+    /// outside.
     InItsNetwork,
+    /// The same, and this address was tested: nobody could connect to it from outside.
+    OnlyInItsNetwork(SocketAddr),
     Reached,
     /// The operator has switched the test off.
     Believed,
@@ -40,7 +43,9 @@ impl Why {
             | Self::ForeignAddress
             | Self::NotTestedYet
             | Self::NotReached(_) => PeerType::Lightweight,
-            Self::InItsNetwork | Self::Reached | Self::Believed => PeerType::Regular,
+            Self::InItsNetwork | Self::OnlyInItsNetwork(_) | Self::Reached | Self::Believed => {
+                PeerType::Regular
+            }
         }
     }
 }
@@ -73,6 +78,14 @@ impl fmt::Display for Why {
                 "an installed agent that accepts connections in its own network: it can feed \
                  others there"
             }
+            Self::OnlyInItsNetwork(address) => {
+                return write!(
+                    f,
+                    "it can feed others in its own network only: nobody outside could connect to \
+                     {address} over UDP; forward that port to it on the router if it should feed \
+                     others as well"
+                );
+            }
             Self::Reached => "connections to it were tested and accepted: it can feed others",
             Self::Believed => "an installed agent that says that it accepts connections",
         })
@@ -99,20 +112,30 @@ pub(crate) struct Named {
     pub(crate) local: Vec<SocketAddr>,
 }
 
+impl Named {
+    fn test(&mut self, endpoint: SocketAddr) {
+        if self.tested.len() < MAX_TESTED && !self.tested.contains(&endpoint) {
+            self.tested.push(endpoint);
+        }
+    }
+}
+
 /// Sorts what was named by a peer that comes from `from`. Only the very address that it comes
 /// from is tested: others may be a victim's, at whom everybody could have the coordinator, and
-/// then the audience, send packets (T12, T13). A waypoint's addresses are the operator's word.
+/// then the audience, send packets (T12, T13). Behind a router, that address with the port of a
+/// local one is where a forwarded port leads in. A waypoint's addresses are the operator's word.
 pub(crate) fn sort(endpoints: &[SocketAddr], from: IpAddr, waypoint: bool) -> Named {
     let mut named = Named::default();
     for endpoint in endpoints {
         let address = endpoint.ip().to_canonical();
         let own = address == from || (address.is_loopback() && from.is_loopback());
         if own || (waypoint && !is_local(address)) {
-            if named.tested.len() < MAX_TESTED {
-                named.tested.push(SocketAddr::new(address, endpoint.port()));
-            }
+            named.test(SocketAddr::new(address, endpoint.port()));
         } else if is_local(address) && !address.is_loopback() {
             named.local.push(*endpoint);
+            if address.is_ipv4() && from.is_ipv4() && !is_local(from) {
+                named.test(SocketAddr::new(from, endpoint.port()));
+            }
         }
     }
     named
@@ -139,9 +162,15 @@ mod tests {
     #[test]
     fn only_the_address_that_a_peer_comes_from_is_tested() {
         let (tested, local) = sorted("203.0.113.7", false);
-        assert_eq!(tested, ["203.0.113.7:1", "203.0.113.7:5"]);
+        assert_eq!(tested, ["203.0.113.7:1", "203.0.113.7:3", "203.0.113.7:5"]);
         assert_eq!(local, ["192.168.1.5:3"]);
-        assert_eq!(sorted("203.0.113.8", false).0, [""; 0]);
+        let forwarded = sorted("203.0.113.8", false).0;
+        assert_eq!(forwarded, ["203.0.113.8:3"], "a router may forward it");
+        assert_eq!(
+            sorted("2001:db8::8", false).0,
+            [""; 0],
+            "IPv6 is not translated"
+        );
         assert_eq!(sorted("192.168.1.5", false).0, ["192.168.1.5:3"]);
         assert_eq!(sorted("::1", false).0, ["127.0.0.1:4"]);
     }

@@ -31,13 +31,12 @@ impl ControlCenter {
         }
         self.probing.note(peer, session, address, usable);
         let named = self.named(peer);
-        if !named.tested.is_empty() {
-            (Why::NotTestedYet, Box::new([]))
-        } else if named.local.is_empty() {
-            (Why::ForeignAddress, Box::new([]))
-        } else {
-            (Why::InItsNetwork, named.local.into())
-        }
+        let why = match (named.local.is_empty(), named.tested.is_empty()) {
+            (false, _) => Why::InItsNetwork,
+            (true, false) => Why::NotTestedYet,
+            (true, true) => Why::ForeignAddress,
+        };
+        (why, named.local.into())
     }
 
     /// Has a peer tested that named something that may be, and was not reached yet.
@@ -101,17 +100,15 @@ impl ControlCenter {
             .on_verdict(session, was_reached, is_believed, random, now);
         if let Some((peer, true)) = verdict {
             let Named { mut tested, local } = self.named(peer);
-            let first = tested.first().copied();
-            tested.retain(|endpoint| reached.contains(endpoint));
-            match first {
-                Some(first) if tested.is_empty() => {
-                    self.retype(peer, Why::NotReached(first), Vec::new(), now);
-                }
-                Some(_) => {
-                    tested.extend(local);
-                    self.retype(peer, Why::Reached, tested, now);
-                }
-                None => {}
+            if let Some(first) = tested.first().copied() {
+                tested.retain(|endpoint| reached.contains(endpoint));
+                let why = match (tested.is_empty(), local.is_empty()) {
+                    (false, _) => Why::Reached,
+                    (true, false) => Why::OnlyInItsNetwork(first),
+                    (true, true) => Why::NotReached(first),
+                };
+                tested.extend(local);
+                self.retype(peer, why, tested, now);
             }
         }
         self.begin_tests(now);

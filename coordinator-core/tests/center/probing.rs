@@ -163,17 +163,58 @@ fn a_victims_address_is_neither_tested_nor_handed_out() {
     );
 }
 
-#[test]
-fn an_address_within_a_network_is_for_those_within_it() {
+/// An agent behind a router that names its address in there.
+fn behind_a_router(forwards: bool) -> Stage {
     let mut stage = Stage::new(1);
     stage.waypoint_at("waypoint", 2 * RATE, "203.0.113.1");
     let mut hello = stage.hello(Platform::Native, 10 * RATE);
-    let private: SocketAddr = "192.168.1.5:4433".parse().unwrap();
-    hello.endpoints = vec![private];
+    hello.endpoints = vec![WITHIN.parse().unwrap()];
+    if !forwards {
+        stage.shut.insert(OUTSIDE.parse().unwrap());
+    }
     stage.join("agent", hello, "198.51.100.7");
+    stage.open("agent", "live", false);
+    let mut hello = stage.hello(Platform::Native, 0);
+    hello.implementation.accepts = false;
+    stage.join("neighbour", hello, "198.51.100.7");
+    stage.open("neighbour", "live", true);
+    stage.viewer_at("stranger", "192.0.2.9");
+    stage.run(5 * SECOND);
+    stage
+}
+
+const WITHIN: &str = "192.168.1.5:4433";
+const OUTSIDE: &str = "198.51.100.7:4433";
+
+#[test]
+fn an_address_within_a_network_is_for_those_within_it() {
+    let stage = behind_a_router(false);
+    let within: SocketAddr = WITHIN.parse().unwrap();
     assert_eq!(stage.summary("agent").kind, PeerType::Regular);
-    assert_eq!(stage.summary("agent").endpoints, [private]);
-    assert_eq!(stage.probed.len(), 1, "only the waypoint's");
+    assert_eq!(stage.summary("agent").endpoints, [within]);
+    assert!(stage.parents("neighbour").contains_key("agent"));
+    assert!(!stage.parents("stranger").contains_key("agent"));
+    let (_, why) = told(&stage, "agent");
+    assert!(why.contains(OUTSIDE) && why.contains("forward"), "{why}");
+    stage.check();
+}
+
+#[test]
+fn a_port_that_the_router_forwards_is_found_and_is_for_everybody() {
+    let stage = behind_a_router(true);
+    let ways: [SocketAddr; 2] = [OUTSIDE, WITHIN].map(|one| one.parse().unwrap());
+    assert_eq!(stage.summary("agent").endpoints, ways);
+    assert!(stage.parents("stranger").contains_key("agent"));
+    let contact = |viewer: &'static str| {
+        let parents = stage.assign(viewer).parents.iter();
+        let ways = parents.flat_map(|parent| parent.contact.endpoints.clone());
+        ways.collect::<Vec<_>>()
+    };
+    assert!(
+        !contact("stranger").contains(&ways[1]),
+        "strangers never learn it"
+    );
+    stage.check();
 }
 
 #[test]
