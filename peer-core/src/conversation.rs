@@ -43,6 +43,9 @@ impl Peer {
             FromCoordinator::Opened(opened) => {
                 let content = self.contents.entry(opened.content).or_default();
                 content.stripes = opened.stripes.clamp(1, MAX_SUBSTREAMS);
+                let wait = Duration::from_millis(opened.start_wait_ms.into());
+                content.start_wait = Some(wait);
+                self.hurry(opened.content, wait, now);
                 self.event(Event::Opened(opened.content, opened.name));
             }
             FromCoordinator::Refused(refused) => {

@@ -109,6 +109,9 @@ pub struct Want {
     pub live: bool,
     /// Whether it is the first after a start or a seek, which the CDN answers at once.
     pub urgent: bool,
+    /// How long the site lets such a first one wait for peers, if the operator's policy lets it
+    /// wait as well; usually zero.
+    pub may_wait: Duration,
 }
 
 /// Something that happened. Bytes of other peers are decoded by the shell with the decoders of

@@ -57,6 +57,8 @@ pub enum TimeoutReason {
 #[derive(Debug, Default)]
 pub(crate) struct Content {
     pub(crate) stripes: u8,
+    /// How long a start may wait for peers; `None` until the coordinator has said it.
+    pub(crate) start_wait: Option<Duration>,
     pub(crate) assign: Option<Assign>,
     /// Parents of the assignment before: they go on until a successor's link stands.
     pub(crate) former: Vec<Parent>,

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use runnel_protocol::control::Source;
+use runnel_protocol::ids::ContentId;
 use runnel_protocol::segment::SegmentKey;
 use runnel_protocol::time::Timestamp;
 
@@ -32,8 +33,10 @@ impl Peer {
             range: want.range,
         };
         self.follow(&want, now);
-        let due = now + want.due_in;
-        let (id, urgent) = (want.id, want.urgent);
+        let wait = self.start_wait(&want);
+        let waits = want.urgent && !wait.is_zero();
+        let due = now + if waits { wait } else { want.due_in };
+        let (id, at_once) = (want.id, want.urgent && !waits);
         let Some(need) = self.fetches.need(segment, due, now) else {
             return self.output(Output::Fail(id));
         };
@@ -42,9 +45,37 @@ impl Peer {
         if let Some(superseded) = superseded {
             self.output(Output::Fail(superseded.id));
         }
-        if urgent && self.config.has_origin() && !self.is_whole(&segment) {
+        if at_once && self.config.has_origin() && !self.is_whole(&segment) {
             self.start_origin(segment, true, now);
         } else {
+            self.advance(segment, now);
+        }
+    }
+
+    /// How long the first segment of a start or a seek waits for peers.
+    fn start_wait(&self, want: &Want) -> Duration {
+        let content = self.contents.get(&want.content);
+        let policy = content.and_then(|content| content.start_wait);
+        policy.map_or(want.may_wait, |policy| policy.min(want.may_wait))
+    }
+
+    /// Whether a start waits although the coordinator does not know of the player yet.
+    fn is_first_of_all(&self, segment: &SegmentKey) -> bool {
+        let need = self.fetches.needs.get(segment);
+        let starts = need.is_some_and(Need::is_start);
+        starts && !self.contents.contains_key(&segment.content)
+    }
+
+    /// The coordinator has said how long a start may wait for peers.
+    pub(crate) fn hurry(&mut self, content: ContentId, wait: Duration, now: Timestamp) {
+        let mut hurried = Vec::new();
+        for (segment, need) in self.fetches.needs.iter_mut() {
+            if segment.content == content && need.is_start() && need.due > need.since + wait {
+                need.due = need.since + wait;
+                hurried.push(*segment);
+            }
+        }
+        for segment in hurried {
             self.advance(segment, now);
         }
     }
@@ -61,13 +92,14 @@ impl Peer {
 
     /// Has the track that the player plays pushed, from the next segment on.
     fn follow(&mut self, want: &Want, now: Timestamp) {
+        let at_once = want.urgent && self.start_wait(want).is_zero();
         let Some(content) = self.contents.get_mut(&want.content) else {
             return;
         };
         self.ledger.playing(want.content).live = want.live;
         let playing = Playing {
             track: want.track,
-            from: want.sequence.saturating_add(u64::from(want.urgent)),
+            from: want.sequence.saturating_add(u64::from(at_once)),
             live: want.live,
             until: now + want.duration * 4 + UNUSED,
         };
@@ -150,7 +182,8 @@ impl Peer {
         let pushed = self.is_coming(&segment);
         let sought = !self.sought(segment.content).is_empty();
         let candidates = self.candidates(segment.content, now);
-        let reaching = sought && self.is_reaching_parents(segment.content);
+        let reaching =
+            sought && (self.is_reaching_parents(segment.content) || self.is_first_of_all(&segment));
         let foreign = self.is_foreign(&segment);
         let circular = |one: &Candidate| self.is_asked_by(one.link(), &segment);
         let candidates: Vec<_> = candidates
@@ -339,6 +372,11 @@ impl Need {
         self.origin.is_none().then_some(next)
     }
 
+    /// Whether the player has nothing to show before it.
+    fn is_start(&self) -> bool {
+        self.want.as_ref().is_some_and(|want| want.urgent)
+    }
+
     fn patience(&self) -> Patience {
         Patience::within(self.due.since(self.since))
     }
@@ -353,8 +391,13 @@ impl Need {
     }
 
     fn rescue_at(&self, pace: &CdnPace) -> Timestamp {
+        let rescue = pace.rescue_at(self.since, self.due);
+        if self.is_start() {
+            // How long that may take is settled by the operator: there is no buffer to be eaten.
+            return rescue;
+        }
         let patient = self.progress + self.patience().rescue;
-        pace.rescue_at(self.since, self.due).min(patient)
+        rescue.min(patient)
     }
 
     fn given_up_at(&self) -> Timestamp {

@@ -35,6 +35,9 @@ extern "C" {
     fn live(this: &WantInit) -> bool;
     #[wasm_bindgen(method, getter)]
     fn urgent(this: &WantInit) -> bool;
+    /// Milliseconds.
+    #[wasm_bindgen(method, getter, js_name = mayWait)]
+    fn may_wait(this: &WantInit) -> f64;
     #[wasm_bindgen(method, getter)]
     fn track(this: &WantInit) -> TrackInit;
     /// Milliseconds; 0 where unknown.
@@ -76,6 +79,7 @@ pub(crate) fn read(init: &WantInit, content: ContentId) -> Want {
         duration: millis(init.duration()),
         live: init.live(),
         urgent: init.urgent(),
+        may_wait: millis(init.may_wait()),
     }
 }
 

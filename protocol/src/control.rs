@@ -197,6 +197,9 @@ pub struct Opened {
     pub name: String,
     /// Stripes of each of its tracks.
     pub stripes: u8,
+    /// How long the first picture may wait for peers before the CDN is asked, in milliseconds;
+    /// usually zero.
+    pub start_wait_ms: u16,
 }
 
 /// A "no" in words (A5).

@@ -217,6 +217,7 @@ fn from_coordinator() -> Vec<FromCoordinator> {
             content,
             name: "live".into(),
             stripes: 4,
+            start_wait_ms: 2000,
         }),
         FromCoordinator::Refused(Refused {
             content: Some(content),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use core::time::Duration;
 use runnel_coordinator_core::{
-    Config, Content, ControlCenter, Input, Output, Reassignments, SessionId, SignedStatement,
-    Unsigned,
+    Config, Content, ControlCenter, Input, Output, PolicySet, Reassignments, SessionId,
+    SignedStatement, Unsigned,
 };
 use runnel_protocol::ids::{ContentId, KeyId, PeerId, PublicKey};
 use runnel_protocol::signature::{Signature, Signed, Statement};
@@ -35,6 +35,7 @@ pub(crate) struct Office {
     sessions: Vec<Option<(At, u32)>>,
     /// What its store keeps over a restart.
     contents: Vec<Content>,
+    policies: PolicySet,
     enrolled: BTreeMap<PeerId, Vec<ContentId>>,
     certificates: BTreeMap<PeerId, SignedStatement>,
     pub(crate) wake: Option<Timestamp>,
@@ -65,6 +66,7 @@ impl Office {
             lives: 0,
             sessions: Vec::new(),
             contents: titles.iter().map(content).collect(),
+            policies: scenario.policies.clone(),
             enrolled: BTreeMap::new(),
             certificates: BTreeMap::new(),
             wake: None,
@@ -115,6 +117,9 @@ impl Office {
         let mut center = ControlCenter::new(config, seed, now);
         for content in &self.contents {
             center.handle_input(Input::ContentRegistered(content.clone()), now);
+        }
+        if !self.policies.is_empty() {
+            center.handle_input(Input::Policies(self.policies.clone()), now);
         }
         for (peer, contents) in &self.enrolled {
             let (peer, contents) = (*peer, contents.clone());

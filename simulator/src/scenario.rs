@@ -6,6 +6,7 @@ mod parse;
 
 use core::time::Duration;
 
+use runnel_coordinator_core::PolicySet;
 use serde::Deserialize;
 
 pub use audience::{Agents, Arrival, Audience, Region, Session, Spread};
@@ -52,6 +53,9 @@ pub struct Scenario {
     /// How the control center is set up.
     #[serde(default)]
     pub coordinator: Coordinator,
+    /// Policies in force, each as a document of its own (docs/POLICIES.md).
+    #[serde(default, deserialize_with = "parse::policies")]
+    pub policies: PolicySet,
     /// What goes wrong.
     #[serde(default)]
     pub fault: Vec<Fault>,

@@ -10,6 +10,7 @@ mod liars;
 mod limited;
 mod peers;
 mod plain;
+mod policies;
 mod reasons;
 mod scattered;
 mod secrets;

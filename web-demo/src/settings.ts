@@ -17,6 +17,8 @@ export interface Settings {
   mode: Mode;
   /** Consents given in the address (`consent=1`, `upload=1`), for demonstrations and tests. */
   consent: { peers: boolean; upload: boolean };
+  /** How long the first picture may wait for peers where a policy has it wait, in seconds. */
+  startWait: number | undefined;
   /** hls.js' `liveSyncDuration`, in seconds. */
   latency: number | undefined;
   autoplay: boolean;
@@ -42,6 +44,7 @@ export async function readSettings(query: URLSearchParams): Promise<Settings> {
     coordinator: query.get("coordinator") ?? config.coordinator,
     mode: readMode(query.get("mode")),
     consent: { peers: query.get("consent") === "1", upload: query.get("upload") === "1" },
+    startWait: readSeconds(query.get("startWait")),
     latency: readSeconds(query.get("latency")),
     autoplay: query.get("autoplay") !== "0",
     plain: query.get("plain") === "1",

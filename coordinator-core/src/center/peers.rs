@@ -88,6 +88,7 @@ impl ControlCenter {
             content: id,
             name: name.unwrap_or_default(),
             stripes: self.world.config.stripes,
+            start_wait_ms: self.start_wait_ms(peer, id, now),
         };
         self.tell(session, FromCoordinator::Opened(opened));
         self.grant(id, now);

@@ -1,7 +1,7 @@
 //! Policies that change, and hours that come at which they say something else (Y4, R7).
 
 use runnel_protocol::control::FromCoordinator;
-use runnel_protocol::ids::ContentId;
+use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::time::Timestamp;
 
 use super::ControlCenter;
@@ -20,6 +20,21 @@ impl ControlCenter {
     pub(super) fn describe(&mut self, id: ContentId, content: Option<&Content>) {
         let facts = content.map(described::content);
         self.world.judge.note_content(id, facts);
+    }
+
+    /// How long a viewer's first picture may wait for peers.
+    pub(super) fn start_wait_ms(&self, peer: PeerId, content: ContentId, now: Timestamp) -> u16 {
+        let world = &self.world;
+        let wait = world.view.get(peer).map(|record| {
+            let networks = &world.config.networks;
+            let known = Known {
+                peer,
+                record,
+                networks,
+            };
+            world.judge.start_wait(&known, content, now)
+        });
+        u16::try_from(wait.unwrap_or_default().as_millis()).unwrap_or(u16::MAX)
     }
 
     /// Where the policies may say something else than before, all pairs are reviewed, and who wants

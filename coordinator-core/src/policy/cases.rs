@@ -1,5 +1,7 @@
 //! The cases that stand beside a policy's rules, and whether it passes them.
 
+use core::time::Duration;
+
 use runnel_protocol::time::Timestamp;
 
 use super::document::Complaint;
@@ -21,6 +23,8 @@ pub struct Case {
     /// Whether they are said for want of evidence.
     pub(super) unsure: bool,
     pub(super) score: i64,
+    /// How long the viewer's first picture waits for peers.
+    pub(super) wait: Duration,
 }
 
 impl Policy {
@@ -50,6 +54,7 @@ impl Case {
         let ruling = verdict.denial(None);
         let said = ruling.map(|ruling| (ruling.say.clone(), ruling.unsure));
         let wanted = self.denied.clone().map(|say| (say, self.unsure));
+        let wait = set.start_wait(&self.viewer, &self.content, &times);
         let words = if said != wanted {
             format!(
                 "case {:?}: expected {}, but it is {}",
@@ -61,6 +66,13 @@ impl Case {
             format!(
                 "case {:?}: expected a score of {}, but it is {}",
                 self.name, self.score, verdict.score
+            )
+        } else if wait != self.wait {
+            format!(
+                "case {:?}: expected a first picture to wait {} ms, but it waits {} ms",
+                self.name,
+                self.wait.as_millis(),
+                wait.as_millis()
             )
         } else {
             return None;

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::ops::Range;
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use super::calendar::{Zone, moment};
 use super::cases::Case;
 use super::expression::Expression;
 use super::schema::{Attribute, ContentField, PeerField, Thing};
-use super::set::{Denies, Kind, Policy, Rule, Ruling, Strictness};
+use super::set::{Denies, Kind, Policy, Rule, Ruling, Start, Strictness};
 use super::typing::compile;
 use super::value::{Facts, Kind as Type, Value};
 
@@ -26,6 +27,8 @@ const MAX_WORDS: usize = 200;
 /// The last rank, and the one of policies that name none.
 const LAST_RANK: u16 = 1000;
 const USUAL_RANK: u16 = 100;
+/// Longest that a first picture may wait for peers, in milliseconds.
+const MAX_WAIT_MS: u16 = 10_000;
 /// When a case takes place that says nothing of it.
 const ANY_TIME: &str = "2026-01-01T12:00:00Z";
 
@@ -64,6 +67,8 @@ struct Document {
     #[serde(default)]
     prefer: Vec<Prefer>,
     #[serde(default)]
+    start: Vec<StartRule>,
+    #[serde(default)]
     test: Vec<Spanned<Test>>,
 }
 
@@ -79,6 +84,13 @@ struct Deny {
 #[serde(deny_unknown_fields)]
 struct Prefer {
     score: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StartRule {
+    wait_ms: Spanned<u16>,
+    when: Spanned<String>,
 }
 
 type Known = BTreeMap<String, Spanned<Toml>>;
@@ -99,6 +111,8 @@ struct Test {
     unsure: bool,
     #[serde(default)]
     score: i64,
+    #[serde(default)]
+    wait_ms: u16,
 }
 
 /// Reads a policy.
@@ -161,6 +175,7 @@ impl Reader<'_> {
                 .map(|names| names.into_inner().into_iter().collect()),
             rules: Vec::new(),
             scores: Vec::new(),
+            starts: Vec::new(),
             cases: Vec::new(),
         };
         let has_zone = document.zone.is_some();
@@ -171,6 +186,10 @@ impl Reader<'_> {
         for prefer in document.prefer {
             let score = self.condition(&prefer.score, Type::Number, has_zone);
             policy.scores.extend(score);
+        }
+        for start in document.start {
+            let start = self.start(&start, has_zone);
+            policy.starts.extend(start);
         }
         for test in document.test {
             let at = test.span().start;
@@ -203,16 +222,17 @@ impl Reader<'_> {
         let most = [
             document.deny.len(),
             document.prefer.len(),
+            document.start.len(),
             document.test.len(),
         ];
         if most.into_iter().any(|count| count > MAX_RULES) {
             let words = format!("at most {MAX_RULES} of each kind: make it several policies");
             self.complain(0, words);
         }
-        if document.deny.is_empty() && document.prefer.is_empty() {
+        if document.deny.is_empty() && document.prefer.is_empty() && document.start.is_empty() {
             self.complain(
                 0,
-                "this policy says nothing: add a [[deny]] or a [[prefer]]",
+                "this policy says nothing: add a [[deny]], a [[prefer]] or a [[start]]",
             );
         }
     }
@@ -264,6 +284,25 @@ impl Reader<'_> {
             when,
             holds: ruling(false),
             unsure: ruling(true),
+        })
+    }
+
+    fn start(&mut self, rule: &StartRule, has_zone: bool) -> Option<Start> {
+        let wait = *rule.wait_ms.get_ref();
+        if !(1..=MAX_WAIT_MS).contains(&wait) {
+            let words = format!("a first picture waits 1 to {MAX_WAIT_MS} milliseconds for peers");
+            self.complain(rule.wait_ms.span().start, words);
+        }
+        let when = self.condition(&rule.when, Type::Truth, has_zone)?;
+        let mut asked = std::collections::BTreeSet::new();
+        when.mentions(&mut asked);
+        if let Some(peer) = asked.iter().find(|one| one.thing == Thing::Peer) {
+            let words = format!("a start is about a viewer that has no peer yet: no {peer}");
+            self.complain(rule.when.span().start, words);
+        }
+        Some(Start {
+            wait: Duration::from_millis(wait.into()),
+            when,
         })
     }
 
@@ -328,6 +367,7 @@ impl Reader<'_> {
             denied: test.denied,
             unsure: test.unsure,
             score: test.score,
+            wait: Duration::from_millis(test.wait_ms.into()),
         })
     }
 

@@ -1,6 +1,7 @@
 //! Asking the policies: once for each class of peers, however many peers are in it.
 
 use core::cell::{RefCell, RefMut};
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -220,6 +221,20 @@ impl Judge {
         let bar = facts.and_then(|(one, content)| self.set.bar(one, content, &memory.times));
         memory.bars.insert((viewer, content), bar.clone());
         bar
+    }
+
+    /// How long somebody's first picture may wait for peers before the CDN is asked.
+    pub fn start_wait(&self, one: &impl Described, content: ContentId, now: Timestamp) -> Duration {
+        if self.is_empty() {
+            return Duration::ZERO;
+        }
+        let memory = &mut *self.memory_at(now);
+        let viewer = memory.classed(one).viewer;
+        let content = memory.content(content, self.contents.get(&content));
+        let facts = memory.viewers.get(viewer).zip(memory.contents.get(content));
+        facts.map_or(Duration::ZERO, |(viewer, content)| {
+            self.set.start_wait(viewer, content, &memory.times)
+        })
     }
 
     /// What the policies say about `peer` feeding `viewer` with this content.

@@ -1,6 +1,7 @@
 //! Policies that make sense, and what they say together about a pair.
 
 use core::fmt;
+use core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -61,6 +62,13 @@ pub(super) struct Rule {
     pub(super) unsure: Arc<Ruling>,
 }
 
+/// How long a first picture may wait for peers before the CDN is asked.
+#[derive(Debug, Clone)]
+pub(super) struct Start {
+    pub(super) wait: Duration,
+    pub(super) when: Expression,
+}
+
 /// One policy.
 #[derive(Debug, Clone)]
 pub struct Policy {
@@ -73,6 +81,7 @@ pub struct Policy {
     pub(super) contents: Option<BTreeSet<String>>,
     pub(super) rules: Vec<Rule>,
     pub(super) scores: Vec<Expression>,
+    pub(super) starts: Vec<Start>,
     pub(super) cases: Vec<TestCase>,
 }
 
@@ -106,7 +115,8 @@ impl Policy {
 
     fn expressions(&self) -> impl Iterator<Item = &Expression> {
         let rules = self.rules.iter().map(|rule| &rule.when);
-        rules.chain(&self.scores)
+        let starts = self.starts.iter().map(|start| &start.when);
+        rules.chain(&self.scores).chain(starts)
     }
 }
 
@@ -310,6 +320,22 @@ impl PolicySet {
             let hard = policy.strictness == Strictness::Hard;
             rules.find_map(|rule| rule.ask(&case)).filter(|_| hard)
         })
+    }
+
+    /// How long a viewer's first picture may wait for peers: as long as any policy says.
+    pub(super) fn start_wait(&self, viewer: &Facts, content: &Facts, times: &[Facts]) -> Duration {
+        let nobody = PeerField::unknown();
+        let waits = self.about(content, times).flat_map(|(policy, time)| {
+            let case = Case {
+                viewer,
+                peer: &nobody,
+                content,
+                time,
+            };
+            let holds = move |start: &&Start| start.when.truth(&case) == Some(true);
+            policy.starts.iter().filter(holds).map(|start| start.wait)
+        });
+        waits.max().unwrap_or_default()
     }
 
     /// The policies that are about a content, each with its local time.

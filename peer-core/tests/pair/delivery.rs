@@ -214,6 +214,7 @@ fn bytes_of_another_path_are_not_played_from_peers() {
         duration: SECOND * 2,
         live: true,
         urgent: false,
+        may_wait: Duration::ZERO,
     };
     other = want.id;
     world.adopt(viewer, other, 77);

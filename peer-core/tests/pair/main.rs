@@ -17,6 +17,7 @@ mod proofs;
 mod pull;
 mod push;
 mod session;
+mod start;
 mod tickets;
 mod timers;
 mod world;

@@ -220,6 +220,7 @@ fn a_path_that_turns_out_to_be_another_plays_from_the_cdn() {
         duration: SECOND * 2,
         live: true,
         urgent: false,
+        may_wait: Duration::ZERO,
     };
     world.give(viewer, Input::Want(want));
     world.publish(waypoint, 2);
@@ -264,6 +265,7 @@ fn a_segment_wanted_before_anybody_is_named_waits_for_parents_while_the_cdn_can_
             content: key(50).content,
             name: String::new(),
             stripes: 4,
+            start_wait_ms: 0,
         });
         world.give(late, Input::Coordinator(opened));
         let took = world.origin_delay;

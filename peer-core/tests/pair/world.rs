@@ -91,10 +91,27 @@ impl World {
         urgent: bool,
         live: bool,
     ) -> WantId {
+        let want = self.wish(at, sequence, due_in, live);
+        self.give(at, Input::Want(Want { urgent, ..want }));
+        WantId(self.wants)
+    }
+
+    /// The first one of a start, at a site that lets it wait for peers.
+    pub fn want_first(&mut self, at: At, sequence: u64, may_wait: Duration) -> WantId {
+        let want = Want {
+            urgent: true,
+            may_wait,
+            ..self.wish(at, sequence, Duration::ZERO, true)
+        };
+        self.give(at, Input::Want(want));
+        WantId(self.wants)
+    }
+
+    fn wish(&mut self, at: At, sequence: u64, due_in: Duration, live: bool) -> Want {
         self.wants += 1;
         let id = WantId(self.wants);
         self.hosts[at.0].wants.insert(id, sequence);
-        let want = Want {
+        Want {
             id,
             content: content(),
             track: track_of(sequence),
@@ -105,10 +122,9 @@ impl World {
             due_in,
             duration: Duration::from_secs(2),
             live,
-            urgent,
-        };
-        self.give(at, Input::Want(want));
-        id
+            urgent: false,
+            may_wait: Duration::ZERO,
+        }
     }
 
     /// The host's CDN answers this want with the media of `sequence`.

@@ -136,6 +136,7 @@ fn want(sequence: u64) -> Want {
         duration: Duration::from_secs(2),
         live: false,
         urgent: false,
+        may_wait: Duration::ZERO,
     }
 }
 

@@ -33,6 +33,8 @@ export interface WantMessage {
   live: boolean;
   /** First after a start or a seek. */
   urgent: boolean;
+  /** Milliseconds that such a first one may wait for peers where the operator's policy has it wait. */
+  mayWait: number;
   track: TrackText;
   /** Milliseconds that the player's own loader needed for its latest segment; 0 if for none. */
   cdnTook: number;

@@ -85,9 +85,18 @@ test("a want names the fragment's own URL and an exclusive byte range", () => {
   const segment = context(frag);
   const track = trackOf(hls, segment);
   assert.ok(track);
-  const want = wantOf(3, segment, track, playhead, 40);
+  const want = wantOf(3, segment, track, playhead, 40, 2000);
   assert.equal(want.url, "https://cdn/7.ts");
   assert.deepEqual([want.rangeStart, want.rangeEnd], [100, 350]);
   assert.deepEqual([want.dueIn, want.duration, want.live, want.urgent], [4000, 2000, true, false]);
-  assert.equal(want.cdnTook, 40);
+  assert.deepEqual([want.cdnTook, want.mayWait], [40, 0]);
+});
+
+test("a first want is due when the site's patience ends", () => {
+  const segment = context({ url: "https://cdn/7.ts", start: 14, duration: 2 });
+  const track = trackOf(hls, segment);
+  assert.ok(track);
+  const dry = { position: 0, buffered: 0, rate: 1 };
+  const want = wantOf(3, segment, track, dry, 40, 2000);
+  assert.deepEqual([want.urgent, want.mayWait, want.dueIn], [true, 2000, 2000]);
 });

@@ -33,6 +33,10 @@ pub struct Audience {
     /// What a live player keeps between itself and the newest segment, in seconds; three segments
     /// where it is not said, as players do.
     pub buffer_s: Option<u64>,
+    /// How long their site lets a first picture wait for peers where a policy has it wait, in
+    /// milliseconds. Stand-ins never wait.
+    #[serde(default)]
+    pub start_wait_ms: u64,
 }
 
 fn broadband() -> Spread {

@@ -2,6 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use runnel_coordinator_core::PolicySet;
+use runnel_coordinator_core::policy;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
 use super::Scenario;
 
 /// Why a scenario cannot be played.
@@ -92,6 +97,19 @@ impl Scenario {
     }
 }
 
+/// Policies, each as the text of its document.
+pub(super) fn policies<'de, D: Deserializer<'de>>(source: D) -> Result<PolicySet, D::Error> {
+    let mut policies = Vec::new();
+    for text in Vec::<String>::deserialize(source)? {
+        let policy = policy::read(&text);
+        policies.push(policy.map_err(|complaints| {
+            let words: Vec<_> = complaints.iter().map(ToString::to_string).collect();
+            D::Error::custom(format!("in this policy, {}", words.join("; ")))
+        })?);
+    }
+    PolicySet::new(policies).map_err(D::Error::custom)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +154,19 @@ mod tests {
         let words = Scenario::parse(&wrong).unwrap_err().to_string();
         assert!(words.contains("line 6, column 9"), "{words}");
         assert!(words.contains("veiwers"), "{words}");
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_read_is_refused_with_its_place() {
+        let policy = "name = \"p\"\nkind = \"client\"\n[[deny]]\nwhat = \"pair\"\nwhen = 'tru'\nsay = \"no\"";
+        let more = format!("policies = [\"\"\"\n{policy}\n\"\"\"]\n{SMALL}");
+        let words = Scenario::parse(&more).unwrap_err().to_string();
+        assert!(
+            words.contains("in this policy, line 5, column 9"),
+            "{words}"
+        );
+        let right = Scenario::parse(&more.replace("'tru'", "'true'"));
+        assert_eq!(right.unwrap().policies.iter().count(), 1);
     }
 
     #[test]

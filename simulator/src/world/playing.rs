@@ -1,5 +1,7 @@
 //! Players: what they ask for, and what they get.
 
+use core::time::Duration;
+
 use runnel_peer_core::{Delivered, Input, MediaKind, Want, WantId};
 
 use super::{Event, World};
@@ -51,6 +53,7 @@ impl World {
             duration: known.segment,
             live: known.live,
             urgent: asked.urgent,
+            may_wait: Duration::from_millis(self.scenario.audience.start_wait_ms),
         };
         self.give(at, Input::Want(want));
     }

@@ -95,9 +95,11 @@ fn configuration(contents: &[Content]) -> String {
              media_origins = {media_origins:?}\n"
         )
     });
-    // The origin is on loopback, where no waypoint would go without being told.
+    // The origin is on loopback, where no waypoint would go without being told; and policies that
+    // ask for a country find one.
     format!(
-        "allow_private_origins = true\n{}",
+        "allow_private_origins = true\n\
+         [[network]]\ncidr = \"127.0.0.0/8\"\nregion = \"here\"\ncountry = \"DE\"\n{}",
         contents.collect::<String>()
     )
 }

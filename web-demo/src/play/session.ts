@@ -89,6 +89,7 @@ function startWithPeers(
       mode: settings.mode,
       consent: consent.peers,
       upload: consent.upload,
+      startWait: (settings.startWait ?? 0) * 1000,
     },
   });
   const { p2p } = hls;

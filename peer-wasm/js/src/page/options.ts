@@ -19,6 +19,11 @@ export interface P2pOptions {
   upload?: ConsentOption;
   /** Most that is uploaded, in bits per second. Default 2 Mbit/s. */
   uploadRate?: number;
+  /**
+   * Most that a first picture waits for peers where the operator's policy has it wait, in
+   * milliseconds. Default 0: the CDN answers at once, and the Worker starts after it.
+   */
+  startWait?: number;
   /** The operator's root key, 64 hexadecimal digits. Default: the coordinator's word is taken. */
   rootKey?: string;
   /** The provider's token, where the operator asks for one. */

@@ -112,8 +112,11 @@ export function wantOf(
   track: Track,
   playhead: Playhead,
   cdnTook: number,
+  startWait: number,
 ): WantMessage {
   const { frag } = context;
+  const urgent = isUrgent(playhead);
+  const mayWait = urgent ? startWait : 0;
   return {
     kind: "want",
     id,
@@ -123,10 +126,11 @@ export function wantOf(
     url: frag.url ?? context.url,
     rangeStart: frag.byteRangeStartOffset ?? 0,
     rangeEnd: frag.byteRangeEndOffset ?? 0,
-    dueIn: dueIn(frag, playhead),
+    dueIn: Math.max(dueIn(frag, playhead), mayWait),
     duration: frag.duration * 1000,
     live: track.live,
-    urgent: isUrgent(playhead),
+    urgent,
+    mayWait,
     track: track.text,
     cdnTook,
   };

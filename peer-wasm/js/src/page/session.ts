@@ -120,13 +120,17 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
   taskFor(context: FragmentLoaderContext): Task | null {
     const hls = this.#hls;
     const track = hls && trackOf(hls, context);
+    if (!track) return null;
+    const begun = this.#begun.has(context.frag.type);
     // Nothing is faster than the player's own first request.
-    if (!track || !this.#begun.has(context.frag.type)) return null;
-    this.#pictureIsThere();
+    if (!begun && this.#startWait === 0) return null;
+    if (begun) this.#pictureIsThere();
     const link = this.#link;
     if (!link?.isOpen) return null;
-    const want = wantOf(link.nextId(), context, track, playheadOf(hls), this.#cdnTook);
-    const isFinding = !want.urgent && performance.now() < this.#findBy;
+    const playhead = playheadOf(hls);
+    const want = wantOf(link.nextId(), context, track, playhead, this.#cdnTook, this.#startWait);
+    const waits = !want.urgent || want.mayWait > 0;
+    const isFinding = waits && performance.now() < this.#findBy;
     if (!this.#content && !isFinding) return null;
     const { bps, ttfb } = this.bandwidth();
     const fromCdn = cdnTime((want.duration * track.bitrate) / 1000, bps, ttfb);
@@ -201,8 +205,13 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
     if (this.mode === "off") return void (this.#why = "mode: off");
     await this.#askForConsent();
     if (this.#source !== source) return;
+    if (this.#startWait > 0) this.#shown = true;
     if (this.#consent.peers) this.#start();
     else this.#why = "no consent";
+  }
+
+  get #startWait(): number {
+    return this.#options.startWait ?? 0;
   }
 
   async #askForConsent(): Promise<void> {
@@ -213,7 +222,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
     if (!this.#decided) Object.assign(this.#consent, { peers, upload: uploads });
   }
 
-  /** Nothing competes with the player for its first picture: the Worker starts after it. */
+  /** Nothing competes with the player for a first picture that does not wait: the Worker starts after it. */
   #pictureIsThere(): void {
     if (this.#shown) return;
     this.#shown = true;
@@ -227,7 +236,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
     if (missing) return this.lost(missing);
     try {
       this.#why = "";
-      this.#findBy = performance.now() + FIND_WITHIN;
+      this.#findBy = performance.now() + Math.max(FIND_WITHIN, this.#startWait);
       this.#link = new WorkerLink(this.#options.workerUrl, message, this);
     } catch (error) {
       this.lost(`its Worker cannot be made (${String(error)})`);

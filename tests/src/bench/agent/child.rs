@@ -129,6 +129,7 @@ fn want(content: ContentId, sequence: u64) -> Want {
         duration: Duration::from_secs(2),
         live: false,
         urgent: false,
+        may_wait: Duration::ZERO,
     }
 }
 
