@@ -23,6 +23,9 @@ const MAX_ATTEMPTS: u32 = 3;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(3);
 /// How long a dropped parent is kept while its successor begins to deliver.
 pub(crate) const HANDOVER: Duration = Duration::from_secs(10);
+/// How long those who are to push have for their handshake before a standby does their work: more
+/// round trips than it takes over most paths, less than anybody waits for a segment.
+const HEAD_START: Duration = Duration::from_millis(500);
 /// How long nothing is had to do with a peer that misbehaved.
 const BAN: Duration = Duration::from_secs(600);
 const MAX_BANNED: usize = 1024;
@@ -57,6 +60,9 @@ impl Peer {
         content
             .former
             .retain(|parent| !over && links.ready_to(parent.contact.peer).is_some());
+        if content.former.is_empty() {
+            content.head_start = Some(now + HEAD_START);
+        }
         for certificate in &assign.stream_keys {
             self.check_stream_key(certificate);
         }

@@ -62,6 +62,8 @@ pub(crate) struct Content {
     pub(crate) assign: Option<Assign>,
     /// Parents of the assignment before: they go on until a successor's link stands.
     pub(crate) former: Vec<Parent>,
+    /// Until then a standby leaves the work to those who were named together with it.
+    pub(crate) head_start: Option<Timestamp>,
     /// What the player plays, per parallel stream.
     pub(crate) playing: SortedMap<MediaKind, Playing>,
 }

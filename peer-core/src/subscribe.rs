@@ -10,7 +10,7 @@ use runnel_protocol::time::Timestamp;
 
 use crate::input::LinkId;
 use crate::output::Output;
-use crate::peer::Peer;
+use crate::peer::{Content, Peer};
 use crate::schedule;
 use crate::serve::CATCH_UP;
 use crate::source::{Candidate, Rank};
@@ -19,7 +19,7 @@ impl Peer {
     /// Parents for a content whose links stand. Those that stalled count only where nobody else
     /// is left and there is no CDN to turn to.
     pub(crate) fn candidates(&self, content: ContentId, now: Timestamp) -> Vec<Candidate> {
-        let all = self.standing(content);
+        let all = self.standing(content, now);
         let fit: Vec<_> = all
             .iter()
             .filter(|candidate| {
@@ -36,8 +36,9 @@ impl Peer {
         }
     }
 
-    /// Parents for a content whose links stand, stalled or not.
-    fn standing(&self, content: ContentId) -> Vec<Candidate> {
+    /// Parents for a content whose links stand, stalled or not. A standby whose link stands first
+    /// does not take the work of parents who are about to answer.
+    fn standing(&self, content: ContentId, now: Timestamp) -> Vec<Candidate> {
         let Some(known) = self.contents.get(&content) else {
             return Vec::new();
         };
@@ -46,12 +47,23 @@ impl Peer {
         let standing: Vec<_> = parents
             .filter_map(|parent| self.candidate(parent))
             .collect();
-        if !standing.is_empty() {
+        let pushes = |one: &Candidate| !one.substreams.is_empty();
+        if !standing.is_empty() && (standing.iter().any(pushes) || !self.is_expecting(known, now)) {
             return standing;
         }
         // Until a successor's link stands, the parents before keep their work.
         let former = known.former.iter();
         former.filter_map(|parent| self.candidate(parent)).collect()
+    }
+
+    /// Whether those who are to push have only just been named, and one of them is being dialled.
+    fn is_expecting(&self, known: &Content, now: Timestamp) -> bool {
+        let ahead = known.head_start.is_some_and(|until| now < until);
+        let assign = known.assign.as_ref().filter(|_| ahead);
+        let mut parents = assign.into_iter().flat_map(|assign| &assign.parents);
+        parents.any(|parent| {
+            !parent.substreams.is_empty() && self.links.is_dialling(parent.contact.peer)
+        })
     }
 
     fn candidate(&self, parent: &Parent) -> Option<Candidate> {
@@ -78,7 +90,7 @@ impl Peer {
         let mut candidates = self.candidates(content, now);
         if candidates.is_empty() {
             // A stalled parent may wake up: better a subscription to it than none.
-            candidates = self.standing(content);
+            candidates = self.standing(content, now);
         }
         // Ranks change with every chunk; who was meant to push does not, so that neither do
         // subscriptions.

@@ -12,6 +12,11 @@ const SOON: Duration = Duration::from_millis(200);
 
 /// Waypoint → agent, and a viewer of whom the coordinator knows nothing yet.
 fn before_the_start() -> (World, At, At) {
+    let (world, _, agent, viewer) = with_a_waypoint();
+    (world, agent, viewer)
+}
+
+fn with_a_waypoint() -> (World, At, At, At) {
     let mut world = World::new();
     let (waypoint, agent) = (world.waypoint(), world.agent());
     world.assign(waypoint, vec![]);
@@ -21,7 +26,7 @@ fn before_the_start() -> (World, At, At) {
     world.run_for(SECOND);
     world.publish(waypoint, 50);
     world.run_for(SECOND);
-    (world, agent, viewer)
+    (world, waypoint, agent, viewer)
 }
 
 fn open(world: &mut World, viewer: At, wait: Duration) {
@@ -97,4 +102,25 @@ fn whoever_is_told_that_there_are_no_parents_waits_for_none() {
     world.assign(viewer, vec![]);
     world.run_for(SOON);
     assert_eq!(from_cdn(&world, viewer, want), media(50).len() as u64);
+}
+
+#[test]
+fn a_standby_whose_link_stands_first_leaves_the_work_to_who_is_about_to_answer() {
+    for (answers, by_waypoint) in [(true, 0), (false, media(50).len() as u64)] {
+        let (mut world, waypoint, agent, viewer) = with_a_waypoint();
+        open(&mut world, viewer, Duration::ZERO);
+        let parent = world.parent(agent, viewer, Source::Peer, 0b1111);
+        let standby = world.parent(waypoint, viewer, Source::Waypoint, 0);
+        world.assign(viewer, vec![parent, standby]);
+        world.run_for(Duration::from_millis(1));
+        world.freeze(agent, true);
+        let want = world.want(viewer, 50, SECOND * 4);
+        world.run_for(SOON);
+        assert_eq!(world.hosts[viewer.0].links_up(), 1, "the standby's");
+        world.freeze(agent, !answers);
+        world.run_for(SECOND * 2);
+        let delivered = &world.hosts[viewer.0].delivered[&want];
+        assert_eq!(delivered.from_waypoints, by_waypoint);
+        assert_eq!(delivered.from_cdn, 0);
+    }
 }
