@@ -1,13 +1,16 @@
 //! The control center: owns everything, routes messages to whoever decides, holds no policy.
 
 mod arrivals;
+mod passes;
 mod peers;
 mod policies;
 mod probes;
 mod ticks;
 mod trust;
 
+use core::net::SocketAddr;
 use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::time::Timestamp;
@@ -16,15 +19,20 @@ use crate::admission::Admission;
 use crate::clock::{Clock, Reason};
 use crate::config::Config;
 use crate::directory::Directory;
-use crate::io::{Input, Output};
+use crate::io::{Input, Output, SessionId};
+use crate::kind::Why;
 use crate::policy::PolicySet;
 use crate::probing::Probing;
 use crate::sessions::Sessions;
 use crate::summary::{self, ContentSummary, PairExplanation, PeerExplanation, PeerSummary, Totals};
+use crate::wheel::Wheel;
 use crate::world::World;
 
 /// A tick that comes this late means that the coordinator itself did not run.
 const OVERSLEPT: Duration = Duration::from_secs(1);
+
+/// What a peer is taken for, and where others may connect to it.
+type Judged = (Why, Box<[SocketAddr]>);
 
 /// The control center.
 ///
@@ -42,6 +50,12 @@ pub struct ControlCenter {
     turns: u64,
     /// Pairs with tickets of which it is not asked yet whether the policies allow them.
     unreviewed: usize,
+    /// Peers whose sessions were ended, until all their tickets are found and void.
+    expelled: BTreeSet<PeerId>,
+    /// Peers that came without a token and have not enrolled yet: what they are once they have.
+    unvouched: BTreeMap<PeerId, Judged>,
+    /// When to look after whose token: an entry a session, and one for each renewal.
+    passes_due: Wheel<(PeerId, SessionId)>,
     draining: bool,
 }
 
@@ -58,6 +72,9 @@ impl ControlCenter {
             ticks: 0,
             turns: 0,
             unreviewed: 0,
+            expelled: BTreeSet::new(),
+            unvouched: BTreeMap::new(),
+            passes_due: Wheel::default(),
             draining: false,
         }
     }
@@ -69,6 +86,9 @@ impl ControlCenter {
             Input::SessionClosed(session) => self.on_closed(session, now),
             Input::Received { session, message } => self.on_message(session, message, now),
             Input::SignatureChecked { session, valid } => self.on_checked(session, valid, now),
+            Input::TokenChecked { session, verdict } => {
+                self.on_token_checked(session, verdict, now);
+            }
             Input::Probed { session, reached } => self.on_probed(session, &reached, now),
             Input::WaypointEnrolled { peer, contents } => self.on_enrolled(peer, contents, now),
             Input::CodeRefused(session) => self.on_code_refused(session, now),
@@ -76,6 +96,7 @@ impl ControlCenter {
             Input::ContentRegistered(content) => self.on_registered(content, now),
             Input::ContentRemoved(content) => self.on_content_removed(content, now),
             Input::Policies(set) => self.on_policies(set, now),
+            Input::TrustedKeys(keys) => self.on_trusted_keys(&keys, now),
             Input::Drain => self.on_drain(),
         }
     }

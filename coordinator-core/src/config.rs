@@ -33,6 +33,8 @@ pub struct Config {
     pub settle: Duration,
     /// Whether who says that others can connect to it is tested; else the word counts.
     pub probe: bool,
+    /// Whether whoever comes is asked by what right: then the shell judges join tokens.
+    pub tokens: bool,
     /// Which addresses are in which region and network.
     pub networks: NetworkTable,
     /// A content that nobody has played for this long lets its volunteers go.
@@ -54,6 +56,7 @@ impl Config {
             contents_per_peer: 16,
             settle: Duration::ZERO,
             probe: true,
+            tokens: true,
             networks: NetworkTable::default(),
             idle: Duration::from_secs(30),
         }

@@ -286,6 +286,12 @@ impl Delivery {
         }
     }
 
+    /// Whether a peer's token lets it help with this content.
+    pub(crate) fn admits(&self, record: &Record) -> bool {
+        let (name, provider) = &self.names;
+        record.may_take_part(name, provider)
+    }
+
     /// Lets a peer go: what it held is released, who it fed is planned anew.
     pub(crate) fn leave(&mut self, peer: PeerId, world: &mut World, now: Timestamp) {
         self.depart(peer, &Parting::Gone, world, now);

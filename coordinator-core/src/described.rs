@@ -7,6 +7,7 @@ use crate::content::Content;
 use crate::place::{NetworkTable, site_of};
 use crate::policy::schema::{ContentField, PeerField};
 use crate::policy::{Described, Facts, Value};
+use crate::token::Attributes;
 use crate::view::Record;
 
 /// A peer with what the operator's table says of its address.
@@ -28,9 +29,19 @@ impl Described for Known<'_> {
             field.set(&mut facts, Value::text(text));
         }
         let line = self.networks.line(record.address);
-        // The table alone says who belongs to a group: whoever is not in it belongs to none.
-        let groups = line.map(|line| &line.tags.groups).into_iter().flatten();
+        // Whoever is in neither the table nor a token belongs to none. A group that the table names is
+        // the operator's: no provider can put anybody in.
+        let by_table = line.map(|line| &line.tags.groups).into_iter().flatten();
+        let attributes = record.held.as_ref().map(|held| &held.pass.attributes);
+        let by_token = attributes.map(|said| &said.groups).into_iter().flatten();
+        let by_token = by_token.filter(|group| !self.networks.names_group(group));
+        let mut groups: Vec<&String> = by_table.chain(by_token).collect();
+        groups.sort_unstable();
+        groups.dedup();
         PeerField::Groups.set(&mut facts, Value::texts(groups));
+        if let Some(said) = attributes {
+            describe(&mut facts, said);
+        }
         let Some(line) = line else {
             return facts;
         };
@@ -49,6 +60,21 @@ impl Described for Known<'_> {
 
     fn id(&self) -> PeerId {
         self.peer
+    }
+}
+
+/// What a provider's token says of its bearer.
+fn describe(facts: &mut Facts, said: &Attributes) {
+    for (field, text) in [
+        (PeerField::Account, &said.account),
+        (PeerField::Plan, &said.plan),
+    ] {
+        if let Some(text) = text {
+            field.set(facts, Value::text(text));
+        }
+    }
+    if let Some(age) = said.age {
+        PeerField::Age.set(facts, Value::Number(age.into()));
     }
 }
 

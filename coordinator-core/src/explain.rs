@@ -16,6 +16,7 @@ use crate::policy::Ruling;
 use crate::rules::Objection;
 use crate::steady::Cause;
 use crate::table::Table;
+use crate::token::TokenRefusal;
 
 /// Events kept per peer.
 const MAX_EVENTS: usize = 48;
@@ -37,6 +38,7 @@ pub(crate) struct Record {
 #[derive(Debug, Clone)]
 pub(crate) enum What {
     Joined(Why),
+    Expelled(TokenRefusal),
     Retyped(Why),
     Left,
     Enrolled,
@@ -116,6 +118,7 @@ impl fmt::Display for Record {
             What::Retyped(why) => {
                 write!(f, "is treated as {} from now on: {why}", name(why.kind()))
             }
+            What::Expelled(refusal) => write!(f, "was sent away: {refusal}"),
             What::Left => write!(f, "its connection to the coordinator ended"),
             What::Enrolled => write!(f, "is a waypoint: the operator enrolled it"),
             What::Certified => write!(f, "its stream key is certified"),

@@ -11,6 +11,7 @@ use runnel_protocol::ticket::{SignedTicket, Ticket};
 
 use crate::content::Content;
 use crate::policy::PolicySet;
+use crate::token::{KeyName, Verdict};
 use crate::transfer::Transfer;
 
 /// One connection of a peer, named by the shell; a name is never used twice.
@@ -43,6 +44,13 @@ pub enum Input {
         /// Whether the signature is good.
         valid: bool,
     },
+    /// The verdict on [`Output::CheckToken`].
+    TokenChecked {
+        /// Of which session.
+        session: SessionId,
+        /// By what right its peer joins.
+        verdict: Verdict,
+    },
     /// The outcome of [`Output::Probe`].
     Probed {
         /// Whose addresses were tested.
@@ -67,6 +75,8 @@ pub enum Input {
     ContentRemoved(ContentId),
     /// These policies are in force from now on, in place of all others.
     Policies(PolicySet),
+    /// The providers' keys that are known from now on, in place of all others.
+    TrustedKeys(Vec<KeyName>),
     /// The server goes down in order.
     Drain,
 }
@@ -98,6 +108,16 @@ pub enum Output {
         message: Vec<u8>,
         /// The signature.
         signature: Signature,
+    },
+    /// Find out by what right a peer joins and answer with [`Input::TokenChecked`]. Asked only where
+    /// [`Config::tokens`](crate::Config::tokens) says so, and for renewals.
+    CheckToken {
+        /// For which session.
+        session: SessionId,
+        /// The peer's key, to which a token is bound.
+        key: PublicKey,
+        /// The token, never to be logged.
+        token: Option<String>,
     },
     /// Connect to each of these addresses, from outside the peer's network, and answer with
     /// [`Input::Probed`] within seconds, whatever comes of it.
@@ -153,6 +173,8 @@ pub enum CloseCause {
     Busy,
     /// The key is not proven.
     Unproven,
+    /// No join token allows it, or none does any more.
+    Unauthorised,
     /// A message that does not belong there.
     OutOfOrder,
     /// The same peer came back on another connection.

@@ -20,6 +20,8 @@ pub(crate) enum Why {
     /// What it named is neither where it comes from nor in its own network.
     ForeignAddress,
     NotTestedYet,
+    /// It came without a join token, which only a waypoint may.
+    Unvouched,
     /// Nobody could connect to this address, or to any other that was tested.
     NotReached(SocketAddr),
     /// It named addresses in its own network, and none that a test has shown to lead in from
@@ -42,6 +44,7 @@ impl Why {
             | Self::NoCertificate
             | Self::ForeignAddress
             | Self::NotTestedYet
+            | Self::Unvouched
             | Self::NotReached(_) => PeerType::Lightweight,
             Self::InItsNetwork | Self::OnlyInItsNetwork(_) | Self::Reached | Self::Believed => {
                 PeerType::Regular
@@ -66,6 +69,10 @@ impl fmt::Display for Why {
                  to: have it advertise the address under which the coordinator sees it"
             }
             Self::NotTestedYet => "its address has not been tested yet",
+            Self::Unvouched => {
+                "this agent brought no join token: start it with --token-file, or enrol it as a \
+                 waypoint"
+            }
             Self::NotReached(address) => {
                 return write!(
                     f,

@@ -46,6 +46,7 @@ mod summary;
 mod supply;
 mod table;
 mod tickets;
+mod token;
 mod transfer;
 mod trees;
 mod view;
@@ -67,4 +68,5 @@ pub use summary::{
     ContentSummary, Event, Exclusion, FeedSummary, MemberSummary, PairExplanation, PeerExplanation,
     PeerSummary, Received, Totals,
 };
+pub use token::{Allowed, Attributes, KeyName, Pass, TokenRefusal, TokenRefusals, Verdict};
 pub use transfer::Transfer;

@@ -1,7 +1,7 @@
 //! Where a peer is, as far as its address tells: nested areas, the nearest first.
 
 use core::net::IpAddr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -90,6 +90,7 @@ pub(crate) struct Line {
 #[derive(Clone, Default)]
 pub struct NetworkTable {
     lines: JointPrefixMap<IpNet, (Network, Region, Arc<Line>)>,
+    groups: BTreeSet<String>,
 }
 
 impl NetworkTable {
@@ -105,6 +106,7 @@ impl NetworkTable {
             let network = *networks.entry(entry.name.clone()).or_insert(next);
             let next = u16::try_from(regions.len()).map_or(Region::Elsewhere, Region::Named);
             let region = *regions.entry(entry.region.clone()).or_insert(next);
+            table.groups.extend(entry.tags.groups.iter().cloned());
             let key = (entry.region, entry.name, entry.tags);
             let text = texts.entry(key).or_insert_with_key(|key| {
                 let (region, name, tags) = key.clone();
@@ -120,6 +122,11 @@ impl NetworkTable {
     pub(crate) fn line(&self, address: IpAddr) -> Option<&Line> {
         let found = self.lines.get_lpm(&IpNet::from(address.to_canonical()));
         found.map(|(_, (_, _, line))| &**line)
+    }
+
+    /// Whether some line says who belongs to this group.
+    pub(crate) fn names_group(&self, group: &str) -> bool {
+        self.groups.contains(group)
     }
 
     /// The areas around an address.

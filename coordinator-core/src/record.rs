@@ -14,6 +14,7 @@ use crate::capacity::{Rung, Uplink};
 use crate::io::SessionId;
 use crate::kind::Why;
 use crate::place::Place;
+use crate::token::Held;
 
 /// Accusers remembered per peer.
 const MAX_ACCUSERS: usize = 8;
@@ -60,6 +61,8 @@ pub(crate) struct Record {
     pub(crate) endpoints: Box<[SocketAddr]>,
     pub(crate) certificates: Box<[CertificateHash]>,
     pub(crate) uplink: Uplink,
+    /// The token it came with; waypoints have none, nor has anybody where none is asked for.
+    pub(crate) held: Option<Box<Held>>,
     /// What its parents have set aside for it, in all contents.
     pub(crate) taken: BitsPerSecond,
     /// What it told of its machine; few do.
@@ -81,6 +84,20 @@ impl Record {
         } else {
             Source::Peer
         }
+    }
+
+    /// Whether it may receive or hand on the content of this name and provider.
+    pub(crate) fn may_take_part(&self, name: &str, provider: &str) -> bool {
+        match &self.held {
+            Some(held) => self.waypoint || held.pass.covers(name, provider),
+            None => self.why != Why::Unvouched,
+        }
+    }
+
+    /// As much of an offer as its token allows.
+    pub(crate) fn within_cap(&self, offer: BitsPerSecond) -> BitsPerSecond {
+        let cap = self.held.as_ref().and_then(|held| held.pass.uplink);
+        cap.map_or(offer, |cap| offer.min(cap))
     }
 
     pub(crate) fn is_regular(&self) -> bool {

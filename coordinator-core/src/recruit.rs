@@ -88,6 +88,7 @@ fn volunteers(
     let rate = delivery.rate();
     let fits = |peer: PeerId, record: &Record| {
         !record.silent
+            && delivery.admits(record)
             && now.since(record.last_heard) <= world.config.hesitation()
             && record.uplink.spare() >= rate
             && record.can_take(rate)

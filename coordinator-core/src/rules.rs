@@ -319,6 +319,7 @@ mod tests {
             certificates: Box::new([]),
             uplink: Uplink::new(BitsPerSecond(1_000_000)),
             taken: BitsPerSecond(0),
+            held: None,
             machine: None,
             last_heard: NOW,
             silent: false,

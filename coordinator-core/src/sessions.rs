@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use runnel_protocol::control::{ClientHello, CoordinatorPossession};
-use runnel_protocol::ids::{Nonce, PeerId};
+use runnel_protocol::ids::{Nonce, PeerId, PublicKey};
 use runnel_protocol::signature::Statement;
 use runnel_protocol::time::Timestamp;
 
@@ -22,7 +22,9 @@ enum State {
     Challenged(Box<(Nonce, IpAddr)>),
     /// The signature is being checked.
     Checking(Box<(ClientHello, IpAddr)>),
-    /// The key is proven.
+    /// The key is proven; by what right it joins is being found out.
+    Proven(Box<(PeerId, ClientHello, IpAddr)>),
+    /// Let in.
     Joined(PeerId),
     /// Told to go; what still arrives is dropped.
     Ending,
@@ -65,7 +67,7 @@ impl Sessions {
     pub(crate) fn remove(&mut self, session: SessionId) -> Option<PeerId> {
         match self.states.swap_remove(&session)? {
             State::Joined(peer) => Some(peer),
-            State::Challenged(_) | State::Checking(_) | State::Ending => None,
+            State::Challenged(_) | State::Checking(_) | State::Proven(_) | State::Ending => None,
         }
     }
 
@@ -75,18 +77,20 @@ impl Sessions {
         while let Some((_, session)) = self.deadlines.front().copied().filter(|(at, _)| *at <= now)
         {
             self.deadlines.pop_front();
-            if let Some(State::Challenged(_) | State::Checking(_)) = self.states.get(&session) {
+            if let Some(State::Challenged(_) | State::Checking(_) | State::Proven(_)) =
+                self.states.get(&session)
+            {
                 overdue.push(session);
             }
         }
         overdue
     }
 
-    /// Whose session it is, once proven.
+    /// Whose session it is, once let in.
     pub(crate) fn peer(&self, session: SessionId) -> Option<PeerId> {
         match self.states.get(&session)? {
             State::Joined(peer) => Some(*peer),
-            State::Challenged(_) | State::Checking(_) | State::Ending => None,
+            State::Challenged(_) | State::Checking(_) | State::Proven(_) | State::Ending => None,
         }
     }
 
@@ -116,22 +120,30 @@ impl Sessions {
         Some(check)
     }
 
-    /// The key is proven: the hello counts. `None` where none is being checked.
-    pub(crate) fn on_proven(
-        &mut self,
-        session: SessionId,
-    ) -> Option<(PeerId, ClientHello, IpAddr)> {
+    /// The key is proven: that key, and the token that came with it. `None` where none is being
+    /// checked.
+    pub(crate) fn on_proven(&mut self, session: SessionId) -> Option<(PublicKey, Option<String>)> {
         let state = self.states.get_mut(&session)?;
         let State::Checking(checked) = state else {
             return None;
         };
-        let peer = PeerId::of(&checked.0.key);
-        match core::mem::replace(state, State::Joined(peer)) {
-            State::Checking(checked) => {
-                let (hello, address) = *checked;
-                Some((peer, hello, address))
-            }
-            State::Challenged(_) | State::Joined(_) | State::Ending => None,
+        let (hello, address) = (&mut checked.0, checked.1);
+        let (key, token) = (hello.key, hello.join_token.take());
+        let proven = (PeerId::of(&key), hello.clone(), address);
+        *state = State::Proven(Box::new(proven));
+        Some((key, token))
+    }
+
+    /// Who has proven its key and is not let in yet.
+    pub(crate) fn proven(&self, session: SessionId) -> Option<(PeerId, &ClientHello, &IpAddr)> {
+        match self.states.get(&session)? {
+            State::Proven(proven) => Some((proven.0, &proven.1, &proven.2)),
+            State::Challenged(_) | State::Checking(_) | State::Joined(_) | State::Ending => None,
         }
+    }
+
+    /// It is let in.
+    pub(crate) fn join(&mut self, session: SessionId, peer: PeerId) {
+        self.states.insert(session, State::Joined(peer));
     }
 }

@@ -15,6 +15,7 @@ use crate::explain::Record as LogRecord;
 use crate::member::{Feed, Member};
 use crate::record::Machine;
 use crate::steady::Reassignments;
+use crate::token::TokenRefusals;
 use crate::view::Record;
 use crate::world::World;
 
@@ -29,6 +30,8 @@ pub struct Totals {
     pub turned_away: u64,
     /// Signatures that were wrong.
     pub unproven: u64,
+    /// Join tokens that were refused, and peers that brought none.
+    pub refused_tokens: TokenRefusals,
     /// Messages that did not belong there.
     pub out_of_order: u64,
     /// Assignments sent.

@@ -268,6 +268,7 @@ fn closing(cause: CloseCause) -> (u16, &'static str) {
     match cause {
         CloseCause::Busy => (close_code::AGAIN, "come back later"),
         CloseCause::Unproven => (close_code::POLICY, "the key is not proven"),
+        CloseCause::Unauthorised => (close_code::POLICY, "no join token allows it"),
         CloseCause::OutOfOrder => (close_code::PROTOCOL, "out of order"),
         CloseCause::Replaced => (close_code::NORMAL, "replaced by another connection"),
         CloseCause::Left => (close_code::NORMAL, "goodbye"),

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use runnel_coordinator_core::{
     CloseCause, ContentSummary, ControlCenter, Input, Output, PairExplanation, PeerExplanation,
-    PeerSummary, SessionId, SignedStatement, Totals,
+    PeerSummary, SessionId, SignedStatement, Totals, Verdict,
 };
 use runnel_protocol::codec::encode;
 use runnel_protocol::control::ToCoordinator;
@@ -230,6 +230,10 @@ impl Engine {
                         signature,
                     },
                 );
+            }
+            Output::CheckToken { session, .. } => {
+                let verdict = Verdict::Free;
+                self.input(Input::TokenChecked { session, verdict });
             }
             Output::Probe {
                 session,

@@ -56,10 +56,14 @@ impl Peer {
                         .map(Duration::from_millis);
                     self.ledger.stop();
                     self.session.on_refused(pause, &mut self.entropy, now);
+                    if pause.is_none() {
+                        self.output(Output::RenewToken);
+                    }
                     self.output(Output::DisconnectCoordinator);
                 }
                 self.event(Event::Refused(refused));
             }
+            FromCoordinator::TokenDue { .. } => self.output(Output::RenewToken),
             FromCoordinator::Assign(assign) => self.on_assign(*assign, now),
             FromCoordinator::Revoke(tickets) => self.on_revoke(&tickets, now),
             FromCoordinator::Attest(_)

@@ -126,6 +126,9 @@ pub enum Input {
     /// The WebSocket is gone or could not be made.
     CoordinatorLost,
 
+    /// A join token in place of the one before.
+    Token(String),
+
     /// Where this peer can be reached changed (regular peers).
     Reachable {
         /// Addresses to advertise.

@@ -25,6 +25,9 @@ pub enum Output {
     /// Send to the coordinator.
     ToCoordinator(ToCoordinator),
 
+    /// The join token expires, or was of no use: give another one, by [`crate::Input::Token`].
+    RenewToken,
+
     /// Connect to a peer, trying its endpoints in order.
     Dial(LinkId, Box<Contact>),
     /// Send on a link's control stream.

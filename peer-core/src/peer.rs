@@ -145,7 +145,7 @@ impl Peer {
     pub fn new(config: Config, seed: [u8; 32], now: Timestamp) -> Self {
         Self {
             entropy: Entropy::new(seed),
-            session: Session::new(),
+            session: Session::new(config.join_token.clone()),
             contents: SortedMap::new(),
             links: Links::default(),
             banned: SortedMap::new(),
@@ -196,6 +196,10 @@ impl Peer {
             Input::CoordinatorLost => {
                 self.ledger.stop();
                 self.session.on_lost(&mut self.entropy, now);
+            }
+            Input::Token(token) => {
+                let message = self.session.on_token(token, &mut self.entropy, now);
+                self.tell(message);
             }
             Input::Reachable {
                 endpoints,

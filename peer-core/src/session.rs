@@ -29,6 +29,8 @@ const MAX_OPEN: usize = 64;
 enum State {
     /// Not wanted: no consent yet, or leaving.
     Off,
+    /// Sent away for good, unless another join token helps.
+    Refused,
     Connecting,
     /// Connected; waits for challenge, signature and welcome until then.
     Proving(Timestamp),
@@ -54,6 +56,8 @@ pub(crate) struct Session {
     endpoints: Vec<core::net::SocketAddr>,
     certificates: Vec<CertificateHash>,
     welcome: Option<Welcome>,
+    /// The provider's JWT that the next hello brings.
+    token: Option<String>,
     /// After the latest welcome that was not the first one, others come back until then.
     others_return_until: Option<Timestamp>,
     /// The coordinator's clock minus ours, in seconds.
@@ -61,7 +65,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(token: Option<String>) -> Self {
         Self {
             state: State::Off,
             pause: FIRST_PAUSE,
@@ -70,6 +74,7 @@ impl Session {
             endpoints: Vec::new(),
             certificates: Vec::new(),
             welcome: None,
+            token,
             others_return_until: None,
             skew: 0,
         }
@@ -142,7 +147,7 @@ impl Session {
 
     /// The connection is gone: pause, longer each time, never all peers at once.
     pub(crate) fn on_lost(&mut self, entropy: &mut Entropy, now: Timestamp) {
-        if matches!(self.state, State::Off | State::Pausing(_)) {
+        if matches!(self.state, State::Off | State::Refused | State::Pausing(_)) {
             return;
         }
         self.state = State::Pausing(now + entropy.jittered(self.pause));
@@ -159,7 +164,7 @@ impl Session {
         if matches!(self.state, State::Off) {
             return;
         }
-        self.state = retry_after.map_or(State::Off, |pause| {
+        self.state = retry_after.map_or(State::Refused, |pause| {
             State::Pausing(now + entropy.jittered(pause))
         });
     }
@@ -182,8 +187,27 @@ impl Session {
             endpoints: self.endpoints.clone(),
             certificates: self.certificates.clone(),
             uplink,
-            join_token: config.join_token.clone(),
+            join_token: self.token.clone(),
         }))
+    }
+
+    /// Another join token: presented at once where the session stands, else with the next hello. Who was
+    /// sent away comes back with it, later each time.
+    pub(crate) fn on_token(
+        &mut self,
+        token: String,
+        entropy: &mut Entropy,
+        now: Timestamp,
+    ) -> Option<ToCoordinator> {
+        if self.token.as_ref() == Some(&token) {
+            return None;
+        }
+        self.token = Some(token.clone());
+        if matches!(self.state, State::Refused) {
+            self.state = State::Connecting;
+            self.on_lost(entropy, now);
+        }
+        self.is_standing().then_some(ToCoordinator::Token(token))
     }
 
     /// The session stands: what has to be said first.
@@ -246,7 +270,7 @@ impl Session {
     pub(crate) fn timeout(&self) -> Option<Timestamp> {
         match self.state {
             State::Pausing(at) | State::Proving(at) => Some(at),
-            State::Off | State::Connecting | State::Standing => None,
+            State::Off | State::Refused | State::Connecting | State::Standing => None,
         }
     }
 
@@ -264,6 +288,7 @@ impl Session {
             State::Pausing(_)
             | State::Proving(_)
             | State::Off
+            | State::Refused
             | State::Connecting
             | State::Standing => None,
         }

@@ -19,6 +19,9 @@ pub const MAX_LADDER: usize = 32;
 /// Longest text in a message from a peer, in bytes.
 pub const MAX_TEXT: usize = 2048;
 
+/// Longest join token, in bytes.
+pub const MAX_TOKEN: usize = 4096;
+
 /// A message from a peer to the coordinator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -39,6 +42,8 @@ pub enum ToCoordinator {
     Strike(Strike),
     /// I am going away in order.
     Leave,
+    /// A join token in place of the one that the session stands on.
+    Token(String),
 }
 
 /// A message from the coordinator to a peer.
@@ -67,6 +72,11 @@ pub enum FromCoordinator {
         kind: PeerType,
         /// Why, in words that say what to do about it.
         why: String,
+    },
+    /// The join token expires: present another one, or the session ends.
+    TokenDue {
+        /// Milliseconds until then.
+        within_ms: u32,
     },
 }
 
@@ -434,7 +444,7 @@ impl ToCoordinator {
                     && hello
                         .join_token
                         .as_ref()
-                        .is_none_or(|token| token.len() <= 2 * MAX_TEXT)
+                        .is_none_or(|token| token.len() <= MAX_TOKEN)
             }
             Self::Enrol(enrol) => enrol
                 .code
@@ -463,6 +473,7 @@ impl ToCoordinator {
                         content.tracks.len() <= MAX_LIST && content.ladder.len() <= MAX_LADDER
                     })
             }
+            Self::Token(token) => token.len() <= MAX_TOKEN,
             Self::Close(_) | Self::Outcome(_) | Self::Strike(_) | Self::Leave => true,
         };
         if fits {

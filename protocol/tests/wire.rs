@@ -197,6 +197,7 @@ fn to_coordinator() -> Vec<ToCoordinator> {
             segment: Some(segment()),
         }),
         ToCoordinator::Leave,
+        ToCoordinator::Token("aaa.bbb.ccc".into()),
     ]
 }
 
@@ -255,6 +256,7 @@ fn from_coordinator() -> Vec<FromCoordinator> {
             kind: PeerType::Regular,
             why: "connections to it were accepted".into(),
         },
+        FromCoordinator::TokenDue { within_ms: 90_000 },
     ]
 }
 

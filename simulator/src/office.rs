@@ -97,6 +97,8 @@ impl Office {
     pub(crate) fn start(&mut self, now: Timestamp) {
         let mut config = Config::new(self.root.public(), self.tickets.public());
         let settings = &self.settings;
+        // The audience of a scenario has been let in.
+        config.tokens = false;
         config.max_sessions = config.max_sessions.max(2 * self.peers);
         config.max_contents = config.max_contents.max(self.contents.len());
         if let Some(heartbeat) = settings.heartbeat_ms {
@@ -196,7 +198,7 @@ impl Office {
                     self.enrolled.insert(peer, contents.clone());
                     self.handle_input(Input::WaypointEnrolled { peer, contents }, now);
                 }
-                Output::Transferred(_) => {}
+                Output::CheckToken { .. } | Output::Transferred(_) => {}
                 shown @ (Output::Send { .. }
                 | Output::Close { .. }
                 | Output::Probe { .. }

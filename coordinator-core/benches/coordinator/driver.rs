@@ -67,6 +67,7 @@ pub(crate) fn measure(peers: usize) -> Result<Figures> {
     config.max_sessions = peers;
     config.admissions_per_second = 10_000_000;
     config.default_rate = RATE;
+    config.tokens = false;
     let interval = Duration::from_secs(u64::from(people.div_ceil(BEATS_PER_S)));
     config.heartbeat = interval;
     let before = resident()?;
@@ -162,7 +163,10 @@ impl Driver {
                 }
                 None
             }
-            Output::Close { .. } | Output::RedeemCode { .. } | Output::Transferred(_) => None,
+            Output::Close { .. }
+            | Output::CheckToken { .. }
+            | Output::RedeemCode { .. }
+            | Output::Transferred(_) => None,
         }
     }
 

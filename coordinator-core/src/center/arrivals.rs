@@ -1,6 +1,6 @@
 //! Sessions: who is let in, proves its key, is welcomed, and goes.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 use std::sync::Arc;
 
 use runnel_protocol::control::{
@@ -10,13 +10,15 @@ use runnel_protocol::ids::{ContentId, Nonce, PeerId};
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
-use super::ControlCenter;
+use super::passes::Right;
+use super::{ControlCenter, Judged};
 use crate::capacity::Uplink;
 use crate::explain::What;
 use crate::io::{CloseCause, Output, SessionId};
 use crate::kind::Why;
 use crate::place::Place;
 use crate::record::{Contents, History, Record};
+use crate::token::{Held, Pass, Verdict};
 
 /// Everybody who is sent away at shutdown comes back within this time.
 const COME_BACK_WITHIN_MS: u64 = 10_000;
@@ -96,6 +98,7 @@ impl ControlCenter {
         self.world.view.remove(peer);
         self.world.judge.forget(peer);
         self.probing.forget(peer);
+        self.unvouched.remove(&peer);
         self.world.waypoints.forget_session(peer);
         self.world.log.note(peer, None, What::Left, now);
         self.world.log.on_gone(peer, now);
@@ -143,23 +146,40 @@ impl ControlCenter {
             }
             return;
         }
-        if let Some((peer, hello, address)) = self.sessions.on_proven(session) {
-            self.welcome((session, peer), hello, address, now);
+        if let Some((key, token)) = self.sessions.on_proven(session) {
+            if self.world.config.tokens {
+                self.world.outputs.push_back(Output::CheckToken {
+                    session,
+                    key,
+                    token,
+                });
+            } else {
+                self.on_token_checked(session, Verdict::Free, now);
+            }
         }
     }
 
     pub(super) fn welcome(
         &mut self,
         (session, peer): (SessionId, PeerId),
-        hello: ClientHello,
+        mut hello: ClientHello,
         address: IpAddr,
+        right: Right,
         now: Timestamp,
     ) {
         if let Some(old) = self.world.view.get(peer).map(|record| record.session) {
             self.part_with(peer, old, now);
             self.end(old, CloseCause::Replaced);
         }
-        let (why, endpoints) = self.judge((session, peer), &hello, address);
+        let judged = self.judge((session, peer), &hello, address);
+        let (why, endpoints) = self.note_right((session, peer), &right, judged, now);
+        let pass = match right {
+            Right::Pass(pass) => Some(pass),
+            Right::Free | Right::ToEnrol => None,
+        };
+        if let Some(cap) = pass.as_ref().and_then(|pass| pass.uplink) {
+            hello.uplink = hello.uplink.min(cap);
+        }
         let version = self.world.view.version(&hello.implementation.version);
         let place = self.world.config.networks.place(address);
         let record = record(
@@ -168,6 +188,7 @@ impl ControlCenter {
             hello,
             version,
             (why, endpoints),
+            pass,
             now,
         );
         self.world.view.insert(peer, record);
@@ -188,7 +209,9 @@ impl ControlCenter {
         if self.world.waypoints.is_enrolled(peer) {
             self.head_up(peer, now);
         }
-        self.test(peer, now);
+        if why != Why::Unvouched {
+            self.test(peer, now);
+        }
     }
 
     /// Ends sessions that hold a place without proving a key.
@@ -218,7 +241,8 @@ fn record(
     (address, place): (IpAddr, Place),
     hello: ClientHello,
     version: Arc<str>,
-    (why, endpoints): (Why, Box<[SocketAddr]>),
+    (why, endpoints): Judged,
+    pass: Option<Pass>,
     now: Timestamp,
 ) -> Record {
     Record {
@@ -234,6 +258,7 @@ fn record(
         endpoints,
         certificates: hello.certificates.into(),
         uplink: Uplink::new(hello.uplink),
+        held: pass.map(|pass| Box::new(Held::new(pass))),
         taken: BitsPerSecond(0),
         machine: None,
         last_heard: now,

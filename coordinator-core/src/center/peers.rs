@@ -31,6 +31,7 @@ impl ControlCenter {
             ToCoordinator::Heartbeat(beat) => self.on_heartbeat(peer, &beat, now),
             ToCoordinator::Outcome(outcome) => self.on_outcome(peer, &outcome, now),
             ToCoordinator::Strike(strike) => self.on_strike(peer, &strike, now),
+            ToCoordinator::Token(token) => self.on_token(session, peer, token),
             ToCoordinator::Leave => {
                 self.part_with(peer, session, now);
                 self.end(session, CloseCause::Left);
@@ -68,6 +69,9 @@ impl ControlCenter {
         };
         if record.contents.len() >= limit && !record.contents.contains(id) {
             return self.refuse(session, Some(id), "too many contents at a time", None);
+        }
+        if !self.may_open(peer, id) {
+            return self.refuse_content(session, id);
         }
         self.world.view.enter(peer, id);
         self.directory.in_charge(id, &mut self.world, now);
@@ -153,6 +157,7 @@ impl ControlCenter {
             return;
         };
         let believed = record.uplink.offered();
+        let said = record.within_cap(said);
         let offered = self.world.offers.hear(peer, said, believed, now);
         if offered != believed {
             self.believe(peer, offered, now);

@@ -67,11 +67,12 @@ impl ControlCenter {
             self.unreviewed -= 1;
             let pairing = self.world.tickets.pair_at(self.unreviewed);
             if let Some(pairing) = pairing.filter(|pairing| !self.is_fed(pairing))
-                && self.is_forbidden(&pairing, now)
+                && (self.is_expelled(&pairing) || self.is_forbidden(&pairing, now))
             {
                 self.revoke(&pairing);
             }
         }
+        self.expelled.clear();
         true
     }
 
@@ -80,6 +81,10 @@ impl ControlCenter {
         let delivery = self.directory.delivery(pairing.content);
         let client = delivery.and_then(|delivery| delivery.members.get(&pairing.client));
         client.is_some_and(|client| client.feed(pairing.server).is_some())
+    }
+
+    fn is_expelled(&self, pairing: &Pairing) -> bool {
+        self.expelled.contains(&pairing.client) || self.expelled.contains(&pairing.server)
     }
 
     fn is_forbidden(&self, pairing: &Pairing, now: Timestamp) -> bool {

@@ -115,7 +115,13 @@ impl ControlCenter {
     }
 
     /// A peer is treated as this from now on, and others are told these addresses.
-    fn retype(&mut self, peer: PeerId, why: Why, endpoints: Vec<SocketAddr>, now: Timestamp) {
+    pub(super) fn retype(
+        &mut self,
+        peer: PeerId,
+        why: Why,
+        endpoints: Vec<SocketAddr>,
+        now: Timestamp,
+    ) {
         let Some(record) = self.world.view.get(peer) else {
             return;
         };

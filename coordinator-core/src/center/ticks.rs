@@ -30,6 +30,7 @@ impl ControlCenter {
         self.renew(now);
         self.retest(now);
         self.end_overdue(now);
+        self.look_after_passes(now);
         self.world.blacklist.decay(now);
         if !self.world.judge.is_empty() {
             self.follow_policies(now);

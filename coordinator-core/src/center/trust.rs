@@ -55,9 +55,17 @@ impl ControlCenter {
     pub(super) fn on_enrolled(&mut self, peer: PeerId, contents: Vec<ContentId>, now: Timestamp) {
         self.world.waypoints.enrol(peer, contents);
         if self.world.view.get(peer).is_some() {
+            self.vouch(peer, now);
             self.head_up(peer, now);
             self.test(peer, now);
             waypoints::certify(&mut self.world, &self.directory, peer, now);
+        }
+    }
+
+    /// Who came without a token has enrolled: it is treated as what it is.
+    fn vouch(&mut self, peer: PeerId, now: Timestamp) {
+        if let Some((why, endpoints)) = self.unvouched.remove(&peer) {
+            self.retype(peer, why, endpoints.into_vec(), now);
         }
     }
 

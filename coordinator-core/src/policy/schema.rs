@@ -54,7 +54,7 @@ attributes! {
         Region "region" Text "its region; by the operator's `[[network]]`"
         Country "country" Text "two letters, like `DE`; by the operator's `[[network]]`"
         Asn "asn" Number "the number of its autonomous system; by the operator's `[[network]]`"
-        Groups "groups" Texts "groups that it belongs to, none where no line says so; by the operator's `[[network]]`"
+        Groups "groups" Texts "groups that it belongs to, none where nobody says so; by the operator's `[[network]]`, and groups that no line names by the join token"
         Account "account" Text "whose it is; by the join token"
         Plan "plan" Text "what was paid for, like `premium`; by the join token"
         Age "age" Number "years; by the join token"

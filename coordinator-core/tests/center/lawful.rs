@@ -69,7 +69,7 @@ fn enact(stage: &mut Stage, law: Law) {
 }
 
 /// Who may feed whom by what the stage's actors were granted, and not told to forget.
-fn granted(stage: &Stage) -> BTreeSet<(PeerId, PeerId)> {
+pub(crate) fn granted(stage: &Stage) -> BTreeSet<(PeerId, PeerId)> {
     let mut granted = BTreeSet::new();
     for actor in stage.actors.values().filter(|actor| !actor.closed) {
         let mut held = BTreeMap::<TicketId, (PeerId, PeerId)>::new();

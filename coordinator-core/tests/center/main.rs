@@ -22,4 +22,5 @@ mod sessions;
 mod stage;
 mod standby;
 mod steadiness;
+mod tokens;
 mod transfers;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use runnel_coordinator_core::policy::{self, PolicySet};
 use runnel_coordinator_core::{
     Config, Content, ControlCenter, Input, Machine, Output, PeerExplanation, PeerSummary,
-    SessionId, SignedStatement, Transfer, Unsigned,
+    SessionId, SignedStatement, Transfer, Unsigned, Verdict,
 };
 use runnel_protocol::control::{
     Assign, ChildReport, ClientHello, ContentLocator, ContentReport, Enrol, FromCoordinator,
@@ -57,6 +57,8 @@ pub(crate) struct Stage {
     pub(crate) transfers: Vec<Transfer>,
     /// Answer to every signature check.
     pub(crate) signatures_are_good: bool,
+    /// Answer to every question by what right somebody joins.
+    pub(crate) verdict: fn(Option<&str>) -> Verdict,
     /// Addresses at which nobody answers.
     pub(crate) shut: BTreeSet<SocketAddr>,
     /// What was tested, in order.
@@ -97,6 +99,7 @@ impl Stage {
             digest: 0,
             transfers: Vec::new(),
             signatures_are_good: true,
+            verdict: |_| Verdict::Free,
             shut: BTreeSet::new(),
             probed: Vec::new(),
         };
@@ -142,6 +145,10 @@ impl Stage {
                 Output::CheckSignature { session, .. } => {
                     let valid = self.signatures_are_good;
                     Some(Input::SignatureChecked { session, valid })
+                }
+                Output::CheckToken { session, token, .. } => {
+                    let verdict = (self.verdict)(token.as_deref());
+                    Some(Input::TokenChecked { session, verdict })
                 }
                 Output::Probe {
                     session,

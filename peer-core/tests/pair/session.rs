@@ -46,6 +46,61 @@ fn whoever_is_refused_for_good_does_not_come_back() {
     assert_eq!(after, before, "no heartbeat either");
 }
 
+fn presents(world: &World, at: At) -> Vec<String> {
+    let told = world.hosts[at.0].told.iter();
+    let tokens = told.filter_map(|message| match message {
+        ToCoordinator::Token(token) => Some(token.clone()),
+        _ => None,
+    });
+    tokens.collect()
+}
+
+#[test]
+fn another_token_is_presented_at_once_and_the_same_one_is_not() {
+    let mut world = World::new();
+    let viewer = world.viewer();
+    let due = FromCoordinator::TokenDue { within_ms: 90_000 };
+    world.give(viewer, Input::Coordinator(due));
+    for token in ["first", "first", "second"] {
+        world.give(viewer, Input::Token(token.into()));
+    }
+    assert_eq!(presents(&world, viewer), ["first", "second"]);
+}
+
+#[test]
+fn whoever_was_refused_comes_back_with_another_token_later_each_time() {
+    let mut world = World::new();
+    let viewer = world.viewer();
+    let mut waited = Vec::new();
+    for token in ["one", "two", "three", "four"] {
+        world.give(viewer, refused(None));
+        let before = connects(&world, viewer);
+        world.run_for(SECOND * 60);
+        assert_eq!(
+            connects(&world, viewer),
+            before,
+            "the same token is of no use"
+        );
+        world.give(viewer, Input::Token(token.into()));
+        let mut tenths = 0;
+        while connects(&world, viewer) == before {
+            world.run_for(SECOND / 10);
+            tenths += 1;
+        }
+        waited.push(tenths);
+        world.give(viewer, Input::CoordinatorConnected);
+    }
+    assert!(
+        waited.is_sorted() && waited[3] > 3 * waited[0],
+        "{waited:?}"
+    );
+    assert_eq!(
+        presents(&world, viewer),
+        [""; 0],
+        "it is the hello that brings it"
+    );
+}
+
 #[test]
 fn whoever_is_told_when_to_come_back_does_then() {
     let mut world = World::new();

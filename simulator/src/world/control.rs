@@ -147,6 +147,7 @@ impl World {
                 session, endpoints, ..
             } => self.probe(session, endpoints),
             CenterOutput::Sign(_)
+            | CenterOutput::CheckToken { .. }
             | CenterOutput::RedeemCode { .. }
             | CenterOutput::Transferred(_) => {}
         }
