@@ -7,20 +7,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{ConnectInfo, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use runnel_coordinator_core::{CloseCause, Input, SessionId};
 use runnel_protocol::WEBSOCKET_SUBPROTOCOL;
 use runnel_protocol::codec::{DecodeError, MAX_MESSAGE, decode};
 use runnel_protocol::control::ToCoordinator;
 use runnel_protocol::signing::verify;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock;
 use crate::engine::{Command, Errand, Handle, Outbox};
 use crate::measure;
+use crate::operator::has_local_name;
+use crate::origins::is_loopback;
+use crate::tokens::{self, Keyring, Visitor};
 
 /// Messages that wait for a slow session before it is cut off: an assignment each for several
 /// contents, with room for a burst.
@@ -39,24 +43,39 @@ const BURST: u32 = 500;
 #[derive(Debug)]
 pub(crate) struct Door {
     engine: Handle,
+    keyring: watch::Receiver<Arc<Keyring>>,
     next: AtomicU64,
     tasks: TaskTracker,
 }
 
 impl Door {
-    pub(crate) fn new(engine: Handle, tasks: TaskTracker) -> Self {
+    pub(crate) fn new(
+        engine: Handle,
+        keyring: watch::Receiver<Arc<Keyring>>,
+        tasks: TaskTracker,
+    ) -> Self {
         Self {
             engine,
+            keyring,
             next: AtomicU64::new(1),
             tasks,
         }
     }
+
+    /// Whether pages of this site may join, as far as that can be said before a token is seen.
+    fn welcomes(&self, origin: &str) -> bool {
+        self.keyring.borrow().welcomes(origin)
+    }
 }
+
+/// What proxies add that have not heard of RFC 7239.
+const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Takes a peer in.
 pub(crate) async fn enter(
     State(door): State<Arc<Door>>,
     ConnectInfo(address): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let upgrade = upgrade
@@ -65,13 +84,23 @@ pub(crate) async fn enter(
         .max_frame_size(MAX_MESSAGE)
         .max_write_buffer_size(4 * MAX_MESSAGE);
     if upgrade.selected_protocol().is_none() {
-        measure::refused_upgrade();
+        measure::refused_upgrade("subprotocol");
         let words = format!("the WebSocket subprotocol {WEBSOCKET_SUBPROTOCOL} is required\n");
         return (StatusCode::BAD_REQUEST, words).into_response();
     }
+    let visitor = visitor(&headers, address);
+    if visitor
+        .origin
+        .as_ref()
+        .is_some_and(|origin| !door.welcomes(origin))
+    {
+        measure::refused_upgrade("origin");
+        let words = "pages of this site may not join: `runnel-coordinator provider add --origin`\n";
+        return (StatusCode::FORBIDDEN, words).into_response();
+    }
     upgrade.on_upgrade(move |socket| async move {
         let session = SessionId(door.next.fetch_add(1, Ordering::Relaxed));
-        let visit = Visit::new(&door, session);
+        let visit = Visit::new(&door, session, visitor);
         let work = visit.stay(socket, address, door.engine.clone());
         // Tracked, so that a shutdown waits for the farewells.
         if door.tasks.spawn(work).await.is_err() {
@@ -80,10 +109,23 @@ pub(crate) async fn enter(
     })
 }
 
+/// Who comes, by what the connection tells.
+fn visitor(headers: &HeaderMap, address: SocketAddr) -> Visitor {
+    let origin = headers.get(header::ORIGIN);
+    // Behind a proxy everybody seems to sit on this machine.
+    let is_proxied = headers.contains_key(header::FORWARDED) || headers.contains_key(FORWARDED_FOR);
+    Visitor {
+        origin: origin.map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned()),
+        local: is_loopback(address.ip()) && has_local_name(headers) && !is_proxied,
+    }
+}
+
 /// One session at the door.
 struct Visit {
     session: SessionId,
     engine: Handle,
+    keyring: watch::Receiver<Arc<Keyring>>,
+    visitor: Visitor,
     cut: CancellationToken,
     heard: Instant,
     allowance: Allowance,
@@ -98,10 +140,12 @@ enum End {
 }
 
 impl Visit {
-    fn new(door: &Door, session: SessionId) -> Self {
+    fn new(door: &Door, session: SessionId, visitor: Visitor) -> Self {
         Self {
             session,
             engine: door.engine.clone(),
+            keyring: door.keyring.clone(),
+            visitor,
             cut: CancellationToken::new(),
             heard: Instant::now(),
             allowance: Allowance::new(Instant::now()),
@@ -204,6 +248,15 @@ impl Visit {
                 let valid = verify(&key, &message, &signature);
                 let session = self.session;
                 let verdict = Input::SignatureChecked { session, valid };
+                self.engine.tell(Command::Input(verdict)).await;
+                None
+            }
+            Some(Errand::CheckToken { key, token }) => {
+                let keyring = Arc::clone(&self.keyring.borrow());
+                let claim = (&key, token.as_deref());
+                let verdict = tokens::judge(&keyring, &self.visitor, claim, clock::unix_seconds());
+                let session = self.session;
+                let verdict = Input::TokenChecked { session, verdict };
                 self.engine.tell(Command::Input(verdict)).await;
                 None
             }

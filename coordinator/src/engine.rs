@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use runnel_coordinator_core::{
     CloseCause, ContentSummary, ControlCenter, Input, Output, PairExplanation, PeerExplanation,
-    PeerSummary, SessionId, SignedStatement, Totals, Verdict,
+    PeerSummary, SessionId, SignedStatement, Totals,
 };
 use runnel_protocol::codec::encode;
 use runnel_protocol::control::ToCoordinator;
@@ -39,6 +39,11 @@ pub(crate) enum Errand {
         key: PublicKey,
         message: Vec<u8>,
         signature: Signature,
+    },
+    /// Find out by what right the peer with this key joins, and report the verdict.
+    CheckToken {
+        key: PublicKey,
+        token: Option<String>,
     },
     /// End the connection, saying why.
     Close(CloseCause),
@@ -231,10 +236,11 @@ impl Engine {
                     },
                 );
             }
-            Output::CheckToken { session, .. } => {
-                let verdict = Verdict::Free;
-                self.input(Input::TokenChecked { session, verdict });
-            }
+            Output::CheckToken {
+                session,
+                key,
+                token,
+            } => self.errand(session, Errand::CheckToken { key, token }),
             Output::Probe {
                 session,
                 endpoints,

@@ -22,6 +22,7 @@ mod prober;
 mod server;
 mod settings;
 mod store;
+mod tokens;
 mod transfer_api;
 mod view;
 
@@ -33,3 +34,4 @@ pub use prober::ProberError;
 pub use server::{Server, StartError};
 pub use settings::{ContentSetting, NetworkSetting, Settings, SettingsError};
 pub use store::{Store, StoreError};
+pub use tokens::{KeyError, Mint, MintError, ProviderCommand, ProviderError, thumbprint};

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 use runnel_coordinator::{
-    DEFAULT_LIFE_SECONDS, PolicyCommand, Server, Settings, Store, new_code, start_logs,
+    DEFAULT_LIFE_SECONDS, Mint, PolicyCommand, ProviderCommand, Server, Settings, Store, new_code,
+    start_logs,
 };
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -83,6 +84,18 @@ enum Command {
     /// Look at policies before they are in force
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Content providers, whose tokens let people in
+    #[command(subcommand)]
+    Provider(ProviderCommand),
+    /// Join tokens, see docs/TOKENS.md
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Subcommand)]
+enum TokenCommand {
+    /// Print a token, as a provider's own server would mint it
+    Mint(Box<Mint>),
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -125,11 +138,24 @@ fn run(cli: Cli) -> Result<()> {
     let settings = Settings::load(cli.flags.config.as_deref(), &cli.flags)?;
     match cli.command {
         Some(Command::Enrol { contents, hours }) => enrol(&settings, &contents, hours),
+        Some(Command::Provider(command)) => {
+            say(&command.run(&Store::open(&settings.data)?)?);
+            Ok(())
+        }
+        Some(Command::Token(TokenCommand::Mint(mint))) => {
+            say(&[mint.run()?]);
+            Ok(())
+        }
         Some(Command::Policy(_)) | None => {
             let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
             runtime.block_on(serve(settings))
         }
     }
+}
+
+#[expect(clippy::print_stdout, reason = "the lines are the command's product")]
+fn say(lines: &[String]) {
+    lines.iter().for_each(|line| println!("{line}"));
 }
 
 #[expect(clippy::print_stdout, reason = "the code is the command's product")]

@@ -65,6 +65,9 @@ fn expose(health: &Health) {
         counter!("runnel_reassignments_total", "cause" => cause.name())
             .absolute(totals.reassignments.of(cause));
     }
+    for (reason, count) in totals.refused_tokens.iter() {
+        counter!("runnel_refused_tokens_total", "reason" => reason).absolute(count);
+    }
     for (source, bytes) in [
         ("peer", totals.received.from_peers),
         ("waypoint", totals.received.from_waypoints),
@@ -79,9 +82,9 @@ pub(crate) fn refused_frame(reason: &'static str) {
     counter!("runnel_refused_frames_total", "reason" => reason).increment(1);
 }
 
-/// A request for a WebSocket that is none of ours.
-pub(crate) fn refused_upgrade() {
-    counter!("runnel_refused_upgrades_total").increment(1);
+/// A request for a WebSocket that is none of ours: `reason` is one of a fixed few.
+pub(crate) fn refused_upgrade(reason: &'static str) {
+    counter!("runnel_refused_upgrades_total", "reason" => reason).increment(1);
 }
 
 /// An address that was tested: `outcome` is one of a fixed few.

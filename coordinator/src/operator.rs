@@ -43,7 +43,9 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     value.strip_prefix(b"Bearer ")
 }
 
-fn has_local_name(headers: &HeaderMap) -> bool {
+/// Whether the client called this machine by a name that is its own: a page whose name was rebound to
+/// it did not.
+pub(crate) fn has_local_name(headers: &HeaderMap) -> bool {
     let host = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());

@@ -13,7 +13,7 @@ use runnel_coordinator_core::{
 use runnel_protocol::WEBSOCKET_PATH;
 use runnel_protocol::ids::ContentId;
 use tokio::net::TcpListener;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -31,6 +31,7 @@ use crate::policies::{PolicyError, Shelf};
 use crate::prober::{Prober, ProberError};
 use crate::settings::{NetworkSetting, Settings};
 use crate::store::{Store, StoreError};
+use crate::tokens::{self, Keyring};
 
 /// How long peers get to take their farewell.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -87,6 +88,10 @@ impl Server {
         let policies = Shelf::fill(settings.policies.as_deref(), store.policies()?)?;
         let mut center = furnish(&settings, &store, &keys, clock)?;
         center.handle_input(Input::Policies(policies.set()?), clock.now());
+        let mut providers = store.watch_providers()?;
+        let keyring = providers.changed()?.unwrap_or_default();
+        warn_of_strangers(&settings, &keyring);
+        let (keyring, known) = watch::channel(Arc::new(keyring));
         let tasks = TaskTracker::new();
         let (keeper, keeping) =
             Keeper::start(Arc::clone(&store), settings.transfers_kept_days, clock);
@@ -102,6 +107,8 @@ impl Server {
             prober,
             tasks: tasks.clone(),
         });
+        let following = tokens::watch(providers, keyring, engine.clone(), stop.clone());
+        tasks.spawn(following);
         let listener = listen(settings.listen).await?;
         let address = listener
             .local_addr()
@@ -114,7 +121,7 @@ impl Server {
             allow_private_origins: settings.allow_private_origins,
             policies: Mutex::new(policies),
         };
-        let door = Arc::new(Door::new(engine.clone(), tasks.clone()));
+        let door = Arc::new(Door::new(engine.clone(), known, tasks.clone()));
         let peers = Router::new()
             .route(WEBSOCKET_PATH, any(door::enter))
             .with_state(door);
@@ -158,6 +165,16 @@ impl Server {
         if tokio::time::timeout(FAREWELL, done).await.is_err() {
             tracing::warn!("some sessions did not end in time");
         }
+    }
+}
+
+/// Whoever listens for others and knows no provider would wonder why nobody is let in.
+fn warn_of_strangers(settings: &Settings, keyring: &Keyring) {
+    if keyring.is_empty() && !settings.listen.ip().is_loopback() {
+        tracing::warn!(
+            "no provider's key is known: only this machine may join, see `runnel-coordinator \
+             provider add`"
+        );
     }
 }
 

@@ -1,8 +1,9 @@
-//! What outlives the process: keys, contents, one-time codes, waypoints and their certificates,
+//! What outlives the process: keys, providers, contents, one-time codes, waypoints and their certificates,
 //! in one SQLite file. One thread writes, and commits together what waits together (measured:
 //! 295 single commits a second, 50,000 rows a second in groups).
 
 mod policies;
+mod providers;
 mod transfers;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use runnel_protocol::units::BitsPerSecond;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
+pub(crate) use self::providers::{NewKey, ProvidersWatch};
 pub(crate) use self::transfers::{Kept, Wanted};
 use crate::clock;
 use crate::codes;
@@ -45,11 +47,12 @@ const SCHEMA: &str = "
 ";
 
 /// What was added to that, in order. SQLite's `user_version` counts those that a file has.
-const ADDED: [&str; 4] = [
+const ADDED: [&str; 5] = [
     "ALTER TABLE contents ADD COLUMN media_origins TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE contents ADD COLUMN cdn_capacity INTEGER",
     transfers::TABLE,
     policies::TABLE,
+    providers::TABLES,
 ];
 
 /// Why the store does not do what it should.

@@ -118,23 +118,32 @@ pub(crate) struct Client {
     pub(crate) key: KeyPair,
     /// Where an agent says that it is, with which certificate.
     pub(crate) place: (std::net::SocketAddr, CertificateHash),
+    /// What it joins with.
+    pub(crate) token: Option<String>,
 }
 
 /// Connects with this subprotocol.
 pub(crate) async fn connect(house: &House, subprotocol: Option<&str>) -> Result<Client, Error> {
+    let subprotocol = subprotocol.map(|name| ("sec-websocket-protocol", name));
+    connect_with(house, subprotocol.as_slice()).await
+}
+
+/// Connects with these headers.
+pub(crate) async fn connect_with(
+    house: &House,
+    headers: &[(&'static str, &str)],
+) -> Result<Client, Error> {
     let url = format!("ws://{}/v1/peer", house.server.address());
     let mut request = url.into_client_request()?;
-    if let Some(name) = subprotocol {
-        let value = name.parse().unwrap();
-        request
-            .headers_mut()
-            .insert("sec-websocket-protocol", value);
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().unwrap());
     }
     let (socket, _) = connect_async(request).await?;
     Ok(Client {
         socket,
         key: KeyPair::from_seed(&seed()),
         place: (([127, 0, 0, 1], 4433).into(), CertificateHash([1; 32])),
+        token: None,
     })
 }
 
@@ -171,16 +180,21 @@ impl Client {
     }
 
     pub(crate) async fn introduce(&mut self, platform: Platform) -> Welcome {
+        match self.ask_to_join(platform).await {
+            FromCoordinator::Welcome(welcome) => *welcome,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Proves its key, and hears what comes of it.
+    pub(crate) async fn ask_to_join(&mut self, platform: Platform) -> FromCoordinator {
         let FromCoordinator::Challenge(nonce) = self.receive().await else {
             panic!("the challenge comes first");
         };
         let possession = CoordinatorPossession { nonce };
         let hello = self.hello(platform, &possession.message());
         self.send(&hello).await;
-        match self.receive().await {
-            FromCoordinator::Welcome(welcome) => *welcome,
-            other => panic!("{other:?}"),
-        }
+        self.receive().await
     }
 
     pub(crate) fn hello(&self, platform: Platform, signed: &[u8]) -> ToCoordinator {
@@ -198,7 +212,7 @@ impl Client {
             endpoints,
             certificates: native.then_some(certificate).into_iter().collect(),
             uplink: BitsPerSecond::from_kilobits(if native { 20_000 } else { 0 }),
-            join_token: None,
+            join_token: self.token.clone(),
         }))
     }
 

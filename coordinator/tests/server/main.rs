@@ -11,4 +11,5 @@ mod operator;
 mod policies;
 mod prober;
 mod restart;
+mod tokens;
 mod transfers;
