@@ -29,6 +29,7 @@ use crate::machine::{self, Limits};
 use crate::player::Answer;
 use crate::refusals::Refusals;
 use crate::secrets::{fresh_seed, load_or_create_seed};
+use crate::token_file;
 use crate::waypoint::origin::{Origin, OriginError};
 use crate::waypoint::{StreamKey, Waypoint};
 
@@ -62,6 +63,17 @@ pub enum StartError {
     /// See [`OriginError`].
     #[error(transparent)]
     Origin(#[from] OriginError),
+}
+
+/// The thumbprint of an agent's key as a JWK (RFC 7638): its join tokens' `cnf.jkt`. The key is drawn if
+/// there is none.
+///
+/// # Errors
+/// The data directory cannot be read or written.
+pub fn thumbprint(config: &Config) -> io::Result<String> {
+    std::fs::create_dir_all(&config.data)?;
+    let keys = KeyPair::from_seed(&load_or_create_seed(&config.identity())?);
+    Ok(token_file::thumbprint(&keys.public()))
 }
 
 /// What happens to an agent, but for what happens to each chunk, which is only logged (at trace). A
@@ -100,7 +112,7 @@ impl Agent {
             .ok();
         std::fs::create_dir_all(&config.data)?;
         let clock = Clock::start();
-        let keys = KeyPair::from_seed(&load_or_create_seed(&config.data.join("identity.key"))?);
+        let keys = KeyPair::from_seed(&load_or_create_seed(&config.identity())?);
         let certificates = Certificates::load(&config.data, clock.now().unix_seconds())?;
         let endpoint = Endpoint::bind(config.listen, &certificates)?;
         let (inbox, arrivals) = Inbox::new();
@@ -108,8 +120,9 @@ impl Agent {
         let (disk, held) = Disk::start(cache, config.quota(), clock)?;
         let waypoint = start_waypoint(&config, &held, clock, &inbox)?;
 
+        let token = config.token_file.as_deref().and_then(token_file::read);
         let mut peer = Peer::new(
-            peer_config(&config, &keys, plays),
+            peer_config(&config, &keys, plays, token.clone()),
             fresh_seed()?,
             clock.now(),
         );
@@ -149,6 +162,9 @@ impl Agent {
             inbox.clone(),
         ));
         tokio::spawn(machine::watch(limits(&config), inbox.clone()));
+        if let Some(path) = config.token_file {
+            tokio::spawn(token_file::follow(path, token, inbox.clone()));
+        }
         let stop = CancellationToken::new();
         tokio::spawn(stop.clone().run_until_cancelled_owned(refusals.tell()));
         let agent = Self {
@@ -176,7 +192,12 @@ impl Agent {
     }
 }
 
-fn peer_config(config: &Config, keys: &KeyPair, plays: bool) -> PeerConfig {
+fn peer_config(
+    config: &Config,
+    keys: &KeyPair,
+    plays: bool,
+    join_token: Option<String>,
+) -> PeerConfig {
     PeerConfig {
         key: keys.public(),
         implementation: Implementation {
@@ -186,7 +207,7 @@ fn peer_config(config: &Config, keys: &KeyPair, plays: bool) -> PeerConfig {
         },
         uplink: config.uplink(),
         root_key: None,
-        join_token: None,
+        join_token,
         origin: false,
         waypoint: config.waypoint.is_some(),
         disk: !plays,

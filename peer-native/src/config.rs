@@ -71,6 +71,17 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     content: Vec<String>,
 
+    /// File with the provider's join token, where the coordinator asks for one. It is read again
+    /// whenever it changes: have it replaced before the token expires.
+    #[arg(long, value_name = "FILE")]
+    #[serde(rename = "token-file", skip_serializing_if = "Option::is_none")]
+    token_file: Option<PathBuf>,
+
+    /// Print the thumbprint of this agent's key, to which its join tokens are bound, and end.
+    #[arg(long)]
+    #[serde(skip)]
+    print_key: bool,
+
     /// Be a waypoint: fetch from the origin and attest. CODE is the operator's one-time code.
     #[arg(long, value_name = "CODE")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,6 +101,13 @@ Every option can also stand in the file, as `uplink-kbps = 4000`, or in the envi
 RUNNEL_AGENT_UPLINK_KBPS=4000. Flags go before the environment, which goes before the file. Only \
 the file has `private-origins = [\"host\"]`: hosts at private addresses that a waypoint may fetch \
 from. RUNNEL_LOG sets what is logged, such as `info` or `runnel_peer_native=debug`.";
+
+impl Flags {
+    /// Whether only the agent's key is asked for.
+    pub const fn print_key(&self) -> bool {
+        self.print_key
+    }
+}
 
 /// The settled configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +129,8 @@ pub struct Config {
     pub quota_mb: u64,
     /// Contents to help with from the start.
     pub content: Vec<String>,
+    /// File with the provider's join token, if the coordinator asks for one.
+    pub token_file: Option<PathBuf>,
     /// The operator's one-time code, if this is a waypoint.
     pub waypoint: Option<String>,
     /// Whether any granted origin may lie at a private address.
@@ -148,6 +168,7 @@ impl Default for Config {
             downlink_kbps: None,
             quota_mb: 4096,
             content: Vec::new(),
+            token_file: None,
             waypoint: None,
             allow_private_origins: false,
             private_origins: Vec::new(),
@@ -156,6 +177,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Where the agent's own key is.
+    pub(crate) fn identity(&self) -> PathBuf {
+        self.data.join("identity.key")
+    }
+
     /// Puts together what the command line, the environment and the file say.
     ///
     /// # Errors

@@ -137,6 +137,8 @@ impl Driver {
             Output::ConnectCoordinator => self.coordinator.connect(),
             Output::DisconnectCoordinator => self.coordinator.disconnect(),
             Output::ToCoordinator(message) => self.coordinator.send(message),
+            // The file is followed anyway; whoever has to replace it is told.
+            Output::RenewToken => info!("another join token is asked for: see --token-file"),
 
             Output::Dial(id, contact) => {
                 let (endpoint, inbox) = (self.endpoint.clone(), self.inbox.clone());

@@ -33,4 +33,5 @@ mod machine;
 pub mod player;
 mod refusals;
 mod secrets;
+mod token_file;
 pub mod waypoint;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser as _;
 use runnel_peer_core::Event;
-use runnel_peer_native::agent::Agent;
+use runnel_peer_native::agent::{Agent, thumbprint};
 use runnel_peer_native::config::{Config, Flags};
 use runnel_protocol::control::PeerType;
 use runnel_protocol::ids::PeerId;
@@ -33,6 +33,9 @@ async fn main() -> ExitCode {
 
 async fn run(flags: &Flags) -> anyhow::Result<()> {
     let config = Config::load(flags)?;
+    if flags.print_key() {
+        return Ok(say(&thumbprint(&config)?)?);
+    }
     let mut teller = Teller {
         waypoint: config.waypoint.is_some(),
         peer: None,

@@ -106,7 +106,6 @@ impl Engine {
         key: &[u8],
         seed: &[u8],
         root_key: Option<String>,
-        join_token: Option<String>,
     ) -> Result<Engine, String> {
         let root_key = root_key.map(|text| text.parse()).transpose();
         let config = Config {
@@ -118,7 +117,7 @@ impl Engine {
             },
             uplink: BitsPerSecond(0),
             root_key: root_key.map_err(|_| "rootKey: not 64 hexadecimal digits")?,
-            join_token,
+            join_token: None,
             origin: true,
             waypoint: false,
             disk: false,
@@ -153,6 +152,11 @@ impl Engine {
     pub fn consent(&mut self, peers: bool, uplink: f64) {
         let uplink = BitsPerSecond(whole(uplink));
         self.handle(Input::Consent { peers, uplink });
+    }
+
+    /// A join token, in place of the one before.
+    pub fn token(&mut self, token: String) {
+        self.handle(Input::Token(token));
     }
 
     /// The WebSocket stands.

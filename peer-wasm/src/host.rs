@@ -28,6 +28,9 @@ extern "C" {
     /// Close it.
     #[wasm_bindgen(method, js_name = disconnectCoordinator)]
     pub fn disconnect_coordinator(this: &Host);
+    /// Ask the site for another join token, and give it to `Engine.token`.
+    #[wasm_bindgen(method, js_name = renewToken)]
+    pub fn renew_token(this: &Host);
     /// Send one binary frame to the coordinator.
     #[wasm_bindgen(method, js_name = toCoordinator)]
     pub fn to_coordinator(this: &Host, message: &[u8]);

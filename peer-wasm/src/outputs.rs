@@ -19,6 +19,7 @@ pub(crate) fn carry_out(engine: &mut Engine, output: Output) {
     match output {
         Output::ConnectCoordinator => host.connect_coordinator(),
         Output::DisconnectCoordinator => host.disconnect_coordinator(),
+        Output::RenewToken => host.renew_token(),
         Output::ToCoordinator(message) => host.to_coordinator(&encode(&message)),
         Output::Dial(link, contact) => dial(engine, link, &contact),
         Output::Send(link, message) => {

@@ -9,7 +9,7 @@ import { fragmentLoader, type FragmentLoaderClass } from "./page/fragment-loader
 import type { P2pOptions } from "./page/options.js";
 import { P2p } from "./page/session.js";
 
-export type { ConsentOption, P2pOptions } from "./page/options.js";
+export type { ConsentOption, P2pOptions, TokenOption, TokenRequest } from "./page/options.js";
 export type { P2p } from "./page/session.js";
 export type * from "./stats.js";
 

@@ -50,7 +50,8 @@ export interface StartMessage {
   content: string | null;
   masterUrl: string;
   rootKey: string | null;
-  joinToken: string | null;
+  /** The site has join tokens: the peer connects once it has the first one. */
+  hasTokens: boolean;
   /** What may be uploaded, bits per second; 0 for nothing. */
   uplink: number;
   /** Count what would be delivered, deliver nothing. */
@@ -64,6 +65,7 @@ export type ToWorker =
   | WantMessage
   | { kind: "abandon"; id: number }
   | { kind: "consent"; uplink: number }
+  | { kind: "token"; token: string | null }
   | { kind: "playback"; buffer: number; stalls: number; rate: number }
   | { kind: "played"; bytes: number }
   | { kind: "fetched"; fetch: number; bytes: ArrayBuffer | null }
@@ -86,6 +88,7 @@ export interface DeliverMessage {
 export type ToPage =
   | DeliverMessage
   | { kind: "unavailable"; why: string }
+  | { kind: "token"; jkt: string }
   | { kind: "opened"; id: string; name: string }
   | { kind: "refused"; why: string; forGood: boolean }
   | { kind: "declined"; id: number }

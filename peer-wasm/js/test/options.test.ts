@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { coordinatorUrl, isGiven } from "../src/page/options.js";
+import { coordinatorUrl, isGiven, tokenFor } from "../src/page/options.js";
+import { thumbprintOf } from "../src/worker/keys.js";
 import { substreams } from "../src/worker/ledger.js";
 
 test("a coordinator may be named by host, by page URL or in full", () => {
@@ -16,6 +17,20 @@ test("only a clear yes is consent", async () => {
   assert.equal(await isGiven(undefined), false);
   assert.equal(await isGiven(() => "yes" as never), false);
   assert.equal(await isGiven(() => Promise.reject(new Error("asked in vain"))), false);
+});
+
+test("a join token is what the site gives for this key, and nothing where it fails", async () => {
+  assert.equal(await tokenFor("a.b.c", "print"), "a.b.c");
+  assert.equal(await tokenFor(({ jkt }) => `for ${jkt}`, "print"), "for print");
+  assert.equal(await tokenFor(async () => "later", "print"), "later");
+  assert.equal(await tokenFor(() => Promise.reject(new Error("away")), "print"), null);
+  assert.equal(await tokenFor(undefined, "print"), null);
+  assert.equal(await tokenFor(() => "", "print"), null);
+});
+
+test("the key's thumbprint is that of RFC 8037", async () => {
+  const thumbprint = await thumbprintOf("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+  assert.equal(thumbprint, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
 });
 
 test("a mask of substreams becomes their numbers", () => {

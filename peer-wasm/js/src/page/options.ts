@@ -5,6 +5,15 @@ import type { Mode } from "../stats.js";
 /** A consent: given, not given, or to be asked for. */
 export type ConsentOption = boolean | (() => boolean | Promise<boolean>);
 
+/** What a join token is to be minted for. */
+export interface TokenRequest {
+  /** Thumbprint (RFC 7638) of this session's key: the token's `cnf.jkt`. */
+  jkt: string;
+}
+
+/** A join token, or what asks the site's server for one. */
+export type TokenOption = string | ((request: TokenRequest) => string | Promise<string>);
+
 /** The `p2p` part of the player's configuration. */
 export interface P2pOptions {
   /** The coordinator: `wss://host`, `https://host` (the path `/v1/peer` is added), or in full. */
@@ -26,8 +35,11 @@ export interface P2pOptions {
   startWait?: number;
   /** The operator's root key, 64 hexadecimal digits. Default: the coordinator's word is taken. */
   rootKey?: string;
-  /** The provider's token, where the operator asks for one. */
-  joinToken?: string;
+  /**
+   * The provider's join token, where the operator asks for one. A function is called again before a
+   * token expires, and after one was refused.
+   */
+  token?: TokenOption;
   /** Where `worker.js` is, if not beside this module. */
   workerUrl?: string | URL;
   /** Where `runnel.wasm` is, if not beside the Worker. */
@@ -55,5 +67,14 @@ export async function isGiven(consent: ConsentOption | undefined): Promise<boole
     return (typeof consent === "function" ? await consent() : consent) === true;
   } catch {
     return false;
+  }
+}
+
+/** The join token for this key; `null` where the site gives none. */
+export async function tokenFor(option: TokenOption | undefined, jkt: string) {
+  try {
+    return (typeof option === "function" ? await option({ jkt }) : option) || null;
+  } catch {
+    return null;
   }
 }

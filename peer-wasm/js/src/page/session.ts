@@ -5,7 +5,13 @@ import type { FragmentLoaderContext, HlsConfig } from "hls.js";
 import type { DeliverMessage, StartMessage, ToPage, WorkerStats } from "../messages.js";
 import type { ByteCounts, Consent, LogDetail, Mode, P2pEvents, RunnelStats, SegmentDetail } from "../stats.js";
 import type { Broker, Task } from "./fragment-loader.js";
-import { coordinatorUrl, DEFAULT_UPLOAD_RATE, isGiven, type P2pOptions } from "./options.js";
+import {
+  coordinatorUrl,
+  DEFAULT_UPLOAD_RATE,
+  isGiven,
+  tokenFor,
+  type P2pOptions,
+} from "./options.js";
 import { needsPage, PageFetcher } from "./page-fetcher.js";
 import { PlaybackWatch, playedRate } from "./playback-watch.js";
 import { playheadOf, trackOf, wantOf } from "./segment.js";
@@ -167,6 +173,9 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
 
   heard(message: ToPage): void {
     switch (message.kind) {
+      case "token":
+        void this.#giveToken(message.jkt);
+        break;
       case "opened":
         this.#content = { id: message.id, name: message.name };
         break;
@@ -246,7 +255,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
   #startMessage(): StartMessage | null {
     const hls = this.#hls;
     if (!hls?.url || !this.#defaults) return null;
-    const { coordinator, content, rootKey, joinToken, wasmUrl } = this.#options;
+    const { coordinator, content, rootKey, token, wasmUrl } = this.#options;
     return {
       kind: "start",
       wasmUrl: wasmUrl === undefined ? null : new URL(wasmUrl, document.baseURI).href,
@@ -254,7 +263,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
       content: content ?? null,
       masterUrl: new URL(hls.url, document.baseURI).href,
       rootKey: rootKey ?? null,
-      joinToken: joinToken ?? null,
+      hasTokens: token !== undefined,
       uplink: this.#uplink(),
       shadow: this.mode === "shadow",
       pageFetches: needsPage(hls.config, this.#defaults),
@@ -282,6 +291,13 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
 
   #uplink(): number {
     return this.#consent.upload ? (this.#options.uploadRate ?? DEFAULT_UPLOAD_RATE) : 0;
+  }
+
+  async #giveToken(jkt: string): Promise<void> {
+    const link = this.#link;
+    const token = await tokenFor(this.#options.token, jkt);
+    if (!token) this.#say("warn", "p2p.token gives no join token");
+    link?.tell({ kind: "token", token });
   }
 
   async #fetchForWorker(fetch: number, want: number, offset: number, length: number) {

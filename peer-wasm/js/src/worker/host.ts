@@ -123,6 +123,11 @@ export class Host {
     this.#coordinator.close();
   }
 
+  renewToken(): void {
+    if (!this.#start.hasTokens) return;
+    void this.#keys.thumbprint().then((jkt) => this.#post({ kind: "token", jkt }));
+  }
+
   toCoordinator(message: Bytes): void {
     this.#ledger.bytes.control += message.byteLength;
     this.#coordinator.send(message.slice());

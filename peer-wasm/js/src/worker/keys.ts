@@ -24,6 +24,12 @@ export class Keys {
     return new Keys(pair, new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey)));
   }
 
+  /** The public key's thumbprint as a JWK (RFC 7638; RFC 8037, appendix A.3). */
+  async thumbprint(): Promise<string> {
+    const { x } = await crypto.subtle.exportKey("jwk", this.#pair.publicKey);
+    return thumbprintOf(x);
+  }
+
   async sign(message: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
     return new Uint8Array(await crypto.subtle.sign(ALGORITHM, this.#pair.privateKey, message));
   }
@@ -51,4 +57,12 @@ export class Keys {
     }
     return imported;
   }
+}
+
+/** The thumbprint of the Ed25519 key whose JWK has this `x`. */
+export async function thumbprintOf(x: string | undefined): Promise<string> {
+  const canonical = new TextEncoder().encode(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`);
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", canonical));
+  const base64 = btoa(String.fromCharCode(...hash));
+  return base64.replaceAll("+", "-").replaceAll("/", "_").replace("=", "");
 }

@@ -16,6 +16,8 @@ const post = (message: ToPage, transfer: Transferable[] = []) =>
 const early = new EarlyWants();
 let engine: Engine | null = null;
 let host: Host | null = null;
+/** What waits for the site's first join token. */
+let firstToken = () => {};
 let ticking: ReturnType<typeof setInterval> | undefined;
 
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
@@ -31,10 +33,13 @@ async function start(message: StartMessage): Promise<void> {
   const [wasm, keys] = await Promise.all([init({ module_or_path: wasmUrl }), Keys.generate()]);
   host = new Host(message, keys, { enter, post, settled });
   const seed = crypto.getRandomValues(new Uint8Array(SEED));
-  const { rootKey, joinToken, content, masterUrl, uplink } = message;
-  engine = new Engine(host, keys.publicKey, seed, rootKey, joinToken);
-  enter((engine) => engine.consent(true, uplink));
+  const { rootKey, hasTokens, content, masterUrl, uplink } = message;
+  engine = new Engine(host, keys.publicKey, seed, rootKey);
   enter((engine) => engine.open(content, masterUrl));
+  const begin = () => enter((engine) => engine.consent(true, uplink));
+  if (hasTokens) firstToken = begin;
+  else begin();
+  host.renewToken();
   const memory = () => wasm.memory.buffer.byteLength;
   ticking = setInterval(() => host && post({ kind: "stats", stats: host.stats(memory()) }), TICK);
 }
@@ -51,6 +56,11 @@ function hear(message: Exclude<ToWorker, StartMessage>): void {
       break;
     case "consent":
       enter((engine) => engine.consent(true, message.uplink));
+      break;
+    case "token":
+      enter((engine) => message.token && engine.token(message.token));
+      firstToken();
+      firstToken = () => {};
       break;
     case "playback":
       enter((engine) => engine.playback(message.buffer, message.stalls, message.rate));
