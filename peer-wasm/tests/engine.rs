@@ -25,7 +25,7 @@ extern "C" {
 fn engine() -> (Engine, JsValue) {
     let host = recording_host();
     let given = host.clone().unchecked_into::<Host>();
-    let engine = Engine::new(given, &[1; 32], &[2; 32], None, None).unwrap();
+    let engine = Engine::new(given, &[1; 32], &[2; 32], None).unwrap();
     (engine, host)
 }
 
@@ -77,7 +77,7 @@ fn bytes_of_a_link_that_is_gone_are_dropped() {
 #[wasm_bindgen_test]
 fn a_pinned_key_that_is_none_is_named_as_the_fault() {
     let host = recording_host().unchecked_into::<Host>();
-    let refused = Engine::new(host, &[1; 32], &[2; 32], Some("xyz".into()), None);
+    let refused = Engine::new(host, &[1; 32], &[2; 32], Some("xyz".into()));
     assert_eq!(
         refused.err().as_deref(),
         Some("rootKey: not 64 hexadecimal digits")
