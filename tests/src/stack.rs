@@ -2,6 +2,7 @@
 
 mod control_center;
 mod plan;
+mod provider;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 pub use plan::{Content, Elsewhere, Plan, Source};
+pub use provider::Provider;
 
 use crate::meter::Meter;
 use crate::process::{Process, binary};
@@ -31,6 +33,7 @@ pub struct Stack {
     contents: Vec<Content>,
     origin: Option<(Process, String)>,
     center: Option<ControlCenter>,
+    provider: Option<Provider>,
     waypoint: Option<Process>,
     agents: Vec<Process>,
     agent_uplink_kbps: u32,
@@ -53,6 +56,10 @@ impl Stack {
             Some((_, url)) => prepared.contents(url),
             None => prepared.contents(""),
         };
+        let provider = match plan.tokens {
+            true => Some(Provider::new(&folder, folder.join("coordinator")).await?),
+            false => None,
+        };
         let center = match plan.center {
             true => Some(ControlCenter::start(&folder, &contents).await?),
             false => None,
@@ -62,6 +69,7 @@ impl Stack {
             contents,
             origin,
             center,
+            provider,
             waypoint: None,
             agents: Vec::new(),
             agent_uplink_kbps: plan.agent_uplink_kbps,
@@ -159,7 +167,24 @@ impl Stack {
     /// When it does not join in time.
     async fn add_agent(&mut self) -> Result<()> {
         let name = format!("agent-{}", self.agents.len() + 1);
-        let agent = self.start_agent(&name, self.agent_uplink_kbps, &[]).await?;
+        let token = match &self.provider {
+            Some(provider) => {
+                let data = self.folder.join(&name);
+                let file = self.folder.join(format!("{name}.token"));
+                let key = provider.key_of_agent(&data).await?;
+                std::fs::write(&file, provider.mint(&["--for", &key]).await?)?;
+                Some(file)
+            }
+            None => None,
+        };
+        let token = token.as_ref().map(|file| file.to_string_lossy());
+        let role: Vec<&str> = match &token {
+            Some(file) => vec!["--token-file", file],
+            None => Vec::new(),
+        };
+        let agent = self
+            .start_agent(&name, self.agent_uplink_kbps, &role)
+            .await?;
         self.agents.push(agent);
         Ok(())
     }
@@ -220,6 +245,14 @@ impl Stack {
             outcome = outcome.and(process.stop(END).await.map(|_| ()));
         }
         outcome
+    }
+
+    /// Who mints tokens for the contents of this system.
+    ///
+    /// # Errors
+    /// When the plan asks for no tokens.
+    pub fn provider(&self) -> Result<&Provider> {
+        self.provider.as_ref().context("a plan without tokens")
     }
 
     async fn start_waypoint(&mut self, uplink_kbps: u32) -> Result<()> {

@@ -143,6 +143,8 @@ fn clippy(target: &[&str]) -> Result<()> {
 
 /// One at a time: each story starts a whole system and measures it by the clock.
 fn stories() -> Result<()> {
-    let target = ["--workspace", "--features", STORIES, "--test", "stories"];
-    run(&[&["cargo", "test"], &target[..], &["--", "--test-threads=1"]].concat())
+    let target = ["--workspace", "--features", STORIES];
+    let tests = ["--test", "stories", "--test", "adversary"];
+    let one_by_one = ["--", "--test-threads=1"];
+    run(&[&["cargo", "test"], &target[..], &tests, &one_by_one].concat())
 }

@@ -25,6 +25,8 @@ pub struct Plan {
     pub window: usize,
     /// Round trip to the origin, milliseconds.
     pub origin_latency_ms: u64,
+    /// Whether nobody joins without a token of the [provider](super::Provider).
+    pub tokens: bool,
     /// Whether what waypoint and agents send is [measured](crate::meter) on its way.
     pub metered: bool,
 }
@@ -40,6 +42,7 @@ impl Default for Plan {
             waypoint_uplink_kbps: 20_000,
             window: 10,
             origin_latency_ms: 0,
+            tokens: false,
             metered: false,
         }
     }

@@ -1,0 +1,9 @@
+//! Attackers against the real programs, by the numbers of the threats that they stand for: each of
+//! them fails, in words and counted, and gets no byte from a peer.
+
+mod impostor;
+mod tokens;
+
+#[path = "../stories/stranger.rs"]
+#[expect(dead_code, reason = "the stories have more strangers")]
+mod stranger;
