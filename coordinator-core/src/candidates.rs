@@ -13,8 +13,9 @@ use crate::assign::{Candidate, Class};
 use crate::capacity::Rung;
 use crate::delivery::Delivery;
 use crate::described::Known;
-use crate::member::{Excluded, MAX_EXCLUSIONS, Member, Role};
-use crate::policy::{Ruling, Strictness};
+use crate::links::Shortage;
+use crate::member::{Excluded, Feed, MAX_EXCLUSIONS, Member, Role};
+use crate::policy::{LinkSet, Ruling, Strictness, Verdict};
 use crate::reach::{Nearness, offered};
 use crate::rules::{CAPACITY, Objection, Pair, first_objection, is_short_of_links};
 use crate::supply::Area;
@@ -257,10 +258,12 @@ impl<'a> Search<'a> {
         if objection.is_none() || stands_by {
             let spare = pair.spare.saturating_sub(pair.kept);
             let room = if stands_by { 0 } else { self.room(spare) };
+            let room = room.min(self.room_on_links(&pair));
             let candidate = self.candidate(member, &pair, (spare, room));
             self.found.candidates.push(candidate);
         }
-        if let Some((_, Objection::Forbidden(ruling))) = &objection
+        let ruling = objection.as_ref().and_then(|(_, one)| one.ruling());
+        if let Some(ruling) = ruling
             && ruling.strictness == Strictness::Soft
             && self.softly_denied.len() < MAX_SOFTLY_DENIED
         {
@@ -307,6 +310,8 @@ impl<'a> Search<'a> {
             home: member.home.map(|(home, _)| home),
             network: record.place.network,
             dear: self.dear(parent, member),
+            links: pair.links,
+            gave_way: pair.gave_way,
         }
     }
 
@@ -325,7 +330,9 @@ impl<'a> Search<'a> {
         let own = feed.map_or(BitsPerSecond(0), |feed| feed.reserved);
         let child = self.child;
         let siblings = member.regular_children.len();
-        let (ruling, score) = self.ask_policies(parent, record);
+        let verdict = self.ask_policies(parent, record);
+        let (links, ruling) = (verdict.links, verdict.denial(self.relaxed_from).cloned());
+        let gave_way = self.gives_way(links, feed);
         Pair {
             child,
             child_record: self.record,
@@ -339,7 +346,10 @@ impl<'a> Search<'a> {
             children: member.child_count() - usize::from(member.has_child(child)),
             ban: self.world.blacklist.ban(child, parent, self.now),
             ruling,
-            score,
+            score: verdict.score,
+            shortage: self.shortage(links, gave_way),
+            links,
+            gave_way,
             spare: record
                 .uplink
                 .spare_with(own.saturating_add(self.given_up(member))),
@@ -350,11 +360,11 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What the policies have against a parent, and how much they prefer it.
-    fn ask_policies(&self, peer: PeerId, parent: &Record) -> (Option<Arc<Ruling>>, i64) {
+    /// What the policies say about a parent.
+    fn ask_policies(&self, peer: PeerId, parent: &Record) -> Verdict {
         let judge = &self.world.judge;
         if judge.is_empty() {
-            return (None, 0);
+            return Verdict::default();
         }
         let networks = &self.world.config.networks;
         let known = |peer, record| Known {
@@ -364,8 +374,43 @@ impl<'a> Search<'a> {
         };
         let (viewer, parent) = (known(self.child, self.record), known(peer, parent));
         let content = self.delivery.content;
-        let verdict = judge.verdict(&viewer, &parent, content, self.now);
-        (verdict.denial(self.relaxed_from).cloned(), verdict.score)
+        judge.verdict(&viewer, &parent, content, self.now)
+    }
+
+    /// Whether a soft link between the child and a parent gives way: nobody else is left, or that
+    /// was so when the parent was found and the link has no more room than then.
+    fn gives_way(&self, on: LinkSet, feed: Option<&Feed>) -> bool {
+        let links = &self.world.links;
+        let full = |place| self.delivery.leases.room(place, links) < self.stripe.0;
+        let still = feed.is_some_and(|feed| feed.gave_way);
+        let yields = |place| links.gives_way(place, self.relaxed_from) || (still && full(place));
+        on.iter().any(yields)
+    }
+
+    /// The links whose limits hold for a pair, each with what the child may use of it, bit/s.
+    fn binding(&self, on: LinkSet, gave_way: bool) -> impl Iterator<Item = (u8, u64)> {
+        let (delivery, world) = (self.delivery, self.world);
+        let holds = move |place: &u8| !(gave_way && world.links.is_soft(*place));
+        let (member, goes_first) = (self.member, self.goes_first);
+        on.iter().filter(holds).map(move |place| {
+            let viewers = delivery.leases.given_to_viewers(place);
+            let given_up = if goes_first { viewers } else { 0 };
+            let room = delivery.room_on(place, member, world);
+            (place, room.saturating_add(given_up))
+        })
+    }
+
+    fn shortage(&self, on: LinkSet, gave_way: bool) -> Option<Arc<Shortage>> {
+        let narrow = self.binding(on, gave_way).min_by_key(|(_, room)| *room);
+        let (place, left) = narrow.filter(|(_, room)| *room < self.stripe.0)?;
+        self.world.links.shortage(place, left, self.stripe)
+    }
+
+    /// Stripes for which all links to a parent have room.
+    fn room_on_links(&self, pair: &Pair<'_>) -> u8 {
+        let rooms = self.binding(pair.links, pair.gave_way);
+        let least = rooms.map(|(_, room)| self.room(BitsPerSecond(room))).min();
+        least.unwrap_or(u8::MAX)
     }
 
     /// A lightweight end is never dialled, so the other one's addresses have to do; two regular

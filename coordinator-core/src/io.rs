@@ -10,6 +10,7 @@ use runnel_protocol::signature::{Signature, Signed};
 use runnel_protocol::ticket::{SignedTicket, Ticket};
 
 use crate::content::Content;
+use crate::links::LinkUse;
 use crate::policy::PolicySet;
 use crate::transfer::Transfer;
 
@@ -67,6 +68,8 @@ pub enum Input {
     ContentRemoved(ContentId),
     /// These policies are in force from now on, in place of all others.
     Policies(PolicySet),
+    /// What ran over links before: from the store at start, ahead of the policies.
+    LinksUsed(Vec<LinkUse>),
     /// The server goes down in order.
     Drain,
 }
@@ -122,6 +125,8 @@ pub enum Output {
     Sign(Unsigned),
     /// Keep this record.
     Transferred(Box<Transfer>),
+    /// Add this to what is kept of links: told every ten seconds.
+    LinksUsed(Vec<LinkUse>),
 }
 
 /// A statement that waits for the operator's signature.

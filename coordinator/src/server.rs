@@ -86,6 +86,7 @@ impl Server {
         let clock = Clock::new();
         let policies = Shelf::fill(settings.policies.as_deref(), store.policies()?)?;
         let mut center = furnish(&settings, &store, &keys, clock)?;
+        center.handle_input(Input::LinksUsed(store.link_uses()?), clock.now());
         center.handle_input(Input::Policies(policies.set()?), clock.now());
         let tasks = TaskTracker::new();
         let (keeper, keeping) =

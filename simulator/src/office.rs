@@ -191,7 +191,7 @@ impl Office {
                     self.enrolled.insert(peer, contents.clone());
                     self.handle_input(Input::WaypointEnrolled { peer, contents }, now);
                 }
-                Output::Transferred(_) => {}
+                Output::Transferred(_) | Output::LinksUsed(_) => {}
                 shown @ (Output::Send { .. }
                 | Output::Close { .. }
                 | Output::Probe { .. }

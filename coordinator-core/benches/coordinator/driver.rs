@@ -162,7 +162,10 @@ impl Driver {
                 }
                 None
             }
-            Output::Close { .. } | Output::RedeemCode { .. } | Output::Transferred(_) => None,
+            Output::Close { .. }
+            | Output::RedeemCode { .. }
+            | Output::Transferred(_)
+            | Output::LinksUsed(_) => None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! The cases that stand beside a policy's rules, and whether it passes them.
 
+use std::collections::BTreeSet;
+
 use runnel_protocol::time::Timestamp;
 
 use super::document::Complaint;
@@ -21,6 +23,8 @@ pub struct Case {
     /// Whether they are said for want of evidence.
     pub(super) unsure: bool,
     pub(super) score: i64,
+    /// The links that the pair's transfers run over, by their names.
+    pub(super) links: BTreeSet<String>,
 }
 
 impl Policy {
@@ -50,6 +54,11 @@ impl Case {
         let ruling = verdict.denial(None);
         let said = ruling.map(|ruling| (ruling.say.clone(), ruling.unsure));
         let wanted = self.denied.clone().map(|say| (say, self.unsure));
+        let links: BTreeSet<String> = set
+            .links()
+            .filter(|(place, _)| verdict.links.contains(*place))
+            .map(|(_, link)| link.own_name().to_owned())
+            .collect();
         let words = if said != wanted {
             format!(
                 "case {:?}: expected {}, but it is {}",
@@ -61,6 +70,11 @@ impl Case {
             format!(
                 "case {:?}: expected a score of {}, but it is {}",
                 self.name, self.score, verdict.score
+            )
+        } else if links != self.links {
+            format!(
+                "case {:?}: expected to run over {:?}, but it runs over {links:?}",
+                self.name, self.links
             )
         } else {
             return None;

@@ -1,8 +1,10 @@
 //! A policy as it is written, in TOML: read, checked, and refused with the line and column.
 
+mod links;
+
 use core::fmt;
 use core::ops::Range;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -64,6 +66,8 @@ struct Document {
     #[serde(default)]
     prefer: Vec<Prefer>,
     #[serde(default)]
+    link: Vec<Spanned<LinkText>>,
+    #[serde(default)]
     test: Vec<Spanned<Test>>,
 }
 
@@ -79,6 +83,17 @@ struct Deny {
 #[serde(deny_unknown_fields)]
 struct Prefer {
     score: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LinkText {
+    name: Spanned<String>,
+    when: Spanned<String>,
+    max_mbps: Option<Spanned<u64>>,
+    max_mean_mbps: Option<Spanned<u64>>,
+    mean_hours: Option<Spanned<u64>>,
+    max_gb_per_month: Option<Spanned<u64>>,
 }
 
 type Known = BTreeMap<String, Spanned<Toml>>;
@@ -99,6 +114,8 @@ struct Test {
     unsure: bool,
     #[serde(default)]
     score: i64,
+    #[serde(default)]
+    links: BTreeSet<String>,
 }
 
 /// Reads a policy.
@@ -161,6 +178,7 @@ impl Reader<'_> {
                 .map(|names| names.into_inner().into_iter().collect()),
             rules: Vec::new(),
             scores: Vec::new(),
+            links: Vec::new(),
             cases: Vec::new(),
         };
         let has_zone = document.zone.is_some();
@@ -172,6 +190,11 @@ impl Reader<'_> {
             let score = self.condition(&prefer.score, Type::Number, has_zone);
             policy.scores.extend(score);
         }
+        for link in document.link {
+            let at = link.span().start;
+            let link = self.link(at, &policy, link.into_inner());
+            policy.links.extend(link);
+        }
         for test in document.test {
             let at = test.span().start;
             let case = self.case(at, test.into_inner());
@@ -181,13 +204,7 @@ impl Reader<'_> {
     }
 
     fn bounds(&mut self, document: &Document) {
-        let name = document.name.get_ref();
-        let usable =
-            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
-        if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(usable) {
-            let words = format!("a name is 1 to {MAX_NAME} of a to z, 0 to 9 and -");
-            self.complain(document.name.span().start, words);
-        }
+        self.name(&document.name);
         if let Some(rank) = &document.rank
             && !(1..=LAST_RANK).contains(rank.get_ref())
         {
@@ -203,17 +220,27 @@ impl Reader<'_> {
         let most = [
             document.deny.len(),
             document.prefer.len(),
+            document.link.len(),
             document.test.len(),
         ];
         if most.into_iter().any(|count| count > MAX_RULES) {
             let words = format!("at most {MAX_RULES} of each kind: make it several policies");
             self.complain(0, words);
         }
-        if document.deny.is_empty() && document.prefer.is_empty() {
-            self.complain(
-                0,
-                "this policy says nothing: add a [[deny]] or a [[prefer]]",
-            );
+        let silent = document.deny.is_empty() && document.prefer.is_empty();
+        if silent && document.link.is_empty() {
+            let words = "this policy says nothing: add a [[deny]], a [[prefer]] or a [[link]]";
+            self.complain(0, words);
+        }
+    }
+
+    fn name(&mut self, name: &Spanned<String>) {
+        let usable =
+            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+        let text = name.get_ref();
+        if text.is_empty() || text.len() > MAX_NAME || !text.chars().all(usable) {
+            let words = format!("a name is 1 to {MAX_NAME} of a to z, 0 to 9 and -");
+            self.complain(name.span().start, words);
         }
     }
 
@@ -231,7 +258,7 @@ impl Reader<'_> {
         }
         let denies = *deny.what.get_ref();
         let when = self.condition(&deny.when, Type::Truth, has_zone)?;
-        let mut asked = std::collections::BTreeSet::new();
+        let mut asked = BTreeSet::new();
         when.mentions(&mut asked);
         match denies {
             Denies::Pair => {}
@@ -275,7 +302,7 @@ impl Reader<'_> {
     ) -> Option<Expression> {
         match compile(text.get_ref(), kind) {
             Ok(expression) => {
-                let mut asked = std::collections::BTreeSet::new();
+                let mut asked = BTreeSet::new();
                 expression.mentions(&mut asked);
                 let time = asked.iter().find(|one| one.thing == Thing::Time);
                 if let Some(time) = time.filter(|_| !has_zone) {
@@ -328,6 +355,7 @@ impl Reader<'_> {
             denied: test.denied,
             unsure: test.unsure,
             score: test.score,
+            links: test.links,
         })
     }
 

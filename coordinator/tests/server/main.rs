@@ -7,6 +7,7 @@
 
 mod client;
 mod door;
+mod links;
 mod operator;
 mod policies;
 mod prober;

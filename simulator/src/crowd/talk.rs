@@ -117,7 +117,10 @@ impl Crowd {
                 Output::Probe {
                     session, endpoints, ..
                 } => self.probed.push((session, endpoints)),
-                Output::Sign(_) | Output::RedeemCode { .. } | Output::Transferred(_) => {}
+                Output::Sign(_)
+                | Output::RedeemCode { .. }
+                | Output::Transferred(_)
+                | Output::LinksUsed(_) => {}
             }
         }
     }

@@ -148,7 +148,8 @@ impl World {
             } => self.probe(session, endpoints),
             CenterOutput::Sign(_)
             | CenterOutput::RedeemCode { .. }
-            | CenterOutput::Transferred(_) => {}
+            | CenterOutput::Transferred(_)
+            | CenterOutput::LinksUsed(_) => {}
         }
     }
 
