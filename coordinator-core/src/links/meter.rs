@@ -61,7 +61,9 @@ impl Meter {
         let fresh = fresh.min(booked);
         let settled = u128::from(booked - fresh) * u128::from(self.share());
         let settled = u64::try_from(settled / u128::from(WHOLE)).unwrap_or(u64::MAX);
-        settled.saturating_add(fresh)
+        // Whoever has just come catches up: more than was booked is seen of the newest as well.
+        let more = u128::from(fresh) * u128::from(self.share().max(WHOLE)) / u128::from(WHOLE);
+        settled.saturating_add(u64::try_from(more).unwrap_or(u64::MAX))
     }
 
     /// What ran over the link of what was booked, in thousandths; all of it where nobody told of
@@ -111,6 +113,14 @@ mod tests {
         assert_eq!(meter.used(10 * MEGABIT), 13 * MEGABIT);
         run(&mut meter, MEASURED, MEGABIT, 10 * MEGABIT);
         assert_eq!(meter.used(10 * MEGABIT), 5 * MEGABIT);
+    }
+
+    #[test]
+    fn more_than_booked_is_seen_of_what_is_fresh_as_well() {
+        let mut meter = Meter::default();
+        meter.on_booked(10 * MEGABIT);
+        run(&mut meter, 3, 12 * MEGABIT, 10 * MEGABIT);
+        assert_eq!(meter.used(10 * MEGABIT), 12 * MEGABIT);
     }
 
     #[test]
