@@ -27,8 +27,8 @@ pub use calendar::Zone;
 pub use cases::Case;
 pub use document::{Complaint, read};
 pub use judge::{Described, Judge};
-pub use link::LinkSet;
 pub(crate) use link::{Limits, Link, MAX_PLACES, Span};
+pub use link::{LinkSet, LinkTerms};
 pub use set::{Denies, Kind, Policy, PolicySet, Ruling, SetError, Strictness, Verdict};
 pub use value::{Facts, Value};
 

@@ -7,7 +7,7 @@ use runnel_protocol::units::BitsPerSecond;
 
 use super::calendar::Zone;
 use super::expression::{Case, Expression};
-use super::set::Ruling;
+use super::set::{Ruling, Strictness};
 
 /// Most links in force. There are twice as many places for them, so that each keeps its own while
 /// policies change, and one that is new finds one that nobody uses.
@@ -34,6 +34,11 @@ impl LinkSet {
 
     pub(crate) const fn contains(self, place: u8) -> bool {
         self.0 & 1 << place != 0
+    }
+
+    /// Whether some link is in both.
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 
     pub(crate) const fn without(self, other: Self) -> Self {
@@ -81,6 +86,21 @@ impl Limits {
     pub(crate) const fn are_monthly(&self) -> bool {
         self.month.is_some() || matches!(self.mean, Some((_, Span::Month)))
     }
+}
+
+/// A link and its limits, for whoever looks on.
+#[derive(Debug, Clone)]
+pub struct LinkTerms {
+    /// It, as verdicts name it.
+    pub links: LinkSet,
+    /// The policy's name, a slash, and its own.
+    pub name: Arc<str>,
+    /// Whether its limits may give way.
+    pub strictness: Strictness,
+    /// Most at any moment.
+    pub peak: Option<BitsPerSecond>,
+    /// Most bytes in a month.
+    pub month: Option<u64>,
 }
 
 /// A link as a policy declares it.

@@ -9,7 +9,7 @@ use runnel_protocol::time::Timestamp;
 use super::calendar::Zone;
 use super::cases::Case as TestCase;
 use super::expression::{Case, Expression};
-use super::link::{Link, LinkSet, MAX_LINKS};
+use super::link::{Link, LinkSet, LinkTerms, MAX_LINKS};
 use super::schema::{Attribute, ContentField, PeerField, Thing, TimeField};
 use super::value::{Facts, Value};
 
@@ -262,6 +262,17 @@ impl PolicySet {
     pub(crate) fn links(&self) -> impl Iterator<Item = (u8, &Link)> {
         let links = self.policies.iter().flat_map(|policy| &policy.links);
         links.map(|link| (link.place, link))
+    }
+
+    /// The links that the policies declare, with their limits.
+    pub fn link_terms(&self) -> impl Iterator<Item = LinkTerms> {
+        self.links().map(|(place, link)| LinkTerms {
+            links: LinkSet::EMPTY.with(place),
+            name: Arc::clone(&link.name),
+            strictness: link.ruling.strictness,
+            peak: link.limits.peak,
+            month: link.limits.month,
+        })
     }
 
     /// Gives links other places than they have: no two of them the same.

@@ -21,6 +21,9 @@ pub enum ScenarioError {
     /// It is well-formed and makes no sense.
     #[error("{0}")]
     Nonsense(&'static str),
+    /// A policy is none; says where.
+    #[error("{0}")]
+    Policy(String),
 }
 
 impl Scenario {
@@ -29,11 +32,8 @@ impl Scenario {
     /// # Errors
     /// In words for an operator; a syntax error names line and column.
     pub fn read(path: &Path) -> Result<Self, ScenarioError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ScenarioError::Unreadable {
-            path: path.to_owned(),
-            error,
-        })?;
-        Self::parse(&text)
+        let folder = path.parent().unwrap_or(Path::new("."));
+        Self::take(&text_of(path)?, |file| text_of(&folder.join(file)))
     }
 
     /// Takes the text of a file.
@@ -41,7 +41,22 @@ impl Scenario {
     /// # Errors
     /// See [`Self::read`].
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
-        let scenario: Self = toml::from_str(text)?;
+        Self::take(text, |file| text_of(Path::new(file)))
+    }
+
+    fn take(
+        text: &str,
+        text_of: impl Fn(&str) -> Result<String, ScenarioError>,
+    ) -> Result<Self, ScenarioError> {
+        let mut scenario: Self = toml::from_str(text)?;
+        for policy in &mut scenario.policy {
+            if let Some(file) = &policy.file {
+                policy.text = text_of(file)?;
+            }
+            if let Some(complaint) = policy.complaint() {
+                return Err(ScenarioError::Policy(complaint));
+            }
+        }
         match scenario.complaint() {
             Some(complaint) => Err(ScenarioError::Nonsense(complaint)),
             None => Ok(scenario),
@@ -92,6 +107,13 @@ impl Scenario {
     }
 }
 
+fn text_of(path: &Path) -> Result<String, ScenarioError> {
+    std::fs::read_to_string(path).map_err(|error| ScenarioError::Unreadable {
+        path: path.to_owned(),
+        error,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +150,17 @@ mod tests {
             "rounded up: never none at all"
         );
         assert_eq!(half.coordinator.admissions_per_second, None);
+    }
+
+    #[test]
+    fn a_policy_stands_in_the_file_or_beside_it_and_makes_sense() {
+        let with = |policy: &str| Scenario::parse(&format!("{SMALL}\n[[policy]]\n{policy}"));
+        let text = "text = '''\nname = \"p\"\nkind = \"client\"\n[[prefer]]\nscore = \"1\"\n'''";
+        assert_eq!(with(text).unwrap().policy.len(), 1);
+        let words = with(&text.replace("\"1\"", "\"true\"")).unwrap_err();
+        assert!(words.to_string().contains("line 4, column"), "{words}");
+        let words = with("file = \"nowhere.toml\"").unwrap_err().to_string();
+        assert!(words.contains("nowhere.toml"), "{words}");
     }
 
     #[test]
