@@ -335,3 +335,31 @@ fn a_mean_slows_a_link_down_before_it_is_reached() {
     assert!(fed < 5, "{fed}");
     stage.check();
 }
+
+#[test]
+fn what_is_reserved_on_a_link_is_what_somebody_is_fed_with_whatever_happens() {
+    let everything = border("max_mbps = 60").replace("viewer.country != peer.country", "true");
+    let mut stage = evening("", 5);
+    stage.policies(&[&everything]);
+    stage.agent_at("eve", 20 * RATE, GERMAN);
+    let assert_exact = |stage: &mut Stage| {
+        stage.run(SECOND * 3);
+        let fed: u64 = stage.center.peers().map(|peer| peer.reserved.0).sum();
+        assert!(fed > 0);
+        assert_eq!(stage.link().reserved, BitsPerSecond(fed));
+        stage.check();
+    };
+    assert_exact(&mut stage);
+    stage.plays_at("v1", RATE * 2);
+    assert_exact(&mut stage);
+    stage.kill("ann");
+    assert_exact(&mut stage);
+    stage.offers("eve", RATE);
+    assert_exact(&mut stage);
+    stage.kill("v0");
+    stage.agent_at("max", 30 * RATE, FRENCH[1]);
+    assert_exact(&mut stage);
+    stage.policies(&[&everything.replace("= 60", "= 5")]);
+    assert_exact(&mut stage);
+    assert!(stage.link().reserved <= kilobits(4500));
+}
