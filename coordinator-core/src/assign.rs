@@ -13,6 +13,7 @@ use runnel_protocol::ids::PeerId;
 use runnel_protocol::segment::{Substream, SubstreamSet};
 
 use crate::place::Network;
+use crate::policy::LinkSet;
 use crate::reach::Nearness;
 use crate::trees::{self, Depths};
 
@@ -64,6 +65,9 @@ pub(crate) struct Candidate {
     pub(crate) network: Network,
     /// Stripes of which it has handed out enough already: for these it is a filler only.
     pub(crate) dear: SubstreamSet,
+    /// Links that what it brings runs over, and whether soft ones among them give way.
+    pub(crate) links: LinkSet,
+    pub(crate) gave_way: bool,
 }
 
 /// A parent of the new assignment.
@@ -74,6 +78,9 @@ pub(crate) struct Choice {
     pub(crate) substreams: SubstreamSet,
     pub(crate) class: Class,
     pub(crate) why: Chosen,
+    /// See [`Candidate`].
+    pub(crate) links: LinkSet,
+    pub(crate) gave_way: bool,
 }
 
 /// Why a parent was chosen, in words once displayed.
@@ -195,6 +202,8 @@ impl Candidate {
             source: self.source,
             substreams,
             class: self.class_for(substreams),
+            links: self.links,
+            gave_way: self.gave_way,
             why: Chosen {
                 source: self.source,
                 near: self.near,
@@ -371,6 +380,8 @@ mod tests {
             home: None,
             network: Place::of([10, name, 0, 0].into()).network,
             dear: SubstreamSet::EMPTY,
+            links: LinkSet::EMPTY,
+            gave_way: false,
         }
     }
 

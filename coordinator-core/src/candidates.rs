@@ -1,5 +1,7 @@
 //! Feasible parents of a child, pruned by the rules: what `assign` chooses from (A1, A2).
 
+mod links;
+
 use core::cmp::Reverse;
 use std::sync::Arc;
 
@@ -14,7 +16,7 @@ use crate::capacity::Rung;
 use crate::delivery::Delivery;
 use crate::described::Known;
 use crate::member::{Excluded, MAX_EXCLUSIONS, Member, Role};
-use crate::policy::{Ruling, Strictness};
+use crate::policy::{Ruling, Strictness, Verdict};
 use crate::reach::{Nearness, offered};
 use crate::rules::{CAPACITY, Objection, Pair, first_objection, is_short_of_links};
 use crate::supply::Area;
@@ -257,10 +259,12 @@ impl<'a> Search<'a> {
         if objection.is_none() || stands_by {
             let spare = pair.spare.saturating_sub(pair.kept);
             let room = if stands_by { 0 } else { self.room(spare) };
+            let room = room.min(self.room_on_links(&pair));
             let candidate = self.candidate(member, &pair, (spare, room));
             self.found.candidates.push(candidate);
         }
-        if let Some((_, Objection::Forbidden(ruling))) = &objection
+        let ruling = objection.as_ref().and_then(|(_, one)| one.ruling());
+        if let Some(ruling) = ruling
             && ruling.strictness == Strictness::Soft
             && self.softly_denied.len() < MAX_SOFTLY_DENIED
         {
@@ -307,6 +311,8 @@ impl<'a> Search<'a> {
             home: member.home.map(|(home, _)| home),
             network: record.place.network,
             dear: self.dear(parent, member),
+            links: pair.links,
+            gave_way: pair.gave_way,
         }
     }
 
@@ -325,7 +331,9 @@ impl<'a> Search<'a> {
         let own = feed.map_or(BitsPerSecond(0), |feed| feed.reserved);
         let child = self.child;
         let siblings = member.regular_children.len();
-        let (ruling, score) = self.ask_policies(parent, record);
+        let verdict = self.ask_policies(parent, record);
+        let (links, ruling) = (verdict.links, verdict.denial(self.relaxed_from).cloned());
+        let gave_way = self.gives_way(links, feed);
         Pair {
             child,
             child_record: self.record,
@@ -339,7 +347,10 @@ impl<'a> Search<'a> {
             children: member.child_count() - usize::from(member.has_child(child)),
             ban: self.world.blacklist.ban(child, parent, self.now),
             ruling,
-            score,
+            score: verdict.score,
+            shortage: self.shortage(links, gave_way),
+            links,
+            gave_way,
             spare: record
                 .uplink
                 .spare_with(own.saturating_add(self.given_up(member))),
@@ -350,11 +361,11 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What the policies have against a parent, and how much they prefer it.
-    fn ask_policies(&self, peer: PeerId, parent: &Record) -> (Option<Arc<Ruling>>, i64) {
+    /// What the policies say about a parent.
+    fn ask_policies(&self, peer: PeerId, parent: &Record) -> Verdict {
         let judge = &self.world.judge;
         if judge.is_empty() {
-            return (None, 0);
+            return Verdict::default();
         }
         let networks = &self.world.config.networks;
         let known = |peer, record| Known {
@@ -364,8 +375,7 @@ impl<'a> Search<'a> {
         };
         let (viewer, parent) = (known(self.child, self.record), known(peer, parent));
         let content = self.delivery.content;
-        let verdict = judge.verdict(&viewer, &parent, content, self.now);
-        (verdict.denial(self.relaxed_from).cloned(), verdict.score)
+        judge.verdict(&viewer, &parent, content, self.now)
     }
 
     /// A lightweight end is never dialled, so the other one's addresses have to do; two regular

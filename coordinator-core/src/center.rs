@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::directory::Directory;
 use crate::io::{Input, Output, SessionId};
 use crate::kind::Why;
+use crate::links::LinkSummary;
 use crate::policy::PolicySet;
 use crate::probing::Probing;
 use crate::sessions::Sessions;
@@ -95,6 +96,7 @@ impl ControlCenter {
             Input::Signed(statement) => self.on_signed(statement, now),
             Input::ContentRegistered(content) => self.on_registered(content, now),
             Input::ContentRemoved(content) => self.on_content_removed(content, now),
+            Input::LinksUsed(uses) => self.world.links.remember(uses, now),
             Input::Policies(set) => self.on_policies(set, now),
             Input::TrustedKeys(keys) => self.on_trusted_keys(&keys, now),
             Input::Drain => self.on_drain(),
@@ -136,6 +138,11 @@ impl ControlCenter {
     /// Verdicts that the policies have worked out since the start; all others were remembered.
     pub fn policy_evaluations(&self) -> u64 {
         self.world.judge.evaluations()
+    }
+
+    /// The links that policies limit, in the order of their names.
+    pub fn links(&self) -> Vec<LinkSummary> {
+        self.world.links.summaries()
     }
 
     /// All connected peers, in the order of their ids.

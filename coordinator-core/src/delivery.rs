@@ -3,6 +3,7 @@
 
 mod balance;
 mod changes;
+mod crossing;
 mod making_room;
 mod places;
 mod planning;
@@ -26,6 +27,7 @@ use crate::content::Content;
 use crate::eject::Balance;
 use crate::explain::{Parting, What};
 use crate::ladder::{Ladder, Load};
+use crate::links::Leases;
 use crate::member::{Feed, Member, Role};
 use crate::place::Region;
 use crate::rate::{RatesInUse, differs};
@@ -79,6 +81,8 @@ pub(crate) struct Delivery {
     names: (Arc<str>, Arc<str>),
     pub(crate) stripes: u8,
     pub(crate) members: Table<PeerId, Member>,
+    /// What of it runs over links that are limited.
+    pub(crate) leases: Leases,
     /// Members that may be able to feed others.
     pub(crate) supply: Supply,
     /// Members that play, a count.
@@ -130,6 +134,7 @@ impl Delivery {
             ),
             stripes: world.config.stripes,
             members: Table::default(),
+            leases: Leases::default(),
             supply: Supply::default(),
             players: 0,
             opened: 0,
@@ -330,6 +335,7 @@ impl Delivery {
     }
 
     fn release(&mut self, child: PeerId, feed: &Feed, world: &mut World) {
+        self.leases.give_back(&(child, feed.parent), feed.links);
         if feed.reserved.0 > 0 {
             world.view.release(feed.parent, child, feed.reserved);
             world.growth += 1;
@@ -353,6 +359,7 @@ impl Delivery {
             // Who leaves one content may stay in others: its uplink is one account.
             for feed in member.feeds.extract_if(.., |feed| feed.parent == parent) {
                 world.view.release(parent, child, feed.reserved);
+                self.leases.give_back(&(child, parent), feed.links);
             }
             let gone = What::Dropped(why.clone());
             world
@@ -553,6 +560,11 @@ impl Delivery {
             .filter(|(_, audience)| audience.players > 0)
             .map(|(region, audience)| (*region, short || !audience.wanting.is_empty()))
             .collect()
+    }
+
+    /// Whether it holds something of a link.
+    pub(crate) fn holds_leases(&self) -> bool {
+        !self.leases.is_empty()
     }
 
     /// Whether nobody has played for so long that helpers may go.

@@ -10,6 +10,7 @@ use runnel_protocol::signature::{Signature, Signed};
 use runnel_protocol::ticket::{SignedTicket, Ticket};
 
 use crate::content::Content;
+use crate::links::LinkUse;
 use crate::policy::PolicySet;
 use crate::token::{KeyName, Verdict};
 use crate::transfer::Transfer;
@@ -77,6 +78,8 @@ pub enum Input {
     Policies(PolicySet),
     /// The providers' keys that are known from now on, in place of all others.
     TrustedKeys(Vec<KeyName>),
+    /// What ran over links before: from the store at start, ahead of the policies.
+    LinksUsed(Vec<LinkUse>),
     /// The server goes down in order.
     Drain,
 }
@@ -142,6 +145,8 @@ pub enum Output {
     Sign(Unsigned),
     /// Keep this record.
     Transferred(Box<Transfer>),
+    /// Add this to what is kept of links: told every ten seconds.
+    LinksUsed(Vec<LinkUse>),
 }
 
 /// A statement that waits for the operator's signature.

@@ -12,6 +12,7 @@ use crate::assign::{Choice, Chosen, Class};
 use crate::congestion::{Lag, Watch};
 use crate::eject::Seat;
 use crate::place::Region;
+use crate::policy::LinkSet;
 use crate::rules::Objection;
 use crate::steady::{Account, Cause};
 use crate::transfer::Tally;
@@ -45,6 +46,10 @@ pub(crate) struct Feed {
     /// What of the parent's uplink is set aside for it.
     pub(crate) reserved: BitsPerSecond,
     pub(crate) why: Chosen,
+    /// Links that what it brings runs over: what is reserved is booked there as well.
+    pub(crate) links: LinkSet,
+    /// Soft ones among them gave way to it.
+    pub(crate) gave_way: bool,
     /// Whether the parent is in another network.
     pub(crate) off_net: bool,
     /// One end reported that the link stands.
@@ -64,6 +69,8 @@ impl From<&Choice> for Feed {
             substreams: choice.substreams,
             reserved: BitsPerSecond(0),
             why: choice.why,
+            links: choice.links,
+            gave_way: choice.gave_way,
             off_net: false,
             connected: false,
             watch: Watch::default(),

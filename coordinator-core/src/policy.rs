@@ -5,6 +5,9 @@
 //! [`PolicySet`]; a [`Judge`] asks it about pairs. A condition is evaluated once for each *class*
 //! of peers, that is for all of whom those attributes are the same that some policy asks for.
 //!
+//! A policy declares *links* as well (`link`): which pairs' transfers run over one is a condition, and
+//! what may run over it is up to [`crate::links`].
+//!
 //! Nothing here reads a clock or a file: `now` is an argument, and time zones are compiled in.
 
 mod calendar;
@@ -12,16 +15,20 @@ mod cases;
 mod document;
 mod expression;
 mod judge;
+mod link;
 pub mod schema;
 mod set;
 mod syntax;
 mod typing;
 mod value;
 
+pub(crate) use calendar::Month;
 pub use calendar::Zone;
 pub use cases::Case;
 pub use document::{Complaint, read};
 pub use judge::{Described, Judge};
+pub(crate) use link::{Limits, Link, MAX_PLACES, Span};
+pub use link::{LinkSet, LinkTerms};
 pub use set::{Denies, Kind, Policy, PolicySet, Ruling, SetError, Strictness, Verdict};
 pub use value::{Facts, Value};
 

@@ -230,6 +230,10 @@ pub(crate) fn on_parent_report(
     if feed.off_net {
         member.tally.on_off_net(report.received);
     }
+    if !feed.links.is_empty() {
+        let bytes = report.received.saturating_add(report.wasted);
+        delivery.leases.on_received(feed.links, bytes);
+    }
     // A standby owes nothing.
     if feed.substreams.is_empty() {
         return;

@@ -13,7 +13,8 @@ use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
 use crate::blacklist::{Apart, Ban};
-use crate::policy::Ruling;
+use crate::links::Shortage;
+use crate::policy::{LinkSet, Ruling};
 use crate::view::Record;
 
 /// Most agents that one peer feeds: an assignment lists each of them and has to fit a message.
@@ -45,6 +46,11 @@ pub(crate) struct Pair<'a> {
     pub(crate) ruling: Option<Arc<Ruling>>,
     /// How much they prefer it.
     pub(crate) score: i64,
+    /// The links between the two, and whether soft ones among them give way.
+    pub(crate) links: LinkSet,
+    pub(crate) gave_way: bool,
+    /// One of them that carries no stripe more.
+    pub(crate) shortage: Option<Arc<Shortage>>,
     /// Uplink that this child may use of the parent.
     pub(crate) spare: BitsPerSecond,
     /// Uplink that is kept from this child for agents.
@@ -63,7 +69,7 @@ pub(crate) struct Rule {
 }
 
 /// In the order in which they are asked; the first objection stands.
-pub(crate) const RULES: [Rule; 11] = [
+pub(crate) const RULES: [Rule; 12] = [
     Rule {
         name: "self",
         judge: itself,
@@ -100,6 +106,10 @@ pub(crate) const RULES: [Rule; 11] = [
     Rule {
         name: "history",
         judge: history,
+    },
+    Rule {
+        name: "link-limit",
+        judge: link_limit,
     },
     Rule {
         name: LOOPS,
@@ -142,6 +152,7 @@ pub(crate) enum Objection {
     },
     Accused,
     NeverReached,
+    NoLinkRoom(Arc<Shortage>),
     Loop,
     NoUplink,
     NoRoom {
@@ -198,6 +209,10 @@ fn history(pair: &Pair<'_>) -> Option<Objection> {
     hopeless.then_some(Objection::NeverReached)
 }
 
+fn link_limit(pair: &Pair<'_>) -> Option<Objection> {
+    pair.shortage.clone().map(Objection::NoLinkRoom)
+}
+
 fn loops(pair: &Pair<'_>) -> Option<Objection> {
     pair.loops.then_some(Objection::Loop)
 }
@@ -237,6 +252,30 @@ fn capacity(pair: &Pair<'_>) -> Option<Objection> {
     })
 }
 
+impl Objection {
+    /// What policy stands behind it.
+    pub(crate) fn ruling(&self) -> Option<&Arc<Ruling>> {
+        match self {
+            Self::Forbidden(ruling) => Some(ruling),
+            Self::NoLinkRoom(shortage) => Some(&shortage.ruling),
+            Self::Itself
+            | Self::BothLightweight
+            | Self::HoldsNothing
+            | Self::Unreachable
+            | Self::Silent(_)
+            | Self::KeptApart { .. }
+            | Self::Accused
+            | Self::NeverReached
+            | Self::Loop
+            | Self::NoUplink
+            | Self::NoRoom { .. }
+            | Self::KeptForAgents(_)
+            | Self::TooManyChildren
+            | Self::NoLink(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Objection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -248,6 +287,7 @@ impl fmt::Display for Objection {
                 )
             }
             Self::Forbidden(ruling) => write!(f, "{ruling}"),
+            Self::NoLinkRoom(shortage) => write!(f, "{shortage}"),
             Self::HoldsNothing => write!(f, "it neither holds the content nor receives it"),
             Self::Unreachable => write!(f, "it named no address that can be dialled from there"),
             Self::Silent(time) => {
@@ -354,6 +394,9 @@ mod tests {
             ban: None,
             ruling: None,
             score: 0,
+            links: LinkSet::EMPTY,
+            gave_way: false,
+            shortage: None,
             spare: BitsPerSecond(1_000_000),
             kept: BitsPerSecond(0),
             stripe: BitsPerSecond(500_000),

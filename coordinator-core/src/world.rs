@@ -10,11 +10,12 @@ use crate::blacklist::Blacklist;
 use crate::config::Config;
 use crate::explain::Log;
 use crate::io::Output;
+use crate::links::Links;
 use crate::policy::Judge;
 use crate::random::Random;
 use crate::steady::Offers;
 use crate::summary::Totals;
-use crate::tickets::TicketBook;
+use crate::tickets::{Pairing, TicketBook};
 use crate::view::View;
 use crate::waypoints::Waypoints;
 
@@ -27,6 +28,7 @@ pub(crate) struct World {
     pub(crate) waypoints: Waypoints,
     pub(crate) log: Log,
     pub(crate) judge: Judge,
+    pub(crate) links: Links,
     pub(crate) totals: Totals,
     /// Rises whenever somebody may have got room: who wants for a parent is looked at again.
     pub(crate) growth: u64,
@@ -51,6 +53,7 @@ impl World {
             waypoints: Waypoints::default(),
             log: Log::default(),
             judge: Judge::default(),
+            links: Links::default(),
             totals: Totals::default(),
             growth: 0,
             moved_elsewhere: Vec::new(),
@@ -67,6 +70,16 @@ impl World {
                 session: record.session,
                 message,
             });
+        }
+    }
+
+    /// Voids what was granted to a pair.
+    pub(crate) fn revoke(&mut self, pairing: &Pairing) {
+        let tickets = self.tickets.void(pairing);
+        if !tickets.is_empty() {
+            let both = FromCoordinator::Revoke(tickets);
+            self.send(pairing.client, both.clone());
+            self.send(pairing.server, both);
         }
     }
 }

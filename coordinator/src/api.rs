@@ -20,6 +20,7 @@ use utoipa_axum::routes;
 
 use crate::codes::{self, DEFAULT_LIFE_SECONDS};
 use crate::engine::{Command, Handle, Question};
+use crate::link_api;
 use crate::measure;
 use crate::operator::{self, Operator};
 use crate::policies::Shelf;
@@ -94,6 +95,7 @@ pub(crate) fn router(api: Api, operator: Operator) -> Router {
         .routes(routes!(remove))
         .routes(routes!(enrol))
         .routes(routes!(transfer_api::transfers, transfer_api::forget))
+        .routes(routes!(link_api::list))
         .routes(routes!(policy_api::list))
         .routes(
             routes!(policy_api::show, policy_api::put, policy_api::remove)

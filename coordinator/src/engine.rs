@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use runnel_coordinator_core::{
-    CloseCause, ContentSummary, ControlCenter, Input, Output, PairExplanation, PeerExplanation,
-    PeerSummary, SessionId, SignedStatement, Totals,
+    CloseCause, ContentSummary, ControlCenter, Input, LinkSummary, LinkUse, Output,
+    PairExplanation, PeerExplanation, PeerSummary, SessionId, SignedStatement, Totals,
 };
 use runnel_protocol::codec::encode;
 use runnel_protocol::control::ToCoordinator;
@@ -63,6 +63,7 @@ pub(crate) enum Question {
     Pair(PeerId, PeerId, oneshot::Sender<Option<PairExplanation>>),
     Peers(oneshot::Sender<Vec<PeerSummary>>),
     Contents(oneshot::Sender<Vec<ContentSummary>>),
+    Links(oneshot::Sender<Vec<LinkSummary>>),
     Health(oneshot::Sender<Health>),
 }
 
@@ -258,6 +259,7 @@ impl Engine {
                 self.parts.center.handle_input(Input::Signed(signed), now);
             }
             Output::Transferred(transfer) => self.parts.keeper.keep(&transfer),
+            Output::LinksUsed(uses) => self.keep_uses(uses),
         }
     }
 
@@ -327,6 +329,16 @@ impl Engine {
         }
     }
 
+    /// Once every ten seconds: a month's total survives a restart.
+    fn keep_uses(&self, uses: Vec<LinkUse>) {
+        let store = Arc::clone(&self.parts.store);
+        self.parts.tasks.spawn(async move {
+            if let Err(error) = store.add_link_uses(uses).await {
+                tracing::error!(%error, "what ran over links could not be kept");
+            }
+        });
+    }
+
     /// Whoever asked may have gone: then the answer is dropped.
     fn answer(&self, question: Question) {
         let center = &self.parts.center;
@@ -338,6 +350,7 @@ impl Engine {
             }
             Question::Peers(answer) => drop(answer.send(center.peers().collect())),
             Question::Contents(answer) => drop(answer.send(center.contents())),
+            Question::Links(answer) => drop(answer.send(center.links())),
             Question::Health(answer) => drop(answer.send(Health {
                 totals: center.totals(),
                 peers: center.peer_count(),

@@ -11,6 +11,7 @@ mod door;
 mod engine;
 mod keeper;
 mod keys;
+mod link_api;
 mod logs;
 mod measure;
 mod operator;

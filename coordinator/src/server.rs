@@ -87,6 +87,7 @@ impl Server {
         let clock = Clock::new();
         let policies = Shelf::fill(settings.policies.as_deref(), store.policies()?)?;
         let mut center = furnish(&settings, &store, &keys, clock)?;
+        center.handle_input(Input::LinksUsed(store.link_uses()?), clock.now());
         center.handle_input(Input::Policies(policies.set()?), clock.now());
         let mut providers = store.watch_providers()?;
         let keyring = providers.changed()?.unwrap_or_default();

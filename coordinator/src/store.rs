@@ -2,6 +2,7 @@
 //! in one SQLite file. One thread writes, and commits together what waits together (measured:
 //! 295 single commits a second, 50,000 rows a second in groups).
 
+mod link_uses;
 mod policies;
 mod providers;
 mod transfers;
@@ -47,12 +48,13 @@ const SCHEMA: &str = "
 ";
 
 /// What was added to that, in order. SQLite's `user_version` counts those that a file has.
-const ADDED: [&str; 5] = [
+const ADDED: [&str; 6] = [
     "ALTER TABLE contents ADD COLUMN media_origins TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE contents ADD COLUMN cdn_capacity INTEGER",
     transfers::TABLE,
     policies::TABLE,
     providers::TABLES,
+    link_uses::TABLE,
 ];
 
 /// Why the store does not do what it should.

@@ -4,9 +4,11 @@ pub(crate) mod bounded;
 pub(crate) mod bytes;
 pub(crate) mod caps;
 pub(crate) mod credits;
+pub(crate) mod crossings;
 pub(crate) mod ejections;
 pub(crate) mod ends;
 pub(crate) mod epochs;
+pub(crate) mod lawful;
 pub(crate) mod liveness;
 pub(crate) mod pairs;
 pub(crate) mod punctual;
@@ -15,13 +17,16 @@ pub(crate) mod same;
 pub(crate) mod tickets;
 pub(crate) mod verified;
 
+use runnel_coordinator_core::PolicySet;
 use runnel_protocol::control::FromCoordinator;
-use runnel_protocol::ids::PeerId;
+use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
+use crate::atlas::Known;
 use crate::node::{At, Node};
 use crate::population::Role;
+use crate::title::Title;
 use crate::world::World;
 
 /// Violations told in words; more are counted.
@@ -85,6 +90,9 @@ pub(crate) struct Checkers {
     pub(crate) ejections: ejections::Ejections,
     pub(crate) tickets: tickets::Tickets,
     pub(crate) liveness: liveness::Liveness,
+    /// These have something to say only where there are policies.
+    pub(crate) lawful: lawful::Lawful,
+    pub(crate) crossings: crossings::Crossings,
 }
 
 impl Checkers {
@@ -113,6 +121,24 @@ impl Checkers {
         }
     }
 
+    pub(crate) fn on_policies(&mut self, set: &PolicySet, titles: &[Title], now: Timestamp) {
+        self.crossings.change(set, now);
+        self.lawful.change(set.clone(), titles, now);
+    }
+
+    /// Bytes move from one to another.
+    pub(crate) fn on_carried(
+        &mut self,
+        (from, to): (&Known<'_>, &Known<'_>),
+        content: ContentId,
+        bytes: u64,
+        now: Timestamp,
+    ) {
+        let links = self.lawful.carried(from, to, content, now);
+        let known = self.lawful.is_known(now);
+        self.crossings.carried(links, bytes, known, now);
+    }
+
     /// Looks at everybody.
     pub(crate) fn look(&mut self, world: &World) {
         self.pairs.look(world);
@@ -124,7 +150,7 @@ impl Checkers {
     }
 
     pub(crate) fn verdicts(self) -> Vec<Verdict> {
-        vec![
+        let always = vec![
             self.bytes.verdict,
             self.verified.verdict,
             self.pairs.verdict,
@@ -137,6 +163,9 @@ impl Checkers {
             self.ejections.verdict,
             self.tickets.verdict,
             self.liveness.verdict,
-        ]
+        ];
+        let others = [self.lawful.verdict, self.crossings.verdict];
+        let others = others.into_iter().filter(|one| one.evaluations > 0);
+        always.into_iter().chain(others).collect()
     }
 }

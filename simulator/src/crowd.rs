@@ -303,6 +303,8 @@ impl Crowd {
             causes: self.office.reassignments(),
             depths: Vec::new(),
             counts,
+            crossings: Vec::new(),
+            unbound_offload: None,
             verdicts: vec![verdict],
             bounds: Bounds::default(),
             cost: 0.0,

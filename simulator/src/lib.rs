@@ -4,6 +4,7 @@
 //! [`Scenario`] is what an operator asks; [`Run`] plays it; [`Outcome`] is what came of it. The
 //! same scenario and seed give the same digest, on any machine.
 
+mod atlas;
 mod bounds;
 mod checkers;
 mod crowd;
@@ -28,6 +29,7 @@ mod world;
 
 pub use bounds::Bounds;
 pub use checkers::Verdict;
+pub use checkers::crossings::Crossing;
 pub use run::{Manner, Outcome, Run, play};
 pub use scenario::{Scenario, ScenarioError};
 pub use tally::{Depth, Second};

@@ -49,6 +49,7 @@ pub(crate) struct Sending {
     pub(crate) link: LinkId,
     pub(crate) stream: StreamId,
     pub(crate) place: Option<Place>,
+    pub(crate) content: ContentId,
 }
 
 /// What a peer does that it should not.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use core::time::Duration;
 use runnel_coordinator_core::{
-    Config, Content, ControlCenter, Input, Output, PolicySet, Reassignments, SessionId,
-    SignedStatement, Unsigned,
+    Config, Content, ControlCenter, Input, LinkUse, NetworkTable, Output, PolicySet, Reassignments,
+    SessionId, SignedStatement, Unsigned,
 };
 use runnel_protocol::ids::{ContentId, KeyId, PeerId, PublicKey};
 use runnel_protocol::signature::{Signature, Signed, Statement};
@@ -13,6 +13,7 @@ use runnel_protocol::signing::KeyPair;
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
+use crate::atlas;
 use crate::bounds::number;
 use crate::dice::Dice;
 use crate::node::At;
@@ -35,10 +36,13 @@ pub(crate) struct Office {
     sessions: Vec<Option<(At, u32)>>,
     /// What its store keeps over a restart.
     contents: Vec<Content>,
-    policies: PolicySet,
     enrolled: BTreeMap<PeerId, Vec<ContentId>>,
     certificates: BTreeMap<PeerId, SignedStatement>,
     pub(crate) wake: Option<Timestamp>,
+    /// The policies in force, and what ran over links: the store keeps both.
+    policies: PolicySet,
+    uses: Vec<LinkUse>,
+    networks: NetworkTable,
     /// What control centers that are gone counted.
     former: Reassignments,
     /// Signatures are left blank: for stand-ins, who take each for good.
@@ -51,7 +55,7 @@ impl Office {
         let capacity = |title: &Title| cap.map(|cap| BitsPerSecond((cap * title.share) as u64));
         let content = |title: &Title| Content {
             name: title.name.clone(),
-            provider: "simulated".into(),
+            provider: atlas::PROVIDER.into(),
             master_url: title.master_url(),
             media_origins: Vec::new(),
             cdn_capacity: capacity(title),
@@ -66,10 +70,12 @@ impl Office {
             lives: 0,
             sessions: Vec::new(),
             contents: titles.iter().map(content).collect(),
-            policies: scenario.policies.clone(),
             enrolled: BTreeMap::new(),
             certificates: BTreeMap::new(),
             wake: None,
+            policies: scenario::in_force(&scenario.policy, Duration::ZERO),
+            uses: Vec::new(),
+            networks: atlas::table(scenario),
             former: Reassignments::default(),
             blank: false,
         }
@@ -110,6 +116,7 @@ impl Office {
         if let Some(admissions) = settings.admissions_per_second {
             config.admissions_per_second = admissions;
         }
+        config.networks = self.networks.clone();
         if self.lives > 0 {
             config.settle = SETTLE;
         }
@@ -120,9 +127,8 @@ impl Office {
         for content in &self.contents {
             center.handle_input(Input::ContentRegistered(content.clone()), now);
         }
-        if !self.policies.is_empty() {
-            center.handle_input(Input::Policies(self.policies.clone()), now);
-        }
+        center.handle_input(Input::LinksUsed(self.uses.clone()), now);
+        center.handle_input(Input::Policies(self.policies.clone()), now);
         for (peer, contents) in &self.enrolled {
             let (peer, contents) = (*peer, contents.clone());
             center.handle_input(Input::WaypointEnrolled { peer, contents }, now);
@@ -155,6 +161,12 @@ impl Office {
     pub(crate) fn open(&mut self, at: At, life: u32) -> SessionId {
         self.sessions.push(Some((at, life)));
         SessionId(self.sessions.len() as u64 - 1)
+    }
+
+    /// Other policies are in force from now on.
+    pub(crate) fn enforce(&mut self, policies: PolicySet, now: Timestamp) {
+        self.policies = policies.clone();
+        self.handle_input(Input::Policies(policies), now);
     }
 
     /// Who is behind a session that stands.
@@ -198,6 +210,7 @@ impl Office {
                     self.enrolled.insert(peer, contents.clone());
                     self.handle_input(Input::WaypointEnrolled { peer, contents }, now);
                 }
+                Output::LinksUsed(mut uses) => self.uses.append(&mut uses),
                 Output::CheckToken { .. } | Output::Transferred(_) => {}
                 shown @ (Output::Send { .. }
                 | Output::Close { .. }

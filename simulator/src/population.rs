@@ -107,8 +107,9 @@ const WIDE: BitsPerSecond = BitsPerSecond::from_kilobits(10_000_000);
 impl Casting<'_> {
     fn waypoints(&mut self) {
         let offers = BitsPerSecond::from_kilobits(self.scenario.waypoints.uplink_mbps * 1000);
-        for (place, _) in self.scenario.region.iter().enumerate() {
-            for _ in 0..self.scenario.waypoints.per_region {
+        for (place, region) in self.scenario.region.iter().enumerate() {
+            let usual = self.scenario.waypoints.per_region;
+            for _ in 0..region.waypoints.unwrap_or(usual) {
                 let mut dice = self.dice();
                 let mut guest = self.guest(Role::Waypoint, place, &mut dice);
                 (guest.up, guest.offers, guest.down) = (line_for(offers), offers, WIDE);
@@ -127,6 +128,7 @@ impl Casting<'_> {
                 .agents_per_viewer
                 .unwrap_or(scenario.agents.per_viewer);
             let count = whole(viewers * region.share / shares * each);
+            let count = region.agents.unwrap_or(count);
             let count = self.with_successors(count, &scenario.agents.session);
             for (_, first) in count {
                 let mut dice = self.dice();

@@ -8,6 +8,7 @@ use runnel_coordinator_core::{Cause, Reassignments};
 use runnel_protocol::time::Timestamp;
 
 use crate::bounds::{Bounds, number};
+use crate::checkers::crossings::Crossing;
 use crate::checkers::{Verdict, punctual, same};
 use crate::crowd::Crowd;
 use crate::population::Population;
@@ -67,6 +68,10 @@ pub struct Outcome {
     pub depths: Vec<Depth>,
     /// What was counted: faults that took effect, false chunks, and the like.
     pub counts: BTreeMap<&'static str, u64>,
+    /// What ran over links that policies limit.
+    pub crossings: Vec<Crossing>,
+    /// The offload of the same evening without policies.
+    pub unbound_offload: Option<f64>,
     /// What the checkers found.
     pub verdicts: Vec<Verdict>,
     /// What nobody can do better than.
@@ -92,6 +97,11 @@ pub struct Manner {
 pub fn play(scenario: &Arc<Scenario>, manner: Manner, mut progress: impl FnMut(f64)) -> Outcome {
     let parts = if manner.twin { 2.0 } else { 1.0 };
     let mut outcome = play_one(scenario, manner, true, |done| progress(done / parts));
+    if manner.twin && !scenario.policy.is_empty() {
+        let unbound = Arc::new((**scenario).clone().without_policies());
+        let unbound = play_one(&unbound, manner, true, |_| {});
+        outcome.unbound_offload = Some(unbound.offload());
+    }
     if manner.twin {
         let twin = play_one(scenario, manner, false, |done| {
             progress((1.0 + done) / parts)
@@ -188,6 +198,8 @@ impl Run {
             causes: world.office.reassignments(),
             depths: world.tally.depths,
             counts,
+            crossings: checkers.crossings.crossings(),
+            unbound_offload: None,
             verdicts: checkers.verdicts(),
             bounds: Bounds::default(),
             cost: 0.0,

@@ -3,15 +3,17 @@
 mod audience;
 mod fault;
 mod parse;
+mod rules;
 
 use core::time::Duration;
 
-use runnel_coordinator_core::PolicySet;
 use serde::Deserialize;
 
 pub use audience::{Agents, Arrival, Audience, Region, Session, Spread};
 pub use fault::{Fault, Kind, Target};
 pub use parse::ScenarioError;
+pub use rules::PolicyInForce;
+pub(crate) use rules::{changes, in_force};
 
 /// One evening.
 #[derive(Debug, Clone, Deserialize)]
@@ -53,12 +55,12 @@ pub struct Scenario {
     /// How the control center is set up.
     #[serde(default)]
     pub coordinator: Coordinator,
-    /// Policies in force, each as a document of its own (docs/POLICIES.md).
-    #[serde(default, deserialize_with = "parse::policies")]
-    pub policies: PolicySet,
     /// What goes wrong.
     #[serde(default)]
     pub fault: Vec<Fault>,
+    /// The policies of operators, networks and viewers.
+    #[serde(default)]
+    pub policy: Vec<PolicyInForce>,
     /// Faults by chance as well.
     pub chaos: Option<Chaos>,
     /// What must come out of it; a run that misses one fails.
@@ -231,6 +233,13 @@ impl Scenario {
         self.waypoints.uplink_mbps = scaled(self.waypoints.uplink_mbps);
         let door = &mut self.coordinator.admissions_per_second;
         *door = door.map(|door| u32::try_from(scaled(door.into())).unwrap_or(u32::MAX));
+        self
+    }
+
+    /// The same evening where nothing is forbidden and no link has a limit.
+    #[must_use]
+    pub fn without_policies(mut self) -> Self {
+        self.policy.clear();
         self
     }
 

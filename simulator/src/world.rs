@@ -62,6 +62,8 @@ pub(crate) enum Event {
     Probed(SessionId, Vec<SocketAddr>),
     CenterWake,
     Begin(usize),
+    /// Other policies come into force.
+    Policies,
     End(usize),
     /// Links of somebody who has been silent for too long break.
     Idle(At, u32),
@@ -180,8 +182,23 @@ impl World {
                 self.later(start + over, Event::End(index));
             }
         }
+        for change in crate::scenario::changes(&self.scenario.policy) {
+            self.later(start + change, Event::Policies);
+        }
         self.later(start + crate::tally::SECOND, Event::Second);
         self.center_settle();
+    }
+
+    fn on_policies(&mut self) {
+        let passed = self.now.since(START);
+        let set = crate::scenario::in_force(&self.scenario.policy, passed);
+        self.checkers
+            .on_policies(&set, &self.library.titles, self.now);
+        if self.peers {
+            self.office.enforce(set, self.now);
+            self.last_trouble = self.now;
+            self.center_settle();
+        }
     }
 
     fn later(&mut self, at: Timestamp, event: Event) {
@@ -213,6 +230,7 @@ impl World {
             }
             Event::CenterWake => self.on_center_wake(),
             Event::Begin(index) => self.on_fault(index),
+            Event::Policies => self.on_policies(),
             Event::End(index) => self.on_fault_over(index),
             Event::Idle(at, life) => self.on_idle(at, life),
             Event::Second => self.on_second(),

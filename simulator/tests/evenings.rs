@@ -112,6 +112,37 @@ fn when_the_cdn_fails_without_peers_pictures_stand_still_and_it_is_seen() {
     assert!(outcome.twin_stalls.unwrap() > 0);
 }
 
+/// A link that everything runs over.
+const LINK: &str = r#"
+    [[policy]]
+    text = '''
+    name = "carrier"
+    kind = "network"
+    [[link]]
+    name = "everything"
+    when = "true"
+    max_mbps = 5
+    '''
+"#;
+
+#[test]
+fn a_link_carries_no_more_than_it_may_and_it_is_told_what_that_costs() {
+    let outcome = play(&evening(LINK), manner(1), |_| {});
+    assert_sound(&outcome);
+    assert_eq!(outcome.stalls, 0);
+    let names = outcome.verdicts.iter().map(|verdict| verdict.name);
+    let mine = names.filter(|name| name.starts_with("I5") || name.starts_with("Y3"));
+    assert_eq!(mine.count(), 2);
+    let link = &outcome.crossings[0];
+    assert!(link.highest.0 > 3_000_000, "it is used: {link:?}");
+    let without = outcome.unbound_offload.unwrap();
+    assert!(
+        outcome.offload() < without - 0.2,
+        "{} of {without}",
+        outcome.offload()
+    );
+}
+
 #[test]
 fn stand_ins_come_close_to_real_peers() {
     let crowd = Manner {

@@ -166,7 +166,8 @@ impl Driver {
             Output::Close { .. }
             | Output::CheckToken { .. }
             | Output::RedeemCode { .. }
-            | Output::Transferred(_) => None,
+            | Output::Transferred(_)
+            | Output::LinksUsed(_) => None,
         }
     }
 

@@ -225,6 +225,8 @@ impl ControlCenter {
 
     pub(super) fn on_drain(&mut self) {
         self.draining = true;
+        let uses = self.world.links.take_all_uses();
+        self.world.outputs.push_back(Output::LinksUsed(uses));
         for session in self.sessions.ids() {
             if !self.sessions.is_ending(session) {
                 let wait = 500 + self.world.random.below(COME_BACK_WITHIN_MS);

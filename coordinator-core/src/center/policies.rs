@@ -1,6 +1,5 @@
 //! Policies that change, and hours that come at which they say something else (Y4, R7).
 
-use runnel_protocol::control::FromCoordinator;
 use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::time::Timestamp;
 
@@ -12,7 +11,8 @@ use crate::policy::PolicySet;
 use crate::tickets::Pairing;
 
 impl ControlCenter {
-    pub(super) fn on_policies(&mut self, set: PolicySet, now: Timestamp) {
+    pub(super) fn on_policies(&mut self, mut set: PolicySet, now: Timestamp) {
+        self.world.links.replace(&mut set, now);
         self.world.judge.replace(set);
         self.follow_policies(now);
     }
@@ -69,7 +69,7 @@ impl ControlCenter {
             if let Some(pairing) = pairing.filter(|pairing| !self.is_fed(pairing))
                 && (self.is_expelled(&pairing) || self.is_forbidden(&pairing, now))
             {
-                self.revoke(&pairing);
+                self.world.revoke(&pairing);
             }
         }
         self.expelled.clear();
@@ -102,14 +102,5 @@ impl ControlCenter {
             let verdict = world.judge.verdict(&client, &server, pairing.content, now);
             verdict.denial(None).is_some()
         })
-    }
-
-    fn revoke(&mut self, pairing: &Pairing) {
-        let tickets = self.world.tickets.void(pairing);
-        if !tickets.is_empty() {
-            let both = FromCoordinator::Revoke(tickets);
-            self.world.send(pairing.client, both.clone());
-            self.world.send(pairing.server, both);
-        }
     }
 }

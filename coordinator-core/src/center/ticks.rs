@@ -6,6 +6,7 @@ use runnel_protocol::time::Timestamp;
 use super::ControlCenter;
 use crate::delivery::{Budget, Delivery};
 use crate::explain::What;
+use crate::io::Output;
 use crate::recruit;
 use crate::steady::Cause;
 
@@ -41,8 +42,35 @@ impl ControlCenter {
         }
         let view = &self.world.view;
         self.world.log.forget(now, |peer| view.get(peer).is_some());
+        self.tend_links(now);
         for id in self.directory.busiest_first(|_| true) {
             self.tend(id, now);
+        }
+    }
+
+    /// Leases of links are refreshed, and what links do not carry is parted.
+    fn tend_links(&mut self, now: Timestamp) {
+        if self.world.links.is_empty() {
+            return;
+        }
+        let holders = self.directory.busiest_first(Delivery::holds_leases);
+        for id in &holders {
+            if let Some(delivery) = self.directory.delivery_mut(*id) {
+                delivery.refresh_leases(&mut self.world, now);
+            }
+        }
+        if self.world.links.on_tick(now) {
+            self.world.growth += 1;
+        }
+        for id in holders {
+            if let Some(delivery) = self.directory.delivery_mut(id) {
+                delivery.shed(&mut self.world, now);
+            }
+            self.look_if_dirty(id, now);
+        }
+        let uses = self.world.links.take_uses(now);
+        if !uses.is_empty() {
+            self.world.outputs.push_back(Output::LinksUsed(uses));
         }
     }
 

@@ -31,6 +31,7 @@ impl Delivery {
                 self.take_place(viewer, &place, world, now);
             }
         }
+        self.make_room_on_links(agent, feeds, world, now);
     }
 
     /// Whether a parent's uplink carries this feed in place of what it gives to the agent now.
@@ -49,11 +50,14 @@ impl Delivery {
         Some((*viewer, feed.clone()))
     }
 
-    fn take_place(&mut self, viewer: PeerId, feed: &Feed, world: &mut World, now: Timestamp) {
-        self.release(viewer, feed, world);
-        if let Some(member) = self.members.get_mut(&viewer) {
-            member.feeds.retain(|other| other.parent != feed.parent);
-        }
+    pub(super) fn take_place(
+        &mut self,
+        viewer: PeerId,
+        feed: &Feed,
+        world: &mut World,
+        now: Timestamp,
+    ) {
+        self.let_go(viewer, feed, world);
         let what = What::Dropped(Parting::NeededByAgent);
         let pair = (viewer, feed.parent);
         world.log.note_pair(pair, self.content, what, now);

@@ -7,7 +7,7 @@ use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
 use super::Delivery;
-use crate::assign::{self, Choice};
+use crate::assign::Choice;
 use crate::candidates::{gather, objection_to};
 use crate::explain::{Parting, What};
 use crate::member::{Excluded, Feed, Member, Role};
@@ -32,12 +32,8 @@ impl Delivery {
             return 1;
         };
         let stays = self.can_stay(child, &gathered.candidates);
-        let home = self.members.get(&child).and_then(|member| member.home);
         let above = self.pusher_at_home(child);
-        let choices = match home {
-            Some((home, _)) => assign::choose_for_agent(self.stripes, home, gathered.candidates),
-            None => assign::choose(self.stripes, gathered.candidates),
-        };
+        let choices = self.choose(child, gathered.candidates, world);
         let feeds = self.feeds(child, &choices);
         let cause = self.cause(child, &feeds, stays);
         let feeds = self.permitted(child, feeds, cause, now);
@@ -93,6 +89,7 @@ impl Delivery {
                 (feed.substreams, feed.why) = (choice.substreams, choice.why);
             }
             feed.class = choice.class;
+            (feed.links, feed.gave_way) = (choice.links, choice.gave_way);
             feed.reserved = BitsPerSecond(stripe.0 * u64::from(choice.substreams.count()));
             feed
         };
@@ -195,6 +192,7 @@ impl Delivery {
         new: &[Feed],
         world: &mut World,
     ) {
+        self.rebook(child, old, new, world);
         for feed in new {
             world.view.reserve(feed.parent, child, feed.reserved);
         }

@@ -18,7 +18,12 @@ impl Delivery {
     /// Marks members that have a parent which a policy forbids, and those who get nothing from
     /// anybody, or did; `false` when the budget did not suffice. It goes from the last to the first: whoever leaves meanwhile has the last one put in
     /// its place, and nobody is passed over.
-    pub(super) fn review(&mut self, world: &World, budget: &mut Budget, now: Timestamp) -> bool {
+    pub(super) fn review(
+        &mut self,
+        world: &mut World,
+        budget: &mut Budget,
+        now: Timestamp,
+    ) -> bool {
         self.unreviewed = self.unreviewed.min(self.members.len());
         while self.unreviewed > 0 {
             if budget.is_spent() {
@@ -34,6 +39,7 @@ impl Delivery {
             if turned || self.is_forbidden(peer, member, world, now) {
                 self.mark(peer, Cause::Policy);
             }
+            self.follow_links(peer, world, now);
         }
         true
     }

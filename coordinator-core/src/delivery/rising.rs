@@ -158,18 +158,31 @@ impl Delivery {
         }
     }
 
-    /// Whether all of these changes together leave no uplink overdrawn: what gives way was set
+    /// Whether all of these changes together leave no uplink and no link overdrawn: what gives way was set
     /// aside at an earlier rate.
     fn all_fit(&self, new: &[(Shift, Vec<Feed>)], world: &World) -> bool {
         let mut sums = BTreeMap::<PeerId, (u64, u64)>::new();
+        let mut on_links = BTreeMap::<u8, (u64, u64)>::new();
         for (shift, feeds) in new {
             let old = self.members.get(&shift.child);
             for feed in old.into_iter().flat_map(|member| &member.feeds) {
                 sums.entry(feed.parent).or_default().0 += feed.reserved.0;
+                for place in feed.links.iter() {
+                    on_links.entry(place).or_default().0 += feed.reserved.0;
+                }
             }
             for feed in feeds {
                 sums.entry(feed.parent).or_default().1 += feed.reserved.0;
+                for place in feed.links.iter() {
+                    on_links.entry(place).or_default().1 += feed.reserved.0;
+                }
             }
+        }
+        let links_carry = on_links.into_iter().all(|(place, (before, after))| {
+            after <= before || after - before <= self.leases.room(place, &world.links)
+        });
+        if !links_carry {
+            return false;
         }
         sums.into_iter().all(|(parent, (before, after))| {
             let spare = world.view.get(parent).map(|record| record.uplink.spare().0);

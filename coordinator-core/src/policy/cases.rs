@@ -1,6 +1,7 @@
 //! The cases that stand beside a policy's rules, and whether it passes them.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use runnel_protocol::time::Timestamp;
 
@@ -25,6 +26,8 @@ pub struct Case {
     pub(super) score: i64,
     /// How long the viewer's first picture waits for peers.
     pub(super) wait: Duration,
+    /// The links that the pair's transfers run over, by their names.
+    pub(super) links: BTreeSet<String>,
 }
 
 impl Policy {
@@ -55,6 +58,11 @@ impl Case {
         let said = ruling.map(|ruling| (ruling.say.clone(), ruling.unsure));
         let wanted = self.denied.clone().map(|say| (say, self.unsure));
         let wait = set.start_wait(&self.viewer, &self.content, &times);
+        let links: BTreeSet<String> = set
+            .links()
+            .filter(|(place, _)| verdict.links.contains(*place))
+            .map(|(_, link)| link.own_name().to_owned())
+            .collect();
         let words = if said != wanted {
             format!(
                 "case {:?}: expected {}, but it is {}",
@@ -73,6 +81,11 @@ impl Case {
                 self.name,
                 self.wait.as_millis(),
                 wait.as_millis()
+            )
+        } else if links != self.links {
+            format!(
+                "case {:?}: expected to run over {:?}, but it runs over {links:?}",
+                self.name, self.links
             )
         } else {
             return None;

@@ -1,9 +1,11 @@
 //! A policy as it is written, in TOML: read, checked, and refused with the line and column.
 
+mod links;
+
 use core::fmt;
 use core::ops::Range;
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -69,6 +71,8 @@ struct Document {
     #[serde(default)]
     start: Vec<StartRule>,
     #[serde(default)]
+    link: Vec<Spanned<LinkText>>,
+    #[serde(default)]
     test: Vec<Spanned<Test>>,
 }
 
@@ -93,6 +97,17 @@ struct StartRule {
     when: Spanned<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LinkText {
+    name: Spanned<String>,
+    when: Spanned<String>,
+    max_mbps: Option<Spanned<u64>>,
+    max_mean_mbps: Option<Spanned<u64>>,
+    mean_hours: Option<Spanned<u64>>,
+    max_gb_per_month: Option<Spanned<u64>>,
+}
+
 type Known = BTreeMap<String, Spanned<Toml>>;
 
 #[derive(Deserialize)]
@@ -113,6 +128,8 @@ struct Test {
     score: i64,
     #[serde(default)]
     wait_ms: u16,
+    #[serde(default)]
+    links: BTreeSet<String>,
 }
 
 /// Reads a policy.
@@ -176,6 +193,7 @@ impl Reader<'_> {
             rules: Vec::new(),
             scores: Vec::new(),
             starts: Vec::new(),
+            links: Vec::new(),
             cases: Vec::new(),
         };
         let has_zone = document.zone.is_some();
@@ -191,6 +209,11 @@ impl Reader<'_> {
             let start = self.start(&start, has_zone);
             policy.starts.extend(start);
         }
+        for link in document.link {
+            let at = link.span().start;
+            let link = self.link(at, &policy, link.into_inner());
+            policy.links.extend(link);
+        }
         for test in document.test {
             let at = test.span().start;
             let case = self.case(at, test.into_inner());
@@ -200,13 +223,7 @@ impl Reader<'_> {
     }
 
     fn bounds(&mut self, document: &Document) {
-        let name = document.name.get_ref();
-        let usable =
-            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
-        if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(usable) {
-            let words = format!("a name is 1 to {MAX_NAME} of a to z, 0 to 9 and -");
-            self.complain(document.name.span().start, words);
-        }
+        self.name(&document.name);
         if let Some(rank) = &document.rank
             && !(1..=LAST_RANK).contains(rank.get_ref())
         {
@@ -223,17 +240,28 @@ impl Reader<'_> {
             document.deny.len(),
             document.prefer.len(),
             document.start.len(),
+            document.link.len(),
             document.test.len(),
         ];
         if most.into_iter().any(|count| count > MAX_RULES) {
             let words = format!("at most {MAX_RULES} of each kind: make it several policies");
             self.complain(0, words);
         }
-        if document.deny.is_empty() && document.prefer.is_empty() && document.start.is_empty() {
-            self.complain(
-                0,
-                "this policy says nothing: add a [[deny]], a [[prefer]] or a [[start]]",
-            );
+        let silent = document.deny.is_empty() && document.prefer.is_empty();
+        if silent && document.start.is_empty() && document.link.is_empty() {
+            let words = "this policy says nothing: add a [[deny]], a [[prefer]], a [[start]] or a \
+                         [[link]]";
+            self.complain(0, words);
+        }
+    }
+
+    fn name(&mut self, name: &Spanned<String>) {
+        let usable =
+            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+        let text = name.get_ref();
+        if text.is_empty() || text.len() > MAX_NAME || !text.chars().all(usable) {
+            let words = format!("a name is 1 to {MAX_NAME} of a to z, 0 to 9 and -");
+            self.complain(name.span().start, words);
         }
     }
 
@@ -251,7 +279,7 @@ impl Reader<'_> {
         }
         let denies = *deny.what.get_ref();
         let when = self.condition(&deny.when, Type::Truth, has_zone)?;
-        let mut asked = std::collections::BTreeSet::new();
+        let mut asked = BTreeSet::new();
         when.mentions(&mut asked);
         match denies {
             Denies::Pair => {}
@@ -314,7 +342,7 @@ impl Reader<'_> {
     ) -> Option<Expression> {
         match compile(text.get_ref(), kind) {
             Ok(expression) => {
-                let mut asked = std::collections::BTreeSet::new();
+                let mut asked = BTreeSet::new();
                 expression.mentions(&mut asked);
                 let time = asked.iter().find(|one| one.thing == Thing::Time);
                 if let Some(time) = time.filter(|_| !has_zone) {
@@ -368,6 +396,7 @@ impl Reader<'_> {
             unsure: test.unsure,
             score: test.score,
             wait: Duration::from_millis(test.wait_ms.into()),
+            links: test.links,
         })
     }
 

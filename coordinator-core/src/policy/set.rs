@@ -10,6 +10,7 @@ use runnel_protocol::time::Timestamp;
 use super::calendar::Zone;
 use super::cases::Case as TestCase;
 use super::expression::{Case, Expression};
+use super::link::{Link, LinkSet, LinkTerms, MAX_LINKS};
 use super::schema::{Attribute, ContentField, PeerField, Thing, TimeField};
 use super::value::{Facts, Value};
 
@@ -82,6 +83,7 @@ pub struct Policy {
     pub(super) rules: Vec<Rule>,
     pub(super) scores: Vec<Expression>,
     pub(super) starts: Vec<Start>,
+    pub(super) links: Vec<Link>,
     pub(super) cases: Vec<TestCase>,
 }
 
@@ -116,7 +118,8 @@ impl Policy {
     fn expressions(&self) -> impl Iterator<Item = &Expression> {
         let rules = self.rules.iter().map(|rule| &rule.when);
         let starts = self.starts.iter().map(|start| &start.when);
-        rules.chain(&self.scores).chain(starts)
+        let links = self.links.iter().map(|link| &link.when);
+        rules.chain(&self.scores).chain(starts).chain(links)
     }
 }
 
@@ -154,6 +157,8 @@ pub struct Verdict {
     pub soft: Option<Arc<Ruling>>,
     /// The sum of what they prefer.
     pub score: i64,
+    /// The links that its transfers run over.
+    pub links: LinkSet,
 }
 
 impl Verdict {
@@ -173,6 +178,9 @@ pub enum SetError {
     /// Too many.
     #[error("at most {MAX_POLICIES} policies can be loaded: join some of them")]
     TooMany,
+    /// Too many links.
+    #[error("all policies together can have {MAX_LINKS} links at most: join some of them")]
+    TooManyLinks,
 }
 
 /// The policies in force: the most important ones first, and of one rank in the order of names.
@@ -213,6 +221,14 @@ impl PolicySet {
             return Err(SetError::Twice(twice.name.to_string()));
         }
         policies.sort_by(|one, other| (one.rank, &one.name).cmp(&(other.rank, &other.name)));
+        let links: usize = policies.iter().map(|policy| policy.links.len()).sum();
+        if links > usize::from(MAX_LINKS) {
+            return Err(SetError::TooManyLinks);
+        }
+        let links = policies.iter_mut().flat_map(|policy| &mut policy.links);
+        for (link, place) in links.zip(0..) {
+            link.place = place;
+        }
         let mut set = Self::default();
         for policy in &policies {
             set.take_in(policy);
@@ -249,6 +265,30 @@ impl PolicySet {
             for one in asked.into_iter().filter(|one| one.thing == Thing::Viewer) {
                 add(Thing::Peer, one.place);
             }
+        }
+    }
+
+    /// The links that the policies declare, each with its place.
+    pub(crate) fn links(&self) -> impl Iterator<Item = (u8, &Link)> {
+        let links = self.policies.iter().flat_map(|policy| &policy.links);
+        links.map(|link| (link.place, link))
+    }
+
+    /// The links that the policies declare, with their limits.
+    pub fn link_terms(&self) -> impl Iterator<Item = LinkTerms> {
+        self.links().map(|(place, link)| LinkTerms {
+            links: LinkSet::EMPTY.with(place),
+            name: Arc::clone(&link.name),
+            strictness: link.ruling.strictness,
+            peak: link.limits.peak,
+            month: link.limits.month,
+        })
+    }
+
+    /// Gives links other places than they have: no two of them the same.
+    pub(crate) fn place_links(&mut self, mut place: impl FnMut(&Link) -> u8) {
+        for link in self.policies.iter_mut().flat_map(|one| &mut one.links) {
+            link.place = place(link);
         }
     }
 
@@ -365,6 +405,9 @@ impl Policy {
         for score in &self.scores {
             let score = score.number(case).unwrap_or(0);
             verdict.score += score.clamp(-MOST_SCORE, MOST_SCORE);
+        }
+        for link in self.links.iter().filter(|link| link.carries(case)) {
+            verdict.links = verdict.links.with(link.place);
         }
     }
 }

@@ -4,6 +4,7 @@ use runnel_protocol::control::Source;
 use super::*;
 use crate::bounds::least_depth;
 use crate::place::Place;
+use crate::policy::LinkSet;
 use crate::preempt::{Level, Rise, Standing, rise};
 
 const KBIT: u64 = 1000;
@@ -32,6 +33,8 @@ fn candidate(name: u8, room: u8, depth: u8) -> Candidate {
         home: Some(Substream(name % 4)),
         network: network(name),
         dear: SubstreamSet::EMPTY,
+        links: LinkSet::EMPTY,
+        gave_way: false,
     }
 }
 

@@ -12,6 +12,7 @@ mod ejection;
 mod feeding;
 mod ladder;
 mod lawful;
+mod links;
 mod policies;
 mod preemption;
 mod probing;

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use runnel_coordinator_core::policy::{self, PolicySet};
 use runnel_coordinator_core::{
-    Config, Content, ControlCenter, Input, Machine, Output, PeerExplanation, PeerSummary,
-    SessionId, SignedStatement, Transfer, Unsigned, Verdict,
+    Config, Content, ControlCenter, Input, LinkSummary, LinkUse, Machine, Output, PeerExplanation,
+    PeerSummary, SessionId, SignedStatement, Transfer, Unsigned, Verdict,
 };
 use runnel_protocol::control::{
     Assign, ChildReport, ClientHello, ContentLocator, ContentReport, Enrol, FromCoordinator,
@@ -55,6 +55,8 @@ pub(crate) struct Stage {
     digest: u64,
     /// What was to be kept.
     pub(crate) transfers: Vec<Transfer>,
+    /// What ran over links and was to be kept.
+    pub(crate) uses: Vec<LinkUse>,
     /// Answer to every signature check.
     pub(crate) signatures_are_good: bool,
     /// Answer to every question by what right somebody joins.
@@ -98,6 +100,7 @@ impl Stage {
             next_beat: now + SECOND,
             digest: 0,
             transfers: Vec::new(),
+            uses: Vec::new(),
             signatures_are_good: true,
             verdict: |_| Verdict::Free,
             shut: BTreeSet::new(),
@@ -175,6 +178,10 @@ impl Stage {
                 Output::Sign(statement) => Some(Input::Signed(sign(statement))),
                 Output::Transferred(transfer) => {
                     self.transfers.push(*transfer);
+                    None
+                }
+                Output::LinksUsed(mut uses) => {
+                    self.uses.append(&mut uses);
                     None
                 }
             };
@@ -526,6 +533,13 @@ impl Stage {
         let policies = texts.iter().map(|text| policy::read(text).unwrap());
         let set = PolicySet::new(policies.collect()).unwrap();
         self.input(Input::Policies(set));
+    }
+
+    /// The one link that is in force.
+    pub(crate) fn link(&self) -> LinkSummary {
+        let mut links = self.center.links();
+        assert_eq!(links.len(), 1);
+        links.remove(0)
     }
 
     /// Everything that was said about an actor, as one text.

@@ -8,6 +8,7 @@
 mod client;
 mod door;
 mod guides;
+mod links;
 mod operator;
 mod policies;
 mod prober;

@@ -120,7 +120,8 @@ impl Crowd {
                 Output::Sign(_)
                 | Output::CheckToken { .. }
                 | Output::RedeemCode { .. }
-                | Output::Transferred(_) => {}
+                | Output::Transferred(_)
+                | Output::LinksUsed(_) => {}
             }
         }
     }

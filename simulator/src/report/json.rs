@@ -17,6 +17,7 @@ pub fn json(outcome: &Outcome) -> Value {
         "viewers": viewers,
         "offload": outcome.offload(),
         "offload_transient": outcome.transient_offload(),
+        "offload_without_policies": outcome.unbound_offload,
         "offload_bound": outcome.bounds.offload,
         "offload_attainable": outcome.bounds.attainable,
         "r_max_kbps": finite(outcome.bounds.r_max_kbps),

@@ -3,6 +3,10 @@
 use core::fmt::Write as _;
 use core::time::Duration;
 
+use runnel_protocol::units::BitsPerSecond;
+
+use crate::bounds::number;
+use crate::checkers::crossings::Crossing;
 use crate::run::Outcome;
 
 /// The outcome in lines.
@@ -65,8 +69,15 @@ pub fn table(outcome: &Outcome) -> String {
     if let Some(seconds) = outcome.placed_s() {
         rows.push(("better node", format!("at its place after {seconds:.2} s")));
     }
+    if let Some(offload) = outcome.unbound_offload {
+        let words = format!("{:.1} % offload", offload * 100.0);
+        rows.push(("without policies", words));
+    }
     for (name, value) in rows {
         let _ = writeln!(text, "{name:>22}  {value}");
+    }
+    for crossing in &outcome.crossings {
+        let _ = writeln!(text, "{:>22}  {}", "link", link(crossing));
     }
     for (name, count) in &outcome.counts {
         let _ = writeln!(text, "{:>22}  {count} × {name}", "");
@@ -88,6 +99,20 @@ pub fn table(outcome: &Outcome) -> String {
         }
     }
     text
+}
+
+fn link(crossing: &Crossing) -> String {
+    let megabits = |rate: BitsPerSecond| number(rate.0) / 1e6;
+    let of = crossing.peak.map_or_else(String::new, |peak| {
+        let (peak, ahead) = (megabits(peak), crossing.ahead_s);
+        format!(" of {peak:.0}, bursts of up to {ahead:.2} s")
+    });
+    format!(
+        "{}: {:.2} Mbit/s in its busiest ten seconds{of}; {:.3} GB in all",
+        crossing.name,
+        megabits(crossing.highest),
+        number(crossing.bytes) / 1e9
+    )
 }
 
 fn rate(r_max: f64) -> String {

@@ -168,9 +168,35 @@ pub struct Region {
     /// Networks (providers) in it.
     #[serde(default = "ten")]
     pub networks: u32,
+    /// Its waypoints, where the number differs.
+    pub waypoints: Option<u32>,
+    /// Its agents, a count, in place of so many for each viewer.
+    pub agents: Option<u64>,
+    /// What the operator's table calls the region, where it is not its name: several may be one.
+    pub part_of: Option<String>,
+    /// What the table says of its addresses besides: the country.
+    pub country: Option<String>,
+    /// The number of the autonomous system.
+    pub asn: Option<u32>,
+    /// Groups that everybody there belongs to.
+    #[serde(default)]
+    pub groups: Vec<String>,
     /// Everybody sits in one building behind one address.
     #[serde(default)]
     pub one_site: bool,
+}
+
+impl Region {
+    /// Whether the operator's table has it.
+    pub(crate) fn is_told(&self) -> bool {
+        let told = self.country.is_some() || self.asn.is_some() || self.part_of.is_some();
+        told || !self.groups.is_empty()
+    }
+
+    /// What the table calls it.
+    pub(crate) fn place(&self) -> &str {
+        self.part_of.as_deref().unwrap_or(&self.name)
+    }
 }
 
 const fn one() -> f64 {

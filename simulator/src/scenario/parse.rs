@@ -2,11 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use runnel_coordinator_core::PolicySet;
-use runnel_coordinator_core::policy;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
-
 use super::Scenario;
 
 /// Why a scenario cannot be played.
@@ -26,6 +21,9 @@ pub enum ScenarioError {
     /// It is well-formed and makes no sense.
     #[error("{0}")]
     Nonsense(&'static str),
+    /// A policy is none; says where.
+    #[error("{0}")]
+    Policy(String),
 }
 
 impl Scenario {
@@ -34,11 +32,8 @@ impl Scenario {
     /// # Errors
     /// In words for an operator; a syntax error names line and column.
     pub fn read(path: &Path) -> Result<Self, ScenarioError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ScenarioError::Unreadable {
-            path: path.to_owned(),
-            error,
-        })?;
-        Self::parse(&text)
+        let folder = path.parent().unwrap_or(Path::new("."));
+        Self::take(&text_of(path)?, |file| text_of(&folder.join(file)))
     }
 
     /// Takes the text of a file.
@@ -46,7 +41,22 @@ impl Scenario {
     /// # Errors
     /// See [`Self::read`].
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
-        let scenario: Self = toml::from_str(text)?;
+        Self::take(text, |file| text_of(Path::new(file)))
+    }
+
+    fn take(
+        text: &str,
+        text_of: impl Fn(&str) -> Result<String, ScenarioError>,
+    ) -> Result<Self, ScenarioError> {
+        let mut scenario: Self = toml::from_str(text)?;
+        for policy in &mut scenario.policy {
+            if let Some(file) = &policy.file {
+                policy.text = text_of(file)?;
+            }
+            if let Some(complaint) = policy.complaint() {
+                return Err(ScenarioError::Policy(complaint));
+            }
+        }
         match scenario.complaint() {
             Some(complaint) => Err(ScenarioError::Nonsense(complaint)),
             None => Ok(scenario),
@@ -97,17 +107,11 @@ impl Scenario {
     }
 }
 
-/// Policies, each as the text of its document.
-pub(super) fn policies<'de, D: Deserializer<'de>>(source: D) -> Result<PolicySet, D::Error> {
-    let mut policies = Vec::new();
-    for text in Vec::<String>::deserialize(source)? {
-        let policy = policy::read(&text);
-        policies.push(policy.map_err(|complaints| {
-            let words: Vec<_> = complaints.iter().map(ToString::to_string).collect();
-            D::Error::custom(format!("in this policy, {}", words.join("; ")))
-        })?);
-    }
-    PolicySet::new(policies).map_err(D::Error::custom)
+fn text_of(path: &Path) -> Result<String, ScenarioError> {
+    std::fs::read_to_string(path).map_err(|error| ScenarioError::Unreadable {
+        path: path.to_owned(),
+        error,
+    })
 }
 
 #[cfg(test)]
@@ -149,24 +153,22 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_stands_in_the_file_or_beside_it_and_makes_sense() {
+        let with = |policy: &str| Scenario::parse(&format!("{SMALL}\n[[policy]]\n{policy}"));
+        let text = "text = '''\nname = \"p\"\nkind = \"client\"\n[[prefer]]\nscore = \"1\"\n'''";
+        assert_eq!(with(text).unwrap().policy.len(), 1);
+        let words = with(&text.replace("\"1\"", "\"true\"")).unwrap_err();
+        assert!(words.to_string().contains("line 4, column"), "{words}");
+        let words = with("file = \"nowhere.toml\"").unwrap_err().to_string();
+        assert!(words.contains("nowhere.toml"), "{words}");
+    }
+
+    #[test]
     fn a_misspelt_field_is_refused_with_its_place() {
         let wrong = SMALL.replace("viewers", "veiwers");
         let words = Scenario::parse(&wrong).unwrap_err().to_string();
         assert!(words.contains("line 6, column 9"), "{words}");
         assert!(words.contains("veiwers"), "{words}");
-    }
-
-    #[test]
-    fn a_policy_that_cannot_be_read_is_refused_with_its_place() {
-        let policy = "name = \"p\"\nkind = \"client\"\n[[deny]]\nwhat = \"pair\"\nwhen = 'tru'\nsay = \"no\"";
-        let more = format!("policies = [\"\"\"\n{policy}\n\"\"\"]\n{SMALL}");
-        let words = Scenario::parse(&more).unwrap_err().to_string();
-        assert!(
-            words.contains("in this policy, line 5, column 9"),
-            "{words}"
-        );
-        let right = Scenario::parse(&more.replace("'tru'", "'true'"));
-        assert_eq!(right.unwrap().policies.iter().count(), 1);
     }
 
     #[test]

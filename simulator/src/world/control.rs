@@ -149,7 +149,8 @@ impl World {
             CenterOutput::Sign(_)
             | CenterOutput::CheckToken { .. }
             | CenterOutput::RedeemCode { .. }
-            | CenterOutput::Transferred(_) => {}
+            | CenterOutput::Transferred(_)
+            | CenterOutput::LinksUsed(_) => {}
         }
     }
 

@@ -11,6 +11,7 @@ use runnel_protocol::segment::{SegmentKey, Substream};
 use runnel_protocol::time::Timestamp;
 
 use super::{Event, World};
+use crate::atlas::Known;
 use crate::network::Network;
 use crate::node::{At, Far, Node, Sending, falsified};
 use crate::population::Role;
@@ -124,6 +125,7 @@ impl World {
                 link,
                 stream,
                 place,
+                content: segment.content,
             },
         );
         self.media(
@@ -149,6 +151,7 @@ impl World {
         self.tally
             .on_sent(at, self.guests[at.0 as usize].role, bytes);
         self.inspect(at, sending, chunk);
+        self.judge(at, link, sending, bytes);
         self.credit(at, link, bytes, !lies && !swallows);
         let written = match (sending, self.far_end(at, link)) {
             (Some(sending), Some(far)) if !swallows && !self.is_stopped(far, sending.stream) => {
@@ -168,6 +171,31 @@ impl World {
         };
         let written = written.unwrap_or(now + Duration::from_millis(1));
         self.input_later(at, written, Input::Written(link, bulk));
+    }
+
+    /// Whether policies and links allow what is sent.
+    fn judge(&mut self, at: At, link: LinkId, sending: Option<Sending>, bytes: u64) {
+        if self.scenario.policy.is_empty() {
+            return;
+        }
+        let far = self.far_end(at, link).and_then(|far| self.node(far.at));
+        let Some(((to, from), sending)) = far.zip(self.node(at)).zip(sending) else {
+            return;
+        };
+        let (to, from) = (to.id, from.id);
+        let far = self.far_end(at, link).map_or(at, |far| far.at);
+        let guests = &self.guests;
+        let known = |peer, at: At| {
+            let guest = &guests[at.0 as usize];
+            Known {
+                peer,
+                guest,
+                region: &self.scenario.region[usize::from(guest.region)],
+            }
+        };
+        let ends = (known(from, at), known(to, far));
+        self.checkers
+            .on_carried((&ends.0, &ends.1), sending.content, bytes, self.now);
     }
 
     /// What is sent may be credited at both ends.

@@ -1,0 +1,150 @@
+//! I5: no byte moves between two peers against the policies in force, once these had the time to
+//! reach everybody.
+
+use core::time::Duration;
+
+use runnel_coordinator_core::policy::{Judge, LinkSet, PolicySet};
+use runnel_protocol::ids::ContentId;
+use runnel_protocol::time::Timestamp;
+
+use super::Verdict;
+use crate::atlas::{Known, content};
+use crate::title::Title;
+
+/// Policies reach running sessions within two seconds; the last second is for messages and for
+/// what was handed to a line before.
+pub(super) const PROPAGATION: Duration = Duration::from_secs(3);
+
+#[derive(Debug)]
+pub(crate) struct Lawful {
+    pub(crate) verdict: Verdict,
+    judge: Judge,
+    turns: u64,
+    /// Since when the policies say what they say.
+    since: Option<Timestamp>,
+}
+
+impl Default for Lawful {
+    fn default() -> Self {
+        Self {
+            verdict: Verdict::new("I5 no byte against a policy in force"),
+            judge: Judge::default(),
+            turns: 0,
+            since: None,
+        }
+    }
+}
+
+impl Lawful {
+    /// Other policies are in force from now on.
+    pub(crate) fn change(&mut self, set: PolicySet, titles: &[Title], now: Timestamp) {
+        for title in titles {
+            self.judge.note_content(title.id, Some(content(title)));
+        }
+        self.judge.replace(set);
+        self.turns = self.judge.turns(now);
+        self.since = Some(now);
+    }
+
+    /// Whether the policies have said the same for so long that everybody has to keep to them.
+    pub(crate) fn is_known(&mut self, now: Timestamp) -> bool {
+        let turns = self.judge.turns(now);
+        if turns != self.turns {
+            (self.turns, self.since) = (turns, Some(now));
+        }
+        self.since
+            .is_none_or(|since| now.since(since) > PROPAGATION)
+    }
+
+    /// Bytes move from one to another; the links that they run over.
+    pub(crate) fn carried(
+        &mut self,
+        from: &Known<'_>,
+        to: &Known<'_>,
+        content: ContentId,
+        now: Timestamp,
+    ) -> LinkSet {
+        if self.judge.is_empty() {
+            return LinkSet::EMPTY;
+        }
+        let known = self.is_known(now);
+        let verdict = self.judge.verdict(to, from, content, now);
+        // Soft ones may have given way.
+        let denial = verdict.hard.filter(|_| known);
+        self.verdict.expect(denial.is_none(), || {
+            let (to, from) = (to.peer, from.peer);
+            let why = denial.as_ref().map(|ruling| ruling.to_string());
+            format!("{from} feeds {to}: {}", why.unwrap_or_default())
+        });
+        verdict.links
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::IpAddr;
+
+    use runnel_coordinator_core::policy::read;
+    use runnel_protocol::ids::PeerId;
+
+    use super::*;
+    use crate::population::{Population, Role};
+    use crate::scenario::Scenario;
+
+    const SMALL: &str = r#"
+        name = "small"
+        about = "two countries"
+        duration_s = 60
+        [audience]
+        viewers = 20
+        [[region]]
+        name = "here"
+        country = "FR"
+        [[region]]
+        name = "there"
+        country = "DE"
+        [[content]]
+        name = "live"
+        rates_kbps = [1000]
+    "#;
+
+    const GERMANY: &str = "name = \"germany\"\nkind = \"provider\"\n[[deny]]\nwhat = \"peers\"\n\
+                           when = 'viewer.country == \"DE\"'\nsay = \"not licensed in DE\"\n";
+
+    #[test]
+    fn a_byte_against_a_policy_is_seen_once_that_is_known() {
+        let scenario = Scenario::parse(SMALL).unwrap();
+        let population = Population::of(&scenario, 1);
+        let of = |region: u16| {
+            let mut viewers = population.guests.iter();
+            let guest = viewers.find(|one| (one.role, one.region) == (Role::Viewer, region));
+            let guest = guest.unwrap();
+            let mut peer = [0; 16];
+            if let IpAddr::V4(address) = guest.address {
+                peer[..4].copy_from_slice(&address.octets());
+            }
+            Known {
+                peer: PeerId(peer),
+                guest,
+                region: &scenario.region[usize::from(region)],
+            }
+        };
+        let (french, german) = (of(0), of(1));
+        let mut lawful = Lawful::default();
+        let start = crate::title::START;
+        let content = population.titles[0].id;
+        lawful.carried(&french, &german, content, start);
+        let set = PolicySet::new(vec![read(GERMANY).unwrap()]).unwrap();
+        lawful.change(set, &population.titles, start);
+        lawful.carried(&french, &german, content, start + PROPAGATION);
+        assert_eq!(lawful.verdict.violations, 0, "it is on its way");
+        let later = start + PROPAGATION * 2;
+        lawful.carried(&french, &french, content, later);
+        assert_eq!(lawful.verdict.violations, 0);
+        lawful.carried(&french, &german, content, later);
+        lawful.carried(&german, &french, content, later);
+        assert_eq!(lawful.verdict.violations, 2);
+        let words = &lawful.verdict.words[0];
+        assert!(words.contains("not licensed in DE"), "{words}");
+    }
+}
