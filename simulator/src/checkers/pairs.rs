@@ -14,6 +14,9 @@ pub(crate) struct Pairs {
     pub(crate) verdict: Verdict,
     /// Whoever came as a viewer, ever.
     viewers: BTreeSet<PeerId>,
+    /// Child and parent that were of one kind at the last look: who has just been found to be
+    /// lightweight has children for as long as the word is on its way to them.
+    parting: BTreeSet<(PeerId, PeerId)>,
 }
 
 impl Default for Pairs {
@@ -22,6 +25,7 @@ impl Default for Pairs {
         Self {
             verdict,
             viewers: BTreeSet::new(),
+            parting: BTreeSet::new(),
         }
     }
 }
@@ -82,14 +86,29 @@ impl Pairs {
         };
         let kinds: BTreeMap<_, _> = center.peers().map(|peer| (peer.peer, peer.kind)).collect();
         let light = |kind: Option<&PeerType>| kind == Some(&PeerType::Lightweight);
-        for (at, node) in world.present() {
+        let mut pairs = BTreeSet::new();
+        for (_, node) in world.present() {
             let planned = node.fed.values().flat_map(|fed| fed.parents.keys());
+            let child_is_light = light(kinds.get(&node.id));
             for parent in planned {
-                let pair = light(kinds.get(&node.id)) && light(kinds.get(parent));
-                self.verdict
-                    .expect(!pair, || format!("viewer {} is fed by a viewer", at.0));
+                if child_is_light && light(kinds.get(parent)) {
+                    pairs.insert((node.id, *parent));
+                }
             }
         }
+        self.judge(pairs);
+    }
+
+    fn judge(&mut self, pairs: BTreeSet<(PeerId, PeerId)>) {
+        let lasting = pairs.intersection(&self.parting).next();
+        self.verdict.expect(lasting.is_none(), || {
+            let pair = lasting.map(|(child, parent)| format!("{child} by {parent}"));
+            format!(
+                "a lightweight peer is fed by another: {}",
+                pair.unwrap_or_default()
+            )
+        });
+        self.parting = pairs;
     }
 }
 
@@ -118,5 +137,18 @@ mod tests {
         assert_eq!(violations(&[(one, AGENT), (AGENT, other)]), 0);
         assert_eq!(violations(&[(one, other)]), 1);
         assert_eq!(violations(&[(AGENT, AGENT)]), 1);
+    }
+
+    #[test]
+    fn who_is_found_to_be_lightweight_has_children_for_one_look_and_no_longer() {
+        let [one, other] = VIEWERS;
+        let pair = || BTreeSet::from([(one, other)]);
+        let mut pairs = Pairs::default();
+        pairs.judge(pair());
+        pairs.judge(BTreeSet::new());
+        pairs.judge(pair());
+        assert_eq!(pairs.verdict.violations, 0);
+        pairs.judge(pair());
+        assert_eq!(pairs.verdict.violations, 1);
     }
 }
