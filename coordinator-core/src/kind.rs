@@ -23,15 +23,31 @@ pub(crate) enum Why {
     /// It came without a join token, which only a waypoint may.
     Unvouched,
     /// Nobody could connect to this address, or to any other that was tested.
-    NotReached(SocketAddr),
+    NotReached(Tested),
     /// It named addresses in its own network, and none that a test has shown to lead in from
     /// outside.
     InItsNetwork,
     /// The same, and this address was tested: nobody could connect to it from outside.
-    OnlyInItsNetwork(SocketAddr),
+    OnlyInItsNetwork(Tested),
     Reached,
     /// The operator has switched the test off.
     Believed,
+}
+
+/// An address that was tested, in the room that a record has for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tested(IpAddr, u16);
+
+impl From<SocketAddr> for Tested {
+    fn from(endpoint: SocketAddr) -> Self {
+        Self(endpoint.ip(), endpoint.port())
+    }
+}
+
+impl fmt::Display for Tested {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SocketAddr::new(self.0, self.1).fmt(f)
+    }
 }
 
 impl Why {

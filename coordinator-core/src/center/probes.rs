@@ -104,8 +104,8 @@ impl ControlCenter {
                 tested.retain(|endpoint| reached.contains(endpoint));
                 let why = match (tested.is_empty(), local.is_empty()) {
                     (false, _) => Why::Reached,
-                    (true, false) => Why::OnlyInItsNetwork(first),
-                    (true, true) => Why::NotReached(first),
+                    (true, false) => Why::OnlyInItsNetwork(first.into()),
+                    (true, true) => Why::NotReached(first.into()),
                 };
                 tested.extend(local);
                 self.retype(peer, why, tested, now);
