@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Scenario;
+use super::{Scenario, rules};
 
 /// Why a scenario cannot be played.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +56,9 @@ impl Scenario {
             if let Some(complaint) = policy.complaint() {
                 return Err(ScenarioError::Policy(complaint));
             }
+        }
+        if let Some(complaint) = rules::clash(&scenario.policy) {
+            return Err(ScenarioError::Policy(complaint));
         }
         match scenario.complaint() {
             Some(complaint) => Err(ScenarioError::Nonsense(complaint)),
@@ -159,6 +162,11 @@ mod tests {
         assert_eq!(with(text).unwrap().policy.len(), 1);
         let words = with(&text.replace("\"1\"", "\"true\"")).unwrap_err();
         assert!(words.to_string().contains("line 4, column"), "{words}");
+        let twice = |second: &str| with(&format!("{text}\n[[policy]]\n{second}{text}"));
+        let words = twice("").unwrap_err().to_string();
+        assert!(words.contains("two policies called \"p\""), "{words}");
+        let words = twice("from_s = 9\n").unwrap_err().to_string();
+        assert!(words.contains("two policies called \"p\""), "{words}");
         let words = with("file = \"nowhere.toml\"").unwrap_err().to_string();
         assert!(words.contains("nowhere.toml"), "{words}");
     }

@@ -38,9 +38,22 @@ impl PolicyInForce {
 
 /// The policies that are in force after so much time.
 pub(crate) fn in_force(all: &[PolicyInForce], passed: Duration) -> policy::PolicySet {
+    set(all, passed).unwrap_or_default()
+}
+
+fn set(all: &[PolicyInForce], passed: Duration) -> Result<policy::PolicySet, policy::SetError> {
     let texts = all.iter().filter(|one| one.is_in_force(passed));
     let policies = texts.filter_map(|one| policy::read(&one.text).ok());
-    policy::PolicySet::new(policies.collect()).unwrap_or_default()
+    policy::PolicySet::new(policies.collect())
+}
+
+/// Why policies cannot be in force together that are at one time.
+pub(super) fn clash(all: &[PolicyInForce]) -> Option<String> {
+    let moments = changes(all).into_iter();
+    let error = moments
+        .map(|moment| set(all, moment))
+        .find_map(Result::err)?;
+    Some(error.to_string())
 }
 
 /// When other policies are in force than before.
