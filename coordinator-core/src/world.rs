@@ -8,6 +8,7 @@ use runnel_protocol::time::Timestamp;
 
 use crate::blacklist::Blacklist;
 use crate::config::Config;
+use crate::described::Known;
 use crate::explain::Log;
 use crate::io::Output;
 use crate::links::Links;
@@ -42,6 +43,17 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// What policies may ask of a peer; `None` once it is gone.
+    pub(crate) fn known(&self, peer: PeerId) -> Option<Known<'_>> {
+        let record = self.view.get(peer)?;
+        let networks = &self.config.networks;
+        Some(Known {
+            peer,
+            record,
+            networks,
+        })
+    }
+
     pub(crate) fn new(config: Config, seed: [u8; 32], now: Timestamp) -> Self {
         let settled_at = now + config.settle;
         Self {

@@ -6,7 +6,7 @@ use runnel_protocol::time::Timestamp;
 use super::ControlCenter;
 use crate::content::Content;
 use crate::delivery::Budget;
-use crate::described::{self, Known};
+use crate::described;
 use crate::policy::PolicySet;
 use crate::tickets::Pairing;
 
@@ -25,15 +25,8 @@ impl ControlCenter {
     /// How long a viewer's first picture may wait for peers.
     pub(super) fn start_wait_ms(&self, peer: PeerId, content: ContentId, now: Timestamp) -> u16 {
         let world = &self.world;
-        let wait = world.view.get(peer).map(|record| {
-            let networks = &world.config.networks;
-            let known = Known {
-                peer,
-                record,
-                networks,
-            };
-            world.judge.start_wait(&known, content, now)
-        });
+        let known = world.known(peer);
+        let wait = known.map(|known| world.judge.start_wait(&known, content, now));
         u16::try_from(wait.unwrap_or_default().as_millis()).unwrap_or(u16::MAX)
     }
 
@@ -88,16 +81,8 @@ impl ControlCenter {
     }
 
     fn is_forbidden(&self, pairing: &Pairing, now: Timestamp) -> bool {
-        let (world, networks) = (&self.world, &self.world.config.networks);
-        let known = |peer| {
-            let record = world.view.get(peer)?;
-            Some(Known {
-                peer,
-                record,
-                networks,
-            })
-        };
-        let ends = known(pairing.client).zip(known(pairing.server));
+        let world = &self.world;
+        let ends = world.known(pairing.client).zip(world.known(pairing.server));
         ends.is_some_and(|(client, server)| {
             let verdict = world.judge.verdict(&client, &server, pairing.content, now);
             verdict.denial(None).is_some()

@@ -6,7 +6,6 @@ use runnel_protocol::time::Timestamp;
 
 use super::Delivery;
 use crate::assign::{self, Candidate, Choice};
-use crate::described::Known;
 use crate::explain::{Parting, What};
 use crate::member::{Feed, Member, Role};
 use crate::policy::LinkSet;
@@ -141,16 +140,7 @@ impl Delivery {
         world: &World,
         now: Timestamp,
     ) -> LinkSet {
-        let networks = &world.config.networks;
-        let known = |peer| {
-            let record = world.view.get(peer)?;
-            Some(Known {
-                peer,
-                record,
-                networks,
-            })
-        };
-        let Some((child, parent)) = known(child).zip(known(parent)) else {
+        let Some((child, parent)) = world.known(child).zip(world.known(parent)) else {
             return LinkSet::EMPTY;
         };
         let verdict = world.judge.verdict(&child, &parent, self.content, now);

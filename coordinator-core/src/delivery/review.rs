@@ -4,7 +4,6 @@ use runnel_protocol::ids::PeerId;
 use runnel_protocol::time::Timestamp;
 
 use super::{Budget, Delivery};
-use crate::described::Known;
 use crate::member::{Member, Role};
 use crate::steady::Cause;
 use crate::world::World;
@@ -46,15 +45,8 @@ impl Delivery {
 
     /// Whether a policy has a member neither get nor give anything. Waypoints are no viewers.
     fn is_barred(&self, peer: PeerId, member: &Member, world: &World, now: Timestamp) -> bool {
-        let record = world.view.get(peer).filter(|_| member.role != Role::Head);
-        record.is_some_and(|record| {
-            let known = Known {
-                peer,
-                record,
-                networks: &world.config.networks,
-            };
-            world.judge.bar(&known, self.content, now).is_some()
-        })
+        let known = world.known(peer).filter(|_| member.role != Role::Head);
+        known.is_some_and(|known| world.judge.bar(&known, self.content, now).is_some())
     }
 
     /// Whoever gets and gives nothing is no burden to the uplinks and no help to anybody.
@@ -76,20 +68,11 @@ impl Delivery {
     }
 
     fn is_forbidden(&self, peer: PeerId, member: &Member, world: &World, now: Timestamp) -> bool {
-        let networks = &world.config.networks;
-        let known = |peer| {
-            let record = world.view.get(peer)?;
-            Some(Known {
-                peer,
-                record,
-                networks,
-            })
-        };
-        let Some(viewer) = known(peer) else {
+        let Some(viewer) = world.known(peer) else {
             return false;
         };
         member.feeds.iter().any(|feed| {
-            let parent = known(feed.parent);
+            let parent = world.known(feed.parent);
             parent.is_some_and(|parent| {
                 let verdict = world.judge.verdict(&viewer, &parent, self.content, now);
                 verdict.denial(None).is_some()
