@@ -20,6 +20,7 @@ mod properties;
 mod regions;
 mod repair;
 mod sessions;
+mod sound;
 mod stage;
 mod standby;
 mod steadiness;
