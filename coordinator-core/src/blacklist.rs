@@ -22,6 +22,8 @@ const MAX_PAIRS: usize = 65_536;
 pub(crate) enum Apart {
     /// They could not connect.
     Unreachable,
+    /// One had no link left for the other.
+    Full,
     /// Their link was lost.
     Lost,
     /// Their link stood and nothing came.
@@ -79,9 +81,12 @@ impl Blacklist {
         let failures = self.pairs.get(&pair).map_or(0, |ban| ban.failures) + 1;
         let time = match cause {
             Apart::Misbehaved => LONGEST,
-            Apart::Unreachable | Apart::Lost | Apart::Stalled | Apart::Slow | Apart::Congested => {
-                (FIRST * 2u32.saturating_pow((failures - 1).min(8))).min(LONGEST)
-            }
+            Apart::Unreachable
+            | Apart::Full
+            | Apart::Lost
+            | Apart::Stalled
+            | Apart::Slow
+            | Apart::Congested => (FIRST * 2u32.saturating_pow((failures - 1).min(8))).min(LONGEST),
         };
         let until = now + time;
         self.forget(pair);

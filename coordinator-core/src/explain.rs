@@ -175,6 +175,7 @@ impl fmt::Display for Record {
                 let seconds = time.as_secs();
                 let what = match cause {
                     Apart::Unreachable => "could not connect with",
+                    Apart::Full => "found no link left at",
                     Apart::Lost => "lost its link with",
                     Apart::Stalled => "gets nothing useful from",
                     Apart::Slow => "gets less than the stream's rate from",

@@ -216,7 +216,7 @@ impl History {
                 deeds.failed_in_a_row = deeds.failed_in_a_row.saturating_add(1);
                 deeds.last_failure = Some(now);
             }
-            Apart::Stalled | Apart::Slow | Apart::Congested | Apart::Misbehaved => {}
+            Apart::Full | Apart::Stalled | Apart::Slow | Apart::Congested | Apart::Misbehaved => {}
         }
     }
 

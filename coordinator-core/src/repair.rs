@@ -90,12 +90,13 @@ pub(crate) fn on_outcome(
             return true;
         }
         LinkResult::Failed => Apart::Unreachable,
+        LinkResult::Full => Apart::Full,
         LinkResult::Lost => Apart::Lost,
         LinkResult::Stalled => Apart::Stalled,
     };
     let stands = pair.feed(delivery).is_some_and(|feed| feed.connected);
     // Both ends of a regular pair dial: where one attempt failed, the other one may stand.
-    if apart != Apart::Unreachable || !stands {
+    if !matches!(apart, Apart::Unreachable | Apart::Full) || !stands {
         part(delivery, world, (reporter, pair), apart, now);
     }
     true
@@ -153,7 +154,7 @@ fn mark_both(delivery: &mut Delivery, pair: Pair, cause: Cause) {
 impl From<Apart> for Cause {
     fn from(apart: Apart) -> Self {
         match apart {
-            Apart::Unreachable | Apart::Lost | Apart::Stalled => Self::LinkFailed,
+            Apart::Unreachable | Apart::Full | Apart::Lost | Apart::Stalled => Self::LinkFailed,
             Apart::Slow => Self::LinkSlow,
             Apart::Congested => Self::LinkCongested,
             Apart::Misbehaved => Self::Misconduct,

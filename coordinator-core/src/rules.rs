@@ -296,6 +296,7 @@ impl fmt::Display for Objection {
             Self::KeptApart { cause, left } => {
                 let why = match cause {
                     Apart::Unreachable => "the two could not connect",
+                    Apart::Full => "one had no link left for the other",
                     Apart::Lost => "their link was lost",
                     Apart::Stalled => "their link stood and nothing came",
                     Apart::Slow => "their link brought less than the stream's rate",

@@ -147,9 +147,10 @@ impl Peer {
         if contact.endpoints.is_empty() || count >= MAX_ATTEMPTS || too_soon {
             return;
         }
-        if let Some(link) = self.links.dial(contact, self.config.max_links, now) {
-            self.attempts.insert(contact.peer, (count + 1, now));
-            self.output(Output::Dial(link, Box::new(contact.clone())));
+        self.attempts.insert(contact.peer, (count + 1, now));
+        match self.links.dial(contact, self.config.max_links, now) {
+            Some(link) => self.output(Output::Dial(link, Box::new(contact.clone()))),
+            None => self.report(contact.peer, LinkResult::Full),
         }
     }
 
@@ -306,6 +307,8 @@ impl Peer {
             let orderly = reason == Some(CloseReason::Duplicate);
             let result = if link.is_ready() {
                 LinkResult::Lost
+            } else if reason == Some(CloseReason::Full) {
+                LinkResult::Full
             } else {
                 LinkResult::Failed
             };

@@ -324,6 +324,8 @@ pub enum LinkResult {
     Lost,
     /// It stands and nothing useful comes: silence or a drip.
     Stalled,
+    /// One of the two has no link left for the other.
+    Full,
 }
 
 /// A peer sent what an honest one cannot send.

@@ -32,6 +32,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         Just(LinkResult::Failed),
         Just(LinkResult::Lost),
         Just(LinkResult::Stalled),
+        Just(LinkResult::Full),
     ];
     prop_oneof![
         3 => (uplink.clone(), any::<bool>()).prop_map(|(uplink, opens)| Step::Agent { uplink, opens }),

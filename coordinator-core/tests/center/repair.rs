@@ -97,6 +97,25 @@ fn an_agent_too_busy_for_some_is_still_there_for_others_and_soon_for_all() {
 }
 
 #[test]
+fn an_agent_that_had_no_link_left_for_some_is_not_given_up_for_all() {
+    let mut stage = Stage::new(1);
+    stage.waypoint("waypoint", 20 * RATE);
+    stage.agent("ann", 20 * RATE);
+    let viewers = ["a", "b", "c", "d", "e", "f"];
+    viewers.into_iter().for_each(|name| stage.viewer(name));
+    stage.run(SECOND * 2);
+    for name in viewers {
+        stage.report(name, "ann", LinkResult::Full);
+    }
+    stage.settle();
+    assert_eq!(stage.parents("a").get("ann"), None, "kept apart for now");
+    stage.viewer("late");
+    stage.run(SECOND * 2);
+    assert_eq!(stage.parents("late").get("ann"), Some(&4));
+    stage.check();
+}
+
+#[test]
 fn a_stalled_parent_is_left_at_once_and_the_pair_kept_apart() {
     let mut stage = Stage::evening();
     stage.report("viewer", "ann", LinkResult::Stalled);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use runnel_peer_core::{Event, Input, LinkId};
-use runnel_protocol::control::Source;
+use runnel_protocol::control::{LinkResult, Platform, Source, ToCoordinator};
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::peer::{CloseReason, Control, Hello, Possession, Request, RequestId};
 use runnel_protocol::signing::KeyPair;
@@ -147,6 +147,38 @@ fn more_handshakes_than_there_is_room_for_are_turned_away() {
         .filter(|event| matches!(event, Event::TurnedAway(_, CloseReason::Full)))
         .count();
     assert_eq!(turned_away, 12);
+}
+
+#[test]
+fn whoever_finds_no_room_says_so_to_the_coordinator_and_does_not_say_that_the_door_failed() {
+    let mut world = World::new();
+    let (agent, viewer) = (world.agent(), world.viewer());
+    (0..20).for_each(|count| world.give(agent, Input::Accepted(LinkId::accepted(500 + count))));
+    let parent = world.parent(agent, viewer, Source::Peer, 0b1111);
+    world.assign(viewer, vec![parent]);
+    world.run_for(SECOND);
+    assert_eq!(outcomes(&world, viewer), [LinkResult::Full]);
+}
+
+#[test]
+fn whoever_has_no_link_left_of_its_own_says_so_too() {
+    let mut world = World::new();
+    let agent = world.agent();
+    let viewer = world.add(Platform::Browser, |config| config.max_links = 0);
+    let parent = world.parent(agent, viewer, Source::Peer, 0b1111);
+    world.assign(viewer, vec![parent]);
+    world.run_for(SECOND * 2);
+    assert_eq!(outcomes(&world, viewer), [LinkResult::Full]);
+}
+
+/// What a host has told the coordinator about its links.
+fn outcomes(world: &World, at: At) -> Vec<LinkResult> {
+    let told = world.hosts[at.0].told.iter();
+    told.filter_map(|message| match message {
+        ToCoordinator::Outcome(outcome) => Some(outcome.result),
+        _ => None,
+    })
+    .collect()
 }
 
 #[test]
