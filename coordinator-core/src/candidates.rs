@@ -18,7 +18,7 @@ use crate::described::Known;
 use crate::member::{Excluded, MAX_EXCLUSIONS, Member, Role};
 use crate::policy::{Ruling, Strictness, Verdict};
 use crate::reach::{Nearness, offered};
-use crate::rules::{CAPACITY, Objection, Pair, first_objection, is_short_of_links};
+use crate::rules::{CAPACITY, Objection, Pair, first_objection};
 use crate::supply::Area;
 use crate::table::Table;
 use crate::trees::Depths;
@@ -300,7 +300,7 @@ impl<'a> Search<'a> {
             trouble: record.trouble(),
             room,
             crowded: record.uplink.spare() < self.stripe,
-            short_of_links: is_short_of_links(pair),
+            short_of_links: !pair.linked && record.is_short_of_links(),
             stands_by: !self.record.is_regular() || member.can_stand_by(self.child),
             spare: spare.0,
             pushes: self.member.feed(parent).map(|feed| feed.substreams),
@@ -344,7 +344,7 @@ impl<'a> Search<'a> {
             holds: member.can_feed(),
             loops,
             regular_children: siblings - usize::from(member.regular_children.contains_key(&child)),
-            children: member.child_count() - usize::from(member.has_child(child)),
+            linked: feed.is_some() || self.world.view.are_partners(child, parent),
             ban: self.world.blacklist.ban(child, parent, self.now),
             ruling,
             score: verdict.score,

@@ -336,10 +336,8 @@ impl Delivery {
 
     fn release(&mut self, child: PeerId, feed: &Feed, world: &mut World) {
         self.leases.give_back(&(child, feed.parent), feed.links);
-        if feed.reserved.0 > 0 {
-            world.view.release(feed.parent, child, feed.reserved);
-            world.growth += 1;
-        }
+        world.view.release(feed.parent, child, feed.reserved);
+        world.growth += u64::from(feed.reserved.0 > 0);
         if let Some(parent) = self.members.get_mut(&feed.parent) {
             parent.let_viewer_go(child);
             if parent.let_agent_go(child) {

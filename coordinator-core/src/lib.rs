@@ -30,6 +30,7 @@ mod kind;
 mod ladder;
 mod links;
 mod member;
+mod partners;
 mod place;
 pub mod policy;
 mod preempt;

@@ -244,17 +244,6 @@ impl Member {
         self.standing_by.len() < MAX_STANDING_BY || self.standing_by.contains(&agent)
     }
 
-    pub(crate) fn child_count(&self) -> usize {
-        let fed = self.regular_children.len() + self.light_children.len();
-        fed + self.standing_by.len() + self.standing_by_lightly.len()
-    }
-
-    pub(crate) fn has_child(&self, peer: PeerId) -> bool {
-        let fed =
-            self.regular_children.contains_key(&peer) || self.light_children.contains_key(&peer);
-        fed || self.standing_by.contains(&peer) || self.standing_by_lightly.contains(&peer)
-    }
-
     /// Who pushes this stripe to it.
     pub(crate) fn pusher(&self, stripe: Substream) -> Option<PeerId> {
         let mut feeds = self.feeds.iter();

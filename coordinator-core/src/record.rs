@@ -65,6 +65,8 @@ pub(crate) struct Record {
     pub(crate) held: Option<Box<Held>>,
     /// What its parents have set aside for it, in all contents.
     pub(crate) taken: BitsPerSecond,
+    /// Links that its parents and children in all contents need, see [`crate::partners`].
+    pub(crate) partners: u16,
     /// What it told of its machine; few do.
     pub(crate) machine: Option<Box<Machine>>,
     pub(crate) last_heard: Timestamp,
@@ -137,8 +139,11 @@ impl Record {
         downlink.is_none_or(|downlink| self.taken.saturating_add(more) <= downlink)
     }
 
-    /// How much it has to give away, coarsely.
+    /// How much it has to give to others than now, coarsely.
     pub(crate) fn rung(&self) -> Rung {
+        if usize::from(self.partners) >= self.links_for_children(true) {
+            return Rung::NONE;
+        }
         Rung::of(self.uplink.spare())
     }
 }

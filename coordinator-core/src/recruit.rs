@@ -92,6 +92,7 @@ fn volunteers(
             && now.since(record.last_heard) <= world.config.hesitation()
             && record.uplink.spare() >= rate
             && record.can_take(rate)
+            && !record.is_short_of_links()
             && record.contents.len() < world.config.contents_per_peer
             && !delivery.members.contains_key(&peer)
     };

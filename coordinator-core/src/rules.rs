@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use runnel_protocol::control::PeerType;
 use runnel_protocol::ids::PeerId;
-use runnel_protocol::peer::max_links;
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
@@ -19,9 +18,6 @@ use crate::view::Record;
 
 /// Most agents that one peer feeds: an assignment lists each of them and has to fit a message.
 pub(crate) const MAX_REGULAR_CHILDREN: usize = 96;
-
-/// Links that are kept from an agent's children, for its own parents and for handshakes.
-const OWN_LINKS: usize = 16;
 
 /// A child and a parent it might get, with all that the rules ask about.
 pub(crate) struct Pair<'a> {
@@ -39,8 +35,8 @@ pub(crate) struct Pair<'a> {
     pub(crate) loops: bool,
     /// Agents that the parent feeds besides this child.
     pub(crate) regular_children: usize,
-    /// Peers of any type that have the parent in their assignment, besides this child.
-    pub(crate) children: usize,
+    /// The two share a link, for this content or for others.
+    pub(crate) linked: bool,
     pub(crate) ban: Option<Ban>,
     /// What the policies say against it.
     pub(crate) ruling: Option<Arc<Ruling>>,
@@ -69,7 +65,7 @@ pub(crate) struct Rule {
 }
 
 /// In the order in which they are asked; the first objection stands.
-pub(crate) const RULES: [Rule; 12] = [
+pub(crate) const RULES: [Rule; 13] = [
     Rule {
         name: "self",
         judge: itself,
@@ -114,6 +110,10 @@ pub(crate) const RULES: [Rule; 12] = [
     Rule {
         name: LOOPS,
         judge: loops,
+    },
+    Rule {
+        name: "links",
+        judge: links,
     },
     Rule {
         name: CAPACITY,
@@ -162,6 +162,7 @@ pub(crate) enum Objection {
     KeptForAgents(BitsPerSecond),
     TooManyChildren,
     NoLink(usize),
+    NoLinkOfItsOwn(usize),
 }
 
 fn itself(pair: &Pair<'_>) -> Option<Objection> {
@@ -217,24 +218,25 @@ fn loops(pair: &Pair<'_>) -> Option<Objection> {
     pair.loops.then_some(Objection::Loop)
 }
 
-/// Children for which an agent has links; a waypoint stands by for everybody, and is asked last.
-fn most_children(parent: &Record) -> Option<usize> {
-    let agent = parent.is_regular() && !parent.waypoint;
-    agent.then(|| max_links(parent.uplink.offered()) - OWN_LINKS)
-}
-
-/// Whether a parent has few links left, and none yet to this child.
-pub(crate) fn is_short_of_links(pair: &Pair<'_>) -> bool {
-    let most = most_children(pair.parent_record);
-    !pair.current && most.is_some_and(|most| pair.children >= most / 4 * 3)
+/// Only regular peers count their links here: a page says itself how many parents it takes.
+fn links(pair: &Pair<'_>) -> Option<Objection> {
+    if pair.linked {
+        return None;
+    }
+    let regular = pair.child_record.is_regular();
+    let has_none =
+        |record: &Record, most| record.is_regular() && usize::from(record.partners) >= most;
+    let most = pair.parent_record.links_for_children(regular);
+    if has_none(pair.parent_record, most) {
+        return Some(Objection::NoLink(most));
+    }
+    let most = pair.child_record.most_links();
+    has_none(pair.child_record, most).then_some(Objection::NoLinkOfItsOwn(most))
 }
 
 fn capacity(pair: &Pair<'_>) -> Option<Objection> {
     if pair.child_record.is_regular() && pair.regular_children >= MAX_REGULAR_CHILDREN {
         return Some(Objection::TooManyChildren);
-    }
-    if let Some(most) = most_children(pair.parent_record).filter(|most| pair.children >= *most) {
-        return Some(Objection::NoLink(most));
     }
     let spare = pair.spare.saturating_sub(pair.kept);
     if spare >= pair.stripe && spare.0 > 0 {
@@ -271,7 +273,8 @@ impl Objection {
             | Self::NoRoom { .. }
             | Self::KeptForAgents(_)
             | Self::TooManyChildren
-            | Self::NoLink(_) => None,
+            | Self::NoLink(_)
+            | Self::NoLinkOfItsOwn(_) => None,
         }
     }
 }
@@ -323,6 +326,12 @@ impl fmt::Display for Objection {
             Self::NoLink(most) => {
                 write!(f, "its {most} links for children are all in use")
             }
+            Self::NoLinkOfItsOwn(most) => {
+                write!(
+                    f,
+                    "the {most} links that the peer to be fed has are all in use"
+                )
+            }
             Self::TooManyChildren => write!(f, "it feeds {MAX_REGULAR_CHILDREN} agents already"),
         }
     }
@@ -360,6 +369,7 @@ mod tests {
             certificates: Box::new([]),
             uplink: Uplink::new(BitsPerSecond(1_000_000)),
             taken: BitsPerSecond(0),
+            partners: 0,
             held: None,
             machine: None,
             last_heard: NOW,
@@ -372,15 +382,11 @@ mod tests {
 
     /// A pair to which no rule objects for any other reason than the two types.
     fn verdict(child: PeerType, parent: PeerType) -> Option<&'static str> {
-        judged(&record(child), &record(parent), 0)
+        judged(&record(child), &record(parent))
     }
 
-    /// The rule that objects to a parent with so many children.
-    fn judged(
-        child_record: &Record,
-        parent_record: &Record,
-        children: usize,
-    ) -> Option<&'static str> {
+    /// The rule that objects to a pair of strangers.
+    fn judged(child_record: &Record, parent_record: &Record) -> Option<&'static str> {
         let pair = Pair {
             child: PeerId([1; 16]),
             child_record,
@@ -391,7 +397,7 @@ mod tests {
             holds: true,
             loops: false,
             regular_children: 0,
-            children,
+            linked: false,
             ban: None,
             ruling: None,
             score: 0,
@@ -421,20 +427,39 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_gets_no_more_children_than_it_takes_links() {
-        let viewer = record(PeerType::Lightweight);
-        let agent = |megabits: u64| Record {
+    fn nobody_gets_more_partners_than_it_takes_links() {
+        let regular = |megabits: u64, partners| Record {
             uplink: Uplink::new(BitsPerSecond(megabits * 1_000_000)),
+            partners,
             ..record(PeerType::Regular)
         };
-        assert_eq!(judged(&viewer, &agent(20), 111), None);
-        assert_eq!(judged(&viewer, &agent(20), 112), Some(CAPACITY));
-        assert_eq!(judged(&viewer, &agent(900), 883), None);
-        assert_eq!(judged(&viewer, &agent(900), 884), Some(CAPACITY));
-        let waypoint = Record {
+        let viewer = record(PeerType::Lightweight);
+        assert_eq!(judged(&viewer, &regular(20, 111)), None);
+        assert_eq!(judged(&viewer, &regular(20, 112)), Some("links"));
+        assert_eq!(judged(&viewer, &regular(900, 883)), None);
+        assert_eq!(judged(&viewer, &regular(900, 884)), Some("links"));
+        let parent = regular(20, 0);
+        assert_eq!(
+            judged(&regular(20, 127), &parent),
+            None,
+            "parents come first"
+        );
+        assert_eq!(judged(&regular(20, 128), &parent), Some("links"));
+    }
+
+    #[test]
+    fn a_waypoint_keeps_links_for_agents() {
+        let waypoint = |partners| Record {
+            uplink: Uplink::new(BitsPerSecond(10_000_000_000)),
             waypoint: true,
-            ..agent(20)
+            partners,
+            ..record(PeerType::Regular)
         };
-        assert_eq!(judged(&viewer, &waypoint, 5000), None);
+        let (viewer, agent) = (PeerType::Lightweight, PeerType::Regular);
+        let verdict = |kind, partners| judged(&record(kind), &waypoint(partners));
+        assert_eq!(verdict(viewer, 751), None);
+        assert_eq!(verdict(viewer, 752), Some("links"));
+        assert_eq!(verdict(agent, 1007), None);
+        assert_eq!(verdict(agent, 1008), Some("links"));
     }
 }

@@ -96,6 +96,8 @@ pub struct PeerSummary {
     pub reserved: BitsPerSecond,
     /// What it takes of others, in all contents.
     pub taken: BitsPerSecond,
+    /// Links that its parents and children need, in all contents.
+    pub links: usize,
     /// What it tells of its machine.
     pub machine: Machine,
     /// Whether it has fallen silent.
@@ -244,6 +246,7 @@ pub(crate) fn peer(peer: PeerId, record: &Record) -> PeerSummary {
         uplink: record.uplink.offered(),
         reserved: record.uplink.reserved(),
         taken: record.taken,
+        links: record.partners.into(),
         machine: record.machine(),
         silent: record.silent,
         contents: record.contents.iter().collect(),

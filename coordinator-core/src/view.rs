@@ -11,6 +11,7 @@ use runnel_protocol::units::BitsPerSecond;
 
 use crate::capacity::Rung;
 use crate::io::SessionId;
+use crate::partners::Partners;
 use crate::place::Region;
 pub(crate) use crate::record::Record;
 use crate::table::Table;
@@ -23,6 +24,7 @@ const MAX_VERSIONS: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct View {
     peers: Table<PeerId, Record>,
+    partners: Partners,
     /// Regular peers that could be asked to help, in that order.
     helpers: BTreeSet<Helper>,
     /// When to look next whether a peer is silent: one entry a peer, moved lazily, so that a
@@ -127,19 +129,36 @@ impl View {
         Some(result)
     }
 
-    /// Sets aside a parent's uplink for a child, and the child's downlink.
+    /// Sets aside a parent's uplink for a child, the child's downlink, and a link at both ends.
     pub(crate) fn reserve(&mut self, parent: PeerId, child: PeerId, amount: BitsPerSecond) {
-        self.change(parent, |record| record.uplink.reserve(amount));
-        if let Some(record) = self.peers.get_mut(&child) {
+        let regular = |peer| self.get(peer).is_some_and(Record::is_regular);
+        let both_regular = regular(parent) && regular(child);
+        let links = u16::from(self.partners.meet(parent, child, both_regular));
+        self.change(parent, |record| {
+            record.uplink.reserve(amount);
+            record.partners = record.partners.saturating_add(links);
+        });
+        self.change(child, |record| {
             record.taken = record.taken.saturating_add(amount);
-        }
+            record.partners = record.partners.saturating_add(links);
+        });
     }
 
     pub(crate) fn release(&mut self, parent: PeerId, child: PeerId, amount: BitsPerSecond) {
-        self.change(parent, |record| record.uplink.release(amount));
-        if let Some(record) = self.peers.get_mut(&child) {
+        let links = u16::from(self.partners.part(parent, child));
+        self.change(parent, |record| {
+            record.uplink.release(amount);
+            record.partners = record.partners.saturating_sub(links);
+        });
+        self.change(child, |record| {
             record.taken = record.taken.saturating_sub(amount);
-        }
+            record.partners = record.partners.saturating_sub(links);
+        });
+    }
+
+    /// Whether two regular peers share a link already.
+    pub(crate) fn are_partners(&self, one: PeerId, other: PeerId) -> bool {
+        self.partners.know(one, other)
     }
 
     /// The peer takes part; `false` where it did already, or is not known.

@@ -75,6 +75,8 @@ pub(crate) struct PeerView {
     reserved: u64,
     /// What its parents have set aside for it, bit/s.
     taken: u64,
+    /// Links that its parents and children need, in all contents.
+    links: usize,
     /// What its line carries to it, bit/s; `null` where it did not say so.
     downlink: Option<u64>,
     /// Load of its processors, in percent.
@@ -208,6 +210,7 @@ impl From<PeerSummary> for PeerView {
             uplink: peer.uplink.0,
             reserved: peer.reserved.0,
             taken: peer.taken.0,
+            links: peer.links,
             downlink: peer.machine.downlink.map(|rate| rate.0),
             cpu_percent: peer.machine.cpu_percent,
             storage_left: peer.machine.storage_left,

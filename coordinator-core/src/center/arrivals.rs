@@ -262,6 +262,7 @@ fn record(
         uplink: Uplink::new(hello.uplink),
         held: pass.map(|pass| Box::new(Held::new(pass))),
         taken: BitsPerSecond(0),
+        partners: 0,
         machine: None,
         last_heard: now,
         silent: false,

@@ -37,6 +37,37 @@ fn those_a_waypoint_stands_by_for_leave_places_for_those_it_has_to_feed() {
 }
 
 #[test]
+fn a_waypoint_stands_by_for_no_more_viewers_than_leave_it_links_for_agents() {
+    const UPLINK: u64 = 50 * RATE;
+    let mut stage = Stage::new(1);
+    stage.waypoint("waypoint", UPLINK);
+    for name in ["one", "two", "three"] {
+        stage.agent(name, UPLINK);
+        stage.open(name, "live", false);
+    }
+    let viewers: Vec<&'static str> = (0..200)
+        .map(|number| &*format!("viewer {number}").leak())
+        .collect();
+    for name in &viewers {
+        stage.viewer(name);
+    }
+    stage.run(SECOND * 20);
+    let most = max_links(BitsPerSecond::from_kilobits(UPLINK));
+    let links = stage.summary("waypoint").links;
+    assert!((most / 4..=most / 4 * 3).contains(&links), "{links}");
+
+    for name in ["four", "five"] {
+        stage.agent(name, UPLINK);
+        stage.open(name, "live", false);
+    }
+    stage.run(SECOND * 5);
+    for name in ["four", "five"] {
+        assert_eq!(stage.parents(name).values().sum::<u32>(), 4, "{name}");
+    }
+    stage.check();
+}
+
+#[test]
 fn an_agent_with_uplink_for_everybody_gets_no_more_links_than_it_takes() {
     const UPLINK: u64 = 100 * RATE;
     let agents = ["one", "two", "three"];
