@@ -14,9 +14,6 @@ pub(crate) struct Pairs {
     pub(crate) verdict: Verdict,
     /// Whoever came as a viewer, ever.
     viewers: BTreeSet<PeerId>,
-    /// Child and parent that were of one kind at the last look: who has just been found to be
-    /// lightweight has children for as long as the word is on its way to them.
-    parting: BTreeSet<(PeerId, PeerId)>,
 }
 
 impl Default for Pairs {
@@ -25,7 +22,6 @@ impl Default for Pairs {
         Self {
             verdict,
             viewers: BTreeSet::new(),
-            parting: BTreeSet::new(),
         }
     }
 }
@@ -65,8 +61,9 @@ impl Pairs {
         });
     }
 
-    /// Nobody has a link to somebody of its own kind if that kind is lightweight, and the control
-    /// center plans none.
+    /// No viewer has a link to another, and the control center plans no pair of peers that it
+    /// takes for lightweight: the very moment that an agent is found to be so, its children have
+    /// other parents in the plan, however long the word is on its way to them.
     pub(crate) fn look(&mut self, world: &World) {
         for (at, node) in world
             .present()
@@ -85,30 +82,16 @@ impl Pairs {
             return;
         };
         let kinds: BTreeMap<_, _> = center.peers().map(|peer| (peer.peer, peer.kind)).collect();
-        let light = |kind: Option<&PeerType>| kind == Some(&PeerType::Lightweight);
-        let mut pairs = BTreeSet::new();
-        for (_, node) in world.present() {
-            let planned = node.fed.values().flat_map(|fed| fed.parents.keys());
-            let child_is_light = light(kinds.get(&node.id));
-            for parent in planned {
-                if child_is_light && light(kinds.get(parent)) {
-                    pairs.insert((node.id, *parent));
-                }
+        let light = |peer: &PeerId| kinds.get(peer) == Some(&PeerType::Lightweight);
+        for child in kinds.keys().filter(|peer| light(peer)) {
+            let parts = center.explain_peer(*child).map(|told| told.contents);
+            for feed in parts.into_iter().flatten().flat_map(|part| part.parents) {
+                self.verdict.expect(!light(&feed.parent), || {
+                    let parent = feed.parent;
+                    format!("the lightweight {child} is to be fed by {parent}, which is so too")
+                });
             }
         }
-        self.judge(pairs);
-    }
-
-    fn judge(&mut self, pairs: BTreeSet<(PeerId, PeerId)>) {
-        let lasting = pairs.intersection(&self.parting).next();
-        self.verdict.expect(lasting.is_none(), || {
-            let pair = lasting.map(|(child, parent)| format!("{child} by {parent}"));
-            format!(
-                "a lightweight peer is fed by another: {}",
-                pair.unwrap_or_default()
-            )
-        });
-        self.parting = pairs;
     }
 }
 
@@ -137,18 +120,5 @@ mod tests {
         assert_eq!(violations(&[(one, AGENT), (AGENT, other)]), 0);
         assert_eq!(violations(&[(one, other)]), 1);
         assert_eq!(violations(&[(AGENT, AGENT)]), 1);
-    }
-
-    #[test]
-    fn who_is_found_to_be_lightweight_has_children_for_one_look_and_no_longer() {
-        let [one, other] = VIEWERS;
-        let pair = || BTreeSet::from([(one, other)]);
-        let mut pairs = Pairs::default();
-        pairs.judge(pair());
-        pairs.judge(BTreeSet::new());
-        pairs.judge(pair());
-        assert_eq!(pairs.verdict.violations, 0);
-        pairs.judge(pair());
-        assert_eq!(pairs.verdict.violations, 1);
     }
 }
