@@ -1,7 +1,7 @@
 //! Telling peers: one `Assign` per peer, the whole of it, and only where it differs from the last.
 
 use runnel_protocol::codec::encode;
-use runnel_protocol::control::{Assign, Child, Contact, FromCoordinator, Parent};
+use runnel_protocol::control::{Assign, Child, Contact, FromCoordinator, Parent, Treatment};
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::ticket::SignedTicket;
 use runnel_protocol::time::Timestamp;
@@ -80,6 +80,7 @@ pub(crate) fn dismissal(delivery: &Delivery, epoch: u64, why: &str) -> FromCoord
         children: Vec::new(),
         stream_keys: Vec::new(),
         max_suggested_bitrate: None,
+        treatment: Treatment::default(),
         why: why.to_owned(),
     }))
 }
@@ -119,6 +120,7 @@ fn compose(delivery: &Delivery, world: &mut World, peer: PeerId, now: Timestamp)
             .waypoints
             .certificates(delivery.content, now.unix_seconds()),
         max_suggested_bitrate: delivery.suggested_bitrate(),
+        treatment: delivery.treatment(peer, member, world, now).told(),
         why: why_nobody(delivery, member),
     })
 }

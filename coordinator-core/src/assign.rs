@@ -90,6 +90,8 @@ pub(crate) struct Chosen {
     near: Nearness,
     spare: u64,
     role: Role,
+    /// Policies prefer it to others.
+    preferred: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +105,14 @@ impl fmt::Display for Chosen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kilobits = self.spare / 1000;
         let place = self.near.words();
+        let source = match self.source {
+            Source::Peer => "an agent",
+            Source::Waypoint | Source::Cdn => "the operator's waypoint",
+        };
         match (self.role, self.source) {
+            (Role::Main | Role::Filler, _) if self.preferred => {
+                write!(f, "{source} {place}, which the policies prefer for you")
+            }
             (Role::Main, Source::Peer) => {
                 write!(
                     f,
@@ -209,6 +218,7 @@ impl Candidate {
                 near: self.near,
                 spare: self.spare,
                 role,
+                preferred: self.score > 0,
             },
         }
     }

@@ -12,7 +12,7 @@ use crate::assign::{Choice, Chosen, Class};
 use crate::congestion::{Lag, Watch};
 use crate::eject::Seat;
 use crate::place::Region;
-use crate::policy::LinkSet;
+use crate::policy::{LinkSet, Treatment};
 use crate::rules::Objection;
 use crate::steady::{Account, Cause};
 use crate::transfer::Tally;
@@ -124,6 +124,10 @@ pub(crate) struct Member {
     /// Its part in the balance of uplinks, and whether it was sent to the CDN for want of them.
     pub(crate) seat: Option<Seat<PeerId>>,
     pub(crate) out: bool,
+    /// How policies had it treated when they were last asked: a fingerprint of all of it, and its
+    /// priority, of which whoever has less goes to the CDN first.
+    pub(crate) treated: u32,
+    pub(crate) priority: u8,
     /// A policy has it neither get nor give anything: it counts for nothing.
     pub(crate) barred: bool,
     /// Why it is to be planned anew; `None` when it just came.
@@ -165,6 +169,8 @@ impl Member {
             excluded: Vec::new(),
             seat: None,
             out: false,
+            treated: Treatment::default().fingerprint(),
+            priority: Treatment::default().priority,
             barred: false,
             due_to: None,
             makeshift: false,

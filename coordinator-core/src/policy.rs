@@ -6,7 +6,8 @@
 //! of peers, that is for all of whom those attributes are the same that some policy asks for.
 //!
 //! A policy declares *links* as well (`link`): which pairs' transfers run over one is a condition, and
-//! what may run over it is up to [`crate::links`].
+//! what may run over it is up to [`crate::links`]. What it says of a viewer whoever feeds it is its
+//! `treatment`.
 //!
 //! Nothing here reads a clock or a file: `now` is an argument, and time zones are compiled in.
 
@@ -19,6 +20,7 @@ mod link;
 pub mod schema;
 mod set;
 mod syntax;
+mod treatment;
 mod typing;
 mod value;
 
@@ -30,6 +32,7 @@ pub use judge::{Described, Judge};
 pub(crate) use link::{Limits, Link, MAX_PLACES, Span};
 pub use link::{LinkSet, LinkTerms};
 pub use set::{Denies, Kind, Policy, PolicySet, Ruling, SetError, Strictness, Verdict};
+pub use treatment::Treatment;
 pub use value::{Facts, Value};
 
 /// What is wrong in a condition, and where, in bytes from its beginning.

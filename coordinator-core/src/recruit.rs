@@ -59,6 +59,7 @@ fn recruit_in(
         world.view.enter(peer, delivery.content);
         if let Some(record) = world.view.get(peer) {
             delivery.join(peer, record, None, now);
+            delivery.note_standing(peer, world, now);
             let content = Some(delivery.content);
             world.log.note(peer, content, What::Recruited, now);
             world.growth += 1;

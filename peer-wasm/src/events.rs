@@ -38,6 +38,10 @@ pub(crate) fn tell(engine: &mut Engine, event: Event) {
 }
 
 fn assigned(engine: &Engine, assign: &Assign) {
+    let treatment = &assign.treatment;
+    let max = treatment.max_bitrate.unwrap_or_default();
+    let behind = treatment.behind_ms.into();
+    engine.host.treated(behind, number(max.0), &treatment.why);
     let most = assign.max_suggested_bitrate.unwrap_or_default();
     engine
         .host

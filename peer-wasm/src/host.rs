@@ -113,6 +113,11 @@ extern "C" {
     /// that the player is asked not to exceed, 0 where it may choose any.
     #[wasm_bindgen(method)]
     pub fn assigned(this: &Host, epoch: f64, why: &str, max_suggested: f64);
+    /// How policies have the player play; comes before each `assigned`. `behind` is how much later it
+    /// shows a live picture, in milliseconds, `max` the highest bitrate that it is to choose, 0 for
+    /// any.
+    #[wasm_bindgen(method)]
+    pub fn treated(this: &Host, behind: f64, max: f64, why: &str);
     /// One parent of the assignment; `substreams` has one bit each.
     #[wasm_bindgen(method)]
     pub fn parent(this: &Host, peer: &str, waypoint: bool, substreams: u32, why: &str);

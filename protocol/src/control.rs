@@ -241,7 +241,21 @@ pub struct Assign {
     /// The highest bandwidth of a variant that the player is to choose by itself (`mb` of
     /// CTA-5006); `None` where it may choose any.
     pub max_suggested_bitrate: Option<BitsPerSecond>,
+    /// What policies have the player do.
+    pub treatment: Treatment,
     /// Why there are no parents, when there are none, in words.
+    pub why: String,
+}
+
+/// How the operator's policies have a viewer play, whoever feeds it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Treatment {
+    /// How much later than by its site's own settings it shows a live picture, in milliseconds.
+    pub behind_ms: u32,
+    /// The highest bandwidth of a variant that the player is to choose by itself; `None` where it
+    /// may choose any.
+    pub max_bitrate: Option<BitsPerSecond>,
+    /// Why, in words; empty where nothing is asked of it.
     pub why: String,
 }
 

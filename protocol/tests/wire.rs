@@ -241,6 +241,11 @@ fn from_coordinator() -> Vec<FromCoordinator> {
             }],
             stream_keys: vec![certificate()],
             max_suggested_bitrate: Some(BitsPerSecond(2_000_000)),
+            treatment: Treatment {
+                behind_ms: 20_000,
+                max_bitrate: Some(BitsPerSecond(800_000)),
+                why: "live for subscribers".into(),
+            },
             why: String::new(),
         })),
         FromCoordinator::Revoke(vec![TicketId([11; 16])]),

@@ -79,6 +79,7 @@ impl ControlCenter {
             (self.directory.delivery_mut(id), self.world.view.get(peer))
         {
             delivery.join(peer, record, Some(open.plays), now);
+            delivery.note_standing(peer, &self.world, now);
             self.world.growth += u64::from(record.uplink.offered().0 > 0);
         }
         self.world

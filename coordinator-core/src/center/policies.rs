@@ -26,8 +26,9 @@ impl ControlCenter {
     pub(super) fn start_wait_ms(&self, peer: PeerId, content: ContentId, now: Timestamp) -> u16 {
         let world = &self.world;
         let known = world.known(peer);
-        let wait = known.map(|known| world.judge.start_wait(&known, content, now));
-        u16::try_from(wait.unwrap_or_default().as_millis()).unwrap_or(u16::MAX)
+        let treatment = known.map(|known| world.judge.treatment(&known, content, now));
+        let wait = treatment.unwrap_or_default().start_wait;
+        u16::try_from(wait.as_millis()).unwrap_or(u16::MAX)
     }
 
     /// Where the policies may say something else than before, all pairs are reviewed, and who wants

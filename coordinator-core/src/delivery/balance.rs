@@ -14,8 +14,6 @@ use crate::steady::Cause;
 use crate::view::Record;
 use crate::world::World;
 
-/// Everybody's, as no policy ranks them.
-const PRIORITY: u8 = 100;
 /// Members that go or come back at a time; the others follow with the next tick.
 const MOVES_PER_LOOK: usize = 2000;
 /// After somebody who was fed had to go, nobody comes back for this long.
@@ -28,7 +26,7 @@ impl Delivery {
             return;
         };
         let seat = Seat {
-            priority: PRIORITY,
+            priority: member.priority,
             uplink: if member.barred {
                 0
             } else {
@@ -114,8 +112,8 @@ impl Delivery {
     pub(crate) fn why_out(&self) -> String {
         let (supply, demand) = self.balance.sums();
         format!(
-            "all uplinks together carry {} kbit/s, those who stay take {}, and whoever brings less \
-             than it takes goes first",
+            "all uplinks together carry {} kbit/s, those who stay take {}: whoever has the lowest \
+             priority goes first, then whoever brings least",
             supply / 1000,
             demand / 1000
         )

@@ -23,7 +23,7 @@ impl Delivery {
             self.untold.insert(child);
             return 1;
         }
-        self.note_bar(child, world, now);
+        self.note_standing(child, world, now);
         if self.members.get(&child).is_some_and(|member| member.out) {
             self.cut_off(child, world, now);
             return 1;

@@ -5,6 +5,7 @@ use runnel_protocol::time::Timestamp;
 
 use super::{Budget, Delivery};
 use crate::member::{Member, Role};
+use crate::policy::Treatment;
 use crate::steady::Cause;
 use crate::world::World;
 
@@ -35,12 +36,31 @@ impl Delivery {
             budget.spend(1 + member.feeds.len());
             let peer = *peer;
             let turned = member.barred != self.is_barred(peer, member, world, now);
+            let treated = self.treatment(peer, member, world, now).fingerprint();
+            let moved = member.treated != treated;
             if turned || self.is_forbidden(peer, member, world, now) {
                 self.mark(peer, Cause::Policy);
             }
             self.follow_links(peer, world, now);
+            if moved {
+                self.note_standing(peer, world, now);
+            }
         }
         true
+    }
+
+    /// How the policies have a member treated, whoever feeds it. Waypoints are no viewers.
+    pub(crate) fn treatment(
+        &self,
+        peer: PeerId,
+        member: &Member,
+        world: &World,
+        now: Timestamp,
+    ) -> Treatment {
+        let known = world.known(peer).filter(|_| member.role != Role::Head);
+        known.map_or_else(Treatment::default, |known| {
+            world.judge.treatment(&known, self.content, now)
+        })
     }
 
     /// Whether a policy has a member neither get nor give anything. Waypoints are no viewers.
@@ -49,18 +69,23 @@ impl Delivery {
         known.is_some_and(|known| world.judge.bar(&known, self.content, now).is_some())
     }
 
-    /// Whoever gets and gives nothing is no burden to the uplinks and no help to anybody.
-    pub(super) fn note_bar(&mut self, peer: PeerId, world: &World, now: Timestamp) {
+    /// Follows how the policies rank a member, and whether they bar it: whoever gets and gives
+    /// nothing is no burden to the uplinks and no help to anybody.
+    pub(crate) fn note_standing(&mut self, peer: PeerId, world: &World, now: Timestamp) {
         let Some(member) = self.members.get(&peer) else {
             return;
         };
         let barred = self.is_barred(peer, member, world, now);
-        if barred == member.barred {
+        let treatment = self.treatment(peer, member, world, now);
+        let treated = treatment.fingerprint();
+        if (barred, treated) == (member.barred, member.treated) {
             return;
         }
         if let Some(member) = self.members.get_mut(&peer) {
-            member.barred = barred;
+            (member.barred, member.treated) = (barred, treated);
+            member.priority = treatment.priority;
         }
+        self.untold.insert(peer);
         if let Some(record) = world.view.get(peer) {
             self.weigh(peer, record);
             self.note_offer(peer, record);

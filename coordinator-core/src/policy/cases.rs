@@ -4,9 +4,11 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 
 use runnel_protocol::time::Timestamp;
+use runnel_protocol::units::BitsPerSecond;
 
 use super::document::Complaint;
 use super::set::{Policy, PolicySet, SetError};
+use super::treatment::Treatment;
 use super::value::Facts;
 
 /// A pair, and what the policy has to say about it.
@@ -26,6 +28,11 @@ pub struct Case {
     pub(super) score: i64,
     /// How long the viewer's first picture waits for peers.
     pub(super) wait: Duration,
+    /// How much later it sees a live picture, and the highest rate that it may choose.
+    pub(super) behind: Duration,
+    pub(super) max_rate: Option<BitsPerSecond>,
+    /// What is added to its priority.
+    pub(super) priority: i64,
     /// The links that the pair's transfers run over, by their names.
     pub(super) links: BTreeSet<String>,
 }
@@ -57,7 +64,7 @@ impl Case {
         let ruling = verdict.denial(None);
         let said = ruling.map(|ruling| (ruling.say.clone(), ruling.unsure));
         let wanted = self.denied.clone().map(|say| (say, self.unsure));
-        let wait = set.start_wait(&self.viewer, &self.content, &times);
+        let treatment = set.treatment(&self.viewer, &self.content, &times);
         let links: BTreeSet<String> = set
             .links()
             .filter(|(place, _)| verdict.links.contains(*place))
@@ -75,13 +82,8 @@ impl Case {
                 "case {:?}: expected a score of {}, but it is {}",
                 self.name, self.score, verdict.score
             )
-        } else if wait != self.wait {
-            format!(
-                "case {:?}: expected a first picture to wait {} ms, but it waits {} ms",
-                self.name,
-                self.wait.as_millis(),
-                wait.as_millis()
-            )
+        } else if let Some(words) = self.treated_otherwise(&treatment) {
+            format!("case {:?}: {words}", self.name)
         } else if links != self.links {
             format!(
                 "case {:?}: expected to run over {:?}, but it runs over {links:?}",
@@ -94,6 +96,43 @@ impl Case {
             line: self.line,
             column: self.column,
             words,
+        })
+    }
+
+    /// What of a viewer's treatment is not as expected.
+    fn treated_otherwise(&self, treatment: &Treatment) -> Option<String> {
+        let wait = treatment.start_wait;
+        if wait != self.wait {
+            return Some(format!(
+                "expected a first picture to wait {} ms, but it waits {} ms",
+                self.wait.as_millis(),
+                wait.as_millis()
+            ));
+        }
+        let behind = treatment.delay();
+        if behind != self.behind {
+            return Some(format!(
+                "expected to see it {} s later, but it is {} s",
+                self.behind.as_secs(),
+                behind.as_secs()
+            ));
+        }
+        let kilobits = |rate: Option<BitsPerSecond>| match rate {
+            Some(rate) => format!("at most {} kbit/s", rate.0 / 1000),
+            None => "any rendition".to_owned(),
+        };
+        let max_rate = treatment.max_rate.as_ref().map(|(rate, _)| *rate);
+        if max_rate != self.max_rate {
+            let (wanted, found) = (kilobits(self.max_rate), kilobits(max_rate));
+            return Some(format!("expected {wanted}, but it is {found}"));
+        }
+        let usual = i64::from(Treatment::default().priority);
+        let priority = i64::from(treatment.priority) - usual;
+        (priority != self.priority).then(|| {
+            format!(
+                "expected a priority of {}, but it is {priority}",
+                self.priority
+            )
         })
     }
 }

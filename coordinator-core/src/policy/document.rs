@@ -1,6 +1,7 @@
 //! A policy as it is written, in TOML: read, checked, and refused with the line and column.
 
 mod links;
+mod viewers;
 
 use core::fmt;
 use core::ops::Range;
@@ -8,6 +9,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use runnel_protocol::units::BitsPerSecond;
 use serde::Deserialize;
 use toml::{Spanned, Value as Toml};
 
@@ -16,7 +18,7 @@ use super::calendar::{Zone, moment};
 use super::cases::Case;
 use super::expression::Expression;
 use super::schema::{Attribute, ContentField, PeerField, Thing};
-use super::set::{Denies, Kind, Policy, Rule, Ruling, Start, Strictness};
+use super::set::{Denies, Kind, Policy, Rule, Ruling, Said, Strictness};
 use super::typing::compile;
 use super::value::{Facts, Kind as Type, Value};
 
@@ -29,8 +31,6 @@ const MAX_WORDS: usize = 200;
 /// The last rank, and the one of policies that name none.
 const LAST_RANK: u16 = 1000;
 const USUAL_RANK: u16 = 100;
-/// Longest that a first picture may wait for peers, in milliseconds.
-const MAX_WAIT_MS: u16 = 10_000;
 /// When a case takes place that says nothing of it.
 const ANY_TIME: &str = "2026-01-01T12:00:00Z";
 
@@ -71,6 +71,12 @@ struct Document {
     #[serde(default)]
     start: Vec<StartRule>,
     #[serde(default)]
+    delay: Vec<DelayRule>,
+    #[serde(default)]
+    rendition: Vec<RenditionRule>,
+    #[serde(default)]
+    priority: Vec<Prefer>,
+    #[serde(default)]
     link: Vec<Spanned<LinkText>>,
     #[serde(default)]
     test: Vec<Spanned<Test>>,
@@ -95,6 +101,22 @@ struct Prefer {
 struct StartRule {
     wait_ms: Spanned<u16>,
     when: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DelayRule {
+    behind_s: Spanned<u64>,
+    when: Spanned<String>,
+    say: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RenditionRule {
+    max_kbps: Spanned<u64>,
+    when: Spanned<String>,
+    say: Spanned<String>,
 }
 
 #[derive(Deserialize)]
@@ -128,6 +150,11 @@ struct Test {
     score: i64,
     #[serde(default)]
     wait_ms: u16,
+    #[serde(default)]
+    behind_s: u64,
+    max_kbps: Option<u64>,
+    #[serde(default)]
+    priority: i64,
     #[serde(default)]
     links: BTreeSet<String>,
 }
@@ -193,6 +220,8 @@ impl Reader<'_> {
             rules: Vec::new(),
             scores: Vec::new(),
             starts: Vec::new(),
+            restrictions: Vec::new(),
+            priorities: Vec::new(),
             links: Vec::new(),
             cases: Vec::new(),
         };
@@ -208,6 +237,18 @@ impl Reader<'_> {
         for start in document.start {
             let start = self.start(&start, has_zone);
             policy.starts.extend(start);
+        }
+        for delay in document.delay {
+            let delay = self.delay(&policy, &delay);
+            policy.restrictions.extend(delay);
+        }
+        for rendition in document.rendition {
+            let rendition = self.rendition(&policy, &rendition);
+            policy.restrictions.extend(rendition);
+        }
+        for priority in document.priority {
+            let score = self.about_viewers(&priority.score, Type::Number, has_zone);
+            policy.priorities.extend(score);
         }
         for link in document.link {
             let at = link.span().start;
@@ -240,6 +281,9 @@ impl Reader<'_> {
             document.deny.len(),
             document.prefer.len(),
             document.start.len(),
+            document.delay.len(),
+            document.rendition.len(),
+            document.priority.len(),
             document.link.len(),
             document.test.len(),
         ];
@@ -247,10 +291,10 @@ impl Reader<'_> {
             let words = format!("at most {MAX_RULES} of each kind: make it several policies");
             self.complain(0, words);
         }
-        let silent = document.deny.is_empty() && document.prefer.is_empty();
-        if silent && document.start.is_empty() && document.link.is_empty() {
-            let words = "this policy says nothing: add a [[deny]], a [[prefer]], a [[start]] or a \
-                         [[link]]";
+        let (_cases, rules) = most.split_last().unwrap_or((&0, &[]));
+        if rules.iter().all(|count| *count == 0) {
+            let words = "this policy says nothing: add a [[deny]], a [[prefer]], a [[start]], a \
+                         [[delay]], a [[rendition]], a [[priority]] or a [[link]]";
             self.complain(0, words);
         }
     }
@@ -272,11 +316,7 @@ impl Reader<'_> {
     }
 
     fn rule(&mut self, policy: &Policy, deny: Deny, has_zone: bool) -> Option<Rule> {
-        let say = deny.say.get_ref();
-        if say.trim().is_empty() || say.len() > MAX_WORDS || say.contains(char::is_control) {
-            let words = format!("say why in 1 to {MAX_WORDS} letters on one line: viewers read it");
-            self.complain(deny.say.span().start, words);
-        }
+        self.words(&deny.say);
         let denies = *deny.what.get_ref();
         let when = self.condition(&deny.when, Type::Truth, has_zone)?;
         let mut asked = BTreeSet::new();
@@ -298,40 +338,16 @@ impl Reader<'_> {
                  site has: write \"peers\", and guard the content at its origin",
             ),
         }
-        let ruling = |unsure| {
-            Arc::new(Ruling {
-                policy: Arc::clone(&policy.name),
-                say: say.clone(),
-                rank: policy.rank,
-                strictness: policy.strictness,
-                unsure,
-            })
-        };
-        Some(Rule {
-            denies,
-            when,
-            holds: ruling(false),
-            unsure: ruling(true),
-        })
+        let said = said(policy, when, deny.say.get_ref());
+        Some(Rule { denies, said })
     }
 
-    fn start(&mut self, rule: &StartRule, has_zone: bool) -> Option<Start> {
-        let wait = *rule.wait_ms.get_ref();
-        if !(1..=MAX_WAIT_MS).contains(&wait) {
-            let words = format!("a first picture waits 1 to {MAX_WAIT_MS} milliseconds for peers");
-            self.complain(rule.wait_ms.span().start, words);
+    fn words(&mut self, say: &Spanned<String>) {
+        let text = say.get_ref();
+        if text.trim().is_empty() || text.len() > MAX_WORDS || text.contains(char::is_control) {
+            let words = format!("say why in 1 to {MAX_WORDS} letters on one line: viewers read it");
+            self.complain(say.span().start, words);
         }
-        let when = self.condition(&rule.when, Type::Truth, has_zone)?;
-        let mut asked = std::collections::BTreeSet::new();
-        when.mentions(&mut asked);
-        if let Some(peer) = asked.iter().find(|one| one.thing == Thing::Peer) {
-            let words = format!("a start is about a viewer that has no peer yet: no {peer}");
-            self.complain(rule.when.span().start, words);
-        }
-        Some(Start {
-            wait: Duration::from_millis(wait.into()),
-            when,
-        })
     }
 
     fn condition(
@@ -396,6 +412,9 @@ impl Reader<'_> {
             unsure: test.unsure,
             score: test.score,
             wait: Duration::from_millis(test.wait_ms.into()),
+            behind: Duration::from_secs(test.behind_s),
+            max_rate: test.max_kbps.map(BitsPerSecond::from_kilobits),
+            priority: test.priority,
             links: test.links,
         })
     }
@@ -416,6 +435,24 @@ impl Reader<'_> {
             }
         }
         facts
+    }
+}
+
+/// A policy's condition with its words.
+fn said(policy: &Policy, when: Expression, say: &str) -> Said {
+    let ruling = |unsure| {
+        Arc::new(Ruling {
+            policy: Arc::clone(&policy.name),
+            say: say.to_owned(),
+            rank: policy.rank,
+            strictness: policy.strictness,
+            unsure,
+        })
+    };
+    Said {
+        when,
+        holds: ruling(false),
+        unsure: ruling(true),
     }
 }
 

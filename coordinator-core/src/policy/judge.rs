@@ -1,7 +1,6 @@
 //! Asking the policies: once for each class of peers, however many peers are in it.
 
 use core::cell::{RefCell, RefMut};
-use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use runnel_protocol::time::Timestamp;
 
 use super::schema::{ContentField, Thing};
 use super::set::{PolicySet, Ruling, Verdict};
+use super::treatment::Treatment;
 use super::value::Facts;
 use crate::table::Table;
 
@@ -39,6 +39,8 @@ pub trait Described {
 pub struct Judge {
     set: PolicySet,
     contents: BTreeMap<ContentId, Facts>,
+    /// Whether these policies have viewers treated in various ways.
+    treats: bool,
     /// What is remembered, never what is decided: an answer is the same without it.
     memory: RefCell<Memory>,
 }
@@ -54,6 +56,7 @@ struct Memory {
     content_classes: Table<ContentId, u32>,
     verdicts: Table<(u32, u32, u32), Verdict>,
     bars: Table<(u32, u32), Option<Arc<Ruling>>>,
+    treatments: Table<(u32, u32), Treatment>,
     minute: Option<u64>,
     times: Vec<Facts>,
     /// How often the policies or what they ask of the time have changed.
@@ -136,6 +139,7 @@ impl Memory {
         if self.times != times {
             self.verdicts.clear();
             self.bars.clear();
+            self.treatments.clear();
             // The first time that is looked up follows on nothing.
             self.turns += u64::from(!self.times.is_empty());
             self.times = times;
@@ -146,6 +150,7 @@ impl Memory {
 impl Judge {
     /// These policies are in force from now on.
     pub fn replace(&mut self, set: PolicySet) {
+        self.treats = set.treats();
         self.set = set;
         let memory = self.memory.get_mut();
         memory.begin_anew(&self.set);
@@ -223,18 +228,26 @@ impl Judge {
         bar
     }
 
-    /// How long somebody's first picture may wait for peers before the CDN is asked.
-    pub fn start_wait(&self, one: &impl Described, content: ContentId, now: Timestamp) -> Duration {
-        if self.is_empty() {
-            return Duration::ZERO;
+    /// How somebody is treated, whoever feeds it.
+    pub fn treatment(&self, one: &impl Described, content: ContentId, now: Timestamp) -> Treatment {
+        if !self.treats {
+            return Treatment::default();
         }
         let memory = &mut *self.memory_at(now);
         let viewer = memory.classed(one).viewer;
         let content = memory.content(content, self.contents.get(&content));
+        if let Some(known) = memory.treatments.get(&(viewer, content)) {
+            return known.clone();
+        }
+        memory.evaluations += 1;
         let facts = memory.viewers.get(viewer).zip(memory.contents.get(content));
-        facts.map_or(Duration::ZERO, |(viewer, content)| {
-            self.set.start_wait(viewer, content, &memory.times)
-        })
+        let treatment = facts.map_or_else(Treatment::default, |(viewer, content)| {
+            self.set.treatment(viewer, content, &memory.times)
+        });
+        memory
+            .treatments
+            .insert((viewer, content), treatment.clone());
+        treatment
     }
 
     /// What the policies say about `peer` feeding `viewer` with this content.

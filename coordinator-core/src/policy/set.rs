@@ -1,7 +1,6 @@
 //! Policies that make sense, and what they say together about a pair.
 
 use core::fmt;
-use core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use super::cases::Case as TestCase;
 use super::expression::{Case, Expression};
 use super::link::{Link, LinkSet, LinkTerms, MAX_LINKS};
 use super::schema::{Attribute, ContentField, PeerField, Thing, TimeField};
+use super::treatment::{Restriction, Start};
 use super::value::{Facts, Value};
 
 /// Most policies at a time.
@@ -53,21 +53,20 @@ pub enum Denies {
     Playback,
 }
 
-/// A rule that forbids.
+/// A condition with the words that go with it.
 #[derive(Debug, Clone)]
-pub(super) struct Rule {
-    pub(super) denies: Denies,
+pub(super) struct Said {
     pub(super) when: Expression,
-    /// What it says where it holds, and where too little is known to be sure that it does not.
+    /// What is said where it holds, and where too little is known to be sure that it does not.
     pub(super) holds: Arc<Ruling>,
     pub(super) unsure: Arc<Ruling>,
 }
 
-/// How long a first picture may wait for peers before the CDN is asked.
+/// A rule that forbids.
 #[derive(Debug, Clone)]
-pub(super) struct Start {
-    pub(super) wait: Duration,
-    pub(super) when: Expression,
+pub(super) struct Rule {
+    pub(super) denies: Denies,
+    pub(super) said: Said,
 }
 
 /// One policy.
@@ -83,6 +82,8 @@ pub struct Policy {
     pub(super) rules: Vec<Rule>,
     pub(super) scores: Vec<Expression>,
     pub(super) starts: Vec<Start>,
+    pub(super) restrictions: Vec<Restriction>,
+    pub(super) priorities: Vec<Expression>,
     pub(super) links: Vec<Link>,
     pub(super) cases: Vec<TestCase>,
 }
@@ -116,10 +117,13 @@ impl Policy {
     }
 
     fn expressions(&self) -> impl Iterator<Item = &Expression> {
-        let rules = self.rules.iter().map(|rule| &rule.when);
+        let rules = self.rules.iter().map(|rule| &rule.said.when);
         let starts = self.starts.iter().map(|start| &start.when);
+        let restrictions = self.restrictions.iter().map(|one| &one.said.when);
         let links = self.links.iter().map(|link| &link.when);
-        rules.chain(&self.scores).chain(starts).chain(links)
+        let scores = self.scores.iter().chain(&self.priorities);
+        let when = rules.chain(starts).chain(restrictions).chain(links);
+        when.chain(scores)
     }
 }
 
@@ -260,7 +264,7 @@ impl PolicySet {
             .filter(|rule| rule.denies == Denies::Peers)
         {
             let mut asked = BTreeSet::new();
-            rule.when.mentions(&mut asked);
+            rule.said.when.mentions(&mut asked);
             add(Thing::Peer, PeerField::Type as usize);
             for one in asked.into_iter().filter(|one| one.thing == Thing::Viewer) {
                 add(Thing::Peer, one.place);
@@ -358,28 +362,12 @@ impl PolicySet {
             let peers = |rule: &&Rule| rule.denies == Denies::Peers;
             let mut rules = policy.rules.iter().filter(peers);
             let hard = policy.strictness == Strictness::Hard;
-            rules.find_map(|rule| rule.ask(&case)).filter(|_| hard)
+            rules.find_map(|rule| rule.said.ask(&case)).filter(|_| hard)
         })
     }
 
-    /// How long a viewer's first picture may wait for peers: as long as any policy says.
-    pub(super) fn start_wait(&self, viewer: &Facts, content: &Facts, times: &[Facts]) -> Duration {
-        let nobody = PeerField::unknown();
-        let waits = self.about(content, times).flat_map(|(policy, time)| {
-            let case = Case {
-                viewer,
-                peer: &nobody,
-                content,
-                time,
-            };
-            let holds = move |start: &&Start| start.when.truth(&case) == Some(true);
-            policy.starts.iter().filter(holds).map(|start| start.wait)
-        });
-        waits.max().unwrap_or_default()
-    }
-
     /// The policies that are about a content, each with its local time.
-    fn about<'a>(
+    pub(super) fn about<'a>(
         &'a self,
         content: &'a Facts,
         times: &'a [Facts],
@@ -415,7 +403,7 @@ impl Policy {
 impl Rule {
     /// Its ruling, where it denies the pair.
     fn judge(&self, case: &Case<'_>) -> Option<Arc<Ruling>> {
-        let first = self.ask(case);
+        let first = self.said.ask(case);
         if first.is_some() || self.denies == Denies::Pair || is_waypoint(case.peer) {
             return first;
         }
@@ -423,10 +411,13 @@ impl Rule {
             viewer: case.peer,
             ..*case
         };
-        self.ask(&giver)
+        self.said.ask(&giver)
     }
+}
 
-    fn ask(&self, case: &Case<'_>) -> Option<Arc<Ruling>> {
+impl Said {
+    /// What it says, unless it is known not to hold.
+    pub(super) fn ask(&self, case: &Case<'_>) -> Option<Arc<Ruling>> {
         match self.when.truth(case) {
             Some(false) => None,
             Some(true) => Some(Arc::clone(&self.holds)),

@@ -26,3 +26,4 @@ mod standby;
 mod steadiness;
 mod tokens;
 mod transfers;
+mod treatment;

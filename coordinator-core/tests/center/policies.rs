@@ -308,6 +308,13 @@ fn whom_a_policy_prefers_comes_first() {
         "{:?}",
         stage.parents("late")
     );
+    let assign = stage.assign("late");
+    let pushing = assign
+        .parents
+        .iter()
+        .find(|one| one.substreams.count() > 0);
+    let why = &pushing.unwrap().why;
+    assert!(why.contains("which the policies prefer for you"), "{why}");
     assert_eq!(
         stage.parents("french")["waypoint"],
         0,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use runnel_peer_core::Input;
-use runnel_protocol::control::{Assign, FromCoordinator, Parent, Source};
+use runnel_protocol::control::{Assign, FromCoordinator, Parent, Source, Treatment};
 
 use crate::world::{At, STRIPES, World, content, media};
 
@@ -18,6 +18,7 @@ fn assign(world: &mut World, to: At, epoch: u64, parents: Vec<Parent>) {
         children: vec![],
         stream_keys: vec![world.certificate()],
         max_suggested_bitrate: None,
+        treatment: Treatment::default(),
         why: String::new(),
     };
     let message = FromCoordinator::Assign(Box::new(assign));

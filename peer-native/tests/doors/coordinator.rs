@@ -168,6 +168,7 @@ impl Coordinator {
             children,
             stream_keys: certificate.into_iter().collect(),
             max_suggested_bitrate: None,
+            treatment: Treatment::default(),
             why: String::new(),
         }
     }

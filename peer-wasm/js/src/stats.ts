@@ -114,6 +114,18 @@ export interface AssignedDetail {
    * audience is larger than uplinks and CDN carry; `null` where it may choose any.
    */
   maxSuggestedBitrate: number | null;
+  /** What the operator's policies have the player do. */
+  treatment: TreatmentDetail;
+}
+
+/** How policies treat a viewer, whoever feeds it. */
+export interface TreatmentDetail {
+  /** How much later than by the site's settings a live picture is shown, in seconds. */
+  behindSeconds: number;
+  /** Bits per second that the player does not exceed when it chooses a rendition. */
+  maxBitrate: number | null;
+  /** Why, in words; empty where nothing is asked of it. */
+  why: string;
 }
 
 /** Events of `hls.p2p`, with their details. */

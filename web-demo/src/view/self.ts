@@ -45,7 +45,7 @@ export class Self {
 /** Why it is so, in sentences. What the viewer has not allowed is said beside the switch. */
 function reasons({ consent, mode, why, assignment }: RunnelStats): string {
   if (!consent.peers && mode !== "off") return "Peers have not been allowed.";
-  const all = new Set([why, assignment?.why ?? "", smaller(assignment)]);
+  const all = new Set([why, assignment?.why ?? "", smaller(assignment), restricted(assignment)]);
   return [...all].map(sentence).filter(Boolean).join(" ");
 }
 
@@ -53,6 +53,16 @@ function reasons({ consent, mode, why, assignment }: RunnelStats): string {
 function smaller(assignment: RunnelStats["assignment"]): string {
   const most = assignment?.maxSuggestedBitrate;
   return most ? `so that everybody has a picture, nobody is to take more than ${rate(most / 8)} at present` : "";
+}
+
+/** What the operator's policies grant, and why no more than that. */
+function restricted(assignment: RunnelStats["assignment"]): string {
+  const { behindSeconds = 0, maxBitrate = null, why = "" } = assignment?.treatment ?? {};
+  const parts = [
+    behindSeconds > 0 ? `a live picture comes ${behindSeconds} s later here` : "",
+    maxBitrate ? `no more than ${rate(maxBitrate / 8)} is taken here` : "",
+  ].filter(Boolean);
+  return parts.length > 0 ? `${parts.join(", and ")}: ${why}` : "";
 }
 
 /** Regular peers get better sources; whoever wants that can have it. */

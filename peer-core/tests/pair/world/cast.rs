@@ -4,7 +4,7 @@ use bytes::Bytes;
 use runnel_peer_core::{Config, Input, Peer};
 use runnel_protocol::control::{
     Assign, Child, Contact, FromCoordinator, Implementation, Parent, PeerType, Platform, Source,
-    Welcome,
+    Treatment, Welcome,
 };
 use runnel_protocol::ids::{Nonce, PeerId, TicketId};
 use runnel_protocol::manifest::{Entry, SignedEntry, StreamKeyCertificate};
@@ -167,6 +167,7 @@ impl World {
             children,
             stream_keys: vec![self.certificate()],
             max_suggested_bitrate: None,
+            treatment: Treatment::default(),
             why: String::new(),
         };
         self.give(

@@ -3,7 +3,7 @@
 import type Hls from "hls.js";
 import type { FragmentLoaderContext, HlsConfig } from "hls.js";
 import type { DeliverMessage, StartMessage, ToPage, WorkerStats } from "../messages.js";
-import type { ByteCounts, Consent, LogDetail, Mode, P2pEvents, RunnelStats, SegmentDetail } from "../stats.js";
+import type { AssignedDetail, ByteCounts, Consent, LogDetail, Mode, P2pEvents, RunnelStats, SegmentDetail } from "../stats.js";
 import type { Broker, Task } from "./fragment-loader.js";
 import {
   coordinatorUrl,
@@ -12,6 +12,7 @@ import {
   tokenFor,
   type P2pOptions,
 } from "./options.js";
+import { LiveDelay } from "./live-delay.js";
 import { needsPage, PageFetcher } from "./page-fetcher.js";
 import { PlaybackWatch, playedRate } from "./playback-watch.js";
 import { playheadOf, trackOf, wantOf } from "./segment.js";
@@ -32,6 +33,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
   readonly #options: P2pOptions;
   readonly #watch = new PlaybackWatch();
   readonly #suggested = new SuggestedBitrate();
+  readonly #delay = new LiveDelay();
   readonly #said = new Set<string>();
   readonly #consent: Consent = { peers: false, upload: false };
   #hls: Hls | null = null;
@@ -186,7 +188,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
         this.#worker = message.stats;
         break;
       case "event":
-        if (message.name === "assigned") this.#suggest(message.detail.maxSuggestedBitrate);
+        if (message.name === "assigned") this.#treat(message.detail);
         this.#dispatch(message.name, message.detail);
         break;
       case "log":
@@ -281,12 +283,23 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
     this.#why = why;
     if (this.#worker) add(this.#before, this.#worker.bytes);
     this.#worker = null;
-    this.#suggest(null);
+    this.#treat(null);
   }
 
-  #suggest(bitrate: number | null): void {
-    this.#suggested.ask(bitrate);
-    if (this.#hls) this.#suggested.apply(this.#hls);
+  /** What the player is asked to do beside its site's settings; `null` for nothing. */
+  #treat(assigned: AssignedDetail | null): void {
+    const { maxBitrate = null, behindSeconds = 0 } = assigned?.treatment ?? {};
+    const rates = [assigned?.maxSuggestedBitrate ?? null, maxBitrate].filter((rate) => rate !== null);
+    this.#suggested.ask(rates.length > 0 ? Math.min(...rates) : null);
+    this.#delay.ask(behindSeconds);
+    if (this.#hls) this.#apply(this.#hls);
+  }
+
+  #apply(hls: Hls): void {
+    this.#suggested.apply(hls);
+    const given = this.#delay.apply(hls);
+    if (given !== null && given < this.#delay.asked)
+      this.#say("info", `the playlist is too short for a delay of ${this.#delay.asked} s`);
   }
 
   #uplink(): number {
@@ -315,7 +328,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
   #tick(): void {
     const hls = this.#hls;
     if (!hls) return;
-    this.#suggested.apply(hls);
+    this.#apply(hls);
     const stalls = this.#watch.stalls - this.#reportedStalls;
     this.#reportedStalls = this.#watch.stalls;
     const buffer = playheadOf(hls).buffered * 1000;

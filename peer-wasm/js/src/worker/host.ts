@@ -5,6 +5,7 @@
 
 import type { Engine } from "../../pkg/runnel.js";
 import type { StartMessage, ToPage, WantMessage, WorkerStats } from "../messages.js";
+import type { TreatmentDetail } from "../stats.js";
 import { fetchSpan, spanOf, type Place } from "./cdn.js";
 import { Coordinator } from "./coordinator.js";
 import type { Keys } from "./keys.js";
@@ -45,6 +46,7 @@ export class Host {
   readonly #fetches = new Map<number, AbortController>();
   readonly #ledger = new Ledger();
   readonly #speed = new LinkSpeed();
+  #treatment: TreatmentDetail = { behindSeconds: 0, maxBitrate: null, why: "" };
   /** The segment that is being delivered. */
   #segment: Bytes = new Uint8Array(0);
   /** The read that the engine is being told of. */
@@ -248,8 +250,13 @@ export class Host {
     this.#settled();
   }
 
+  treated(behind: number, max: number, why: string): void {
+    this.#treatment = { behindSeconds: behind / 1000, maxBitrate: max || null, why };
+  }
+
   assigned(epoch: number, why: string, maxSuggested: number): void {
-    const detail = { epoch, why, maxSuggestedBitrate: maxSuggested || null };
+    const treatment = this.#treatment;
+    const detail = { epoch, why, maxSuggestedBitrate: maxSuggested || null, treatment };
     this.#ledger.assigned(detail);
     this.#post({ kind: "event", name: "assigned", detail });
   }
