@@ -25,6 +25,7 @@ use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
 pub(crate) use self::lease::Leases;
+pub(crate) use self::place::Ranks;
 use self::place::{LEASE, Lease, Place, percent};
 pub(crate) use self::shortage::Shortage;
 pub use self::usage::LinkUse;
@@ -196,21 +197,32 @@ impl Links {
             let has_room = free > percent(place.limit, ROOM);
             opened |= has_room && !place.had_room;
             place.had_room = has_room;
+            place.ranks.clear();
         }
         opened
+    }
+
+    /// Whether more runs over a link than it carries.
+    pub(crate) fn is_overrun(&self, place: u8) -> bool {
+        let one = self.places.get(&place).filter(|one| one.in_force);
+        one.is_some_and(|one| one.used() > one.limit)
+    }
+
+    /// A delivery coordinator tells whom it feeds over a link that is overrun: all of them do,
+    /// before the first one is cut back.
+    pub(crate) fn note_ranks(&mut self, place: u8, content: ContentId, ranks: Ranks) {
+        if let Some(one) = self.places.get_mut(&place) {
+            one.ranks.insert(content, ranks);
+        }
     }
 
     /// What a delivery coordinator may go on using of what it uses, bit/s; `None` where the link
     /// carries all that runs over it.
     pub(crate) fn cut_back(&self, place: u8, content: ContentId) -> Option<u64> {
-        let one = self.places.get(&place).filter(|one| one.in_force)?;
-        let all = u128::from(one.used());
-        if all <= u128::from(one.limit) {
-            return None;
-        }
-        let its = one.leases.get(&content)?.used;
-        let share = u128::from(one.filled()) * u128::from(its) / all.max(1);
-        u64::try_from(share).ok()
+        let one = self.places.get(&place)?;
+        one.ranks
+            .contains_key(&content)
+            .then(|| one.share_of(content))
     }
 
     /// What ran over links and is to be kept; nothing where it was told a moment ago.

@@ -62,6 +62,11 @@ impl ControlCenter {
         if self.world.links.on_tick(now) {
             self.world.growth += 1;
         }
+        for id in &holders {
+            if let Some(delivery) = self.directory.delivery(*id) {
+                delivery.rank_links(&mut self.world);
+            }
+        }
         for id in holders {
             if let Some(delivery) = self.directory.delivery_mut(id) {
                 delivery.shed(&mut self.world, now);

@@ -152,6 +152,20 @@ impl Delivery {
         self.leases.refresh(self.content, &mut world.links, now);
     }
 
+    /// Tells of links that carry less than what runs over them whom it feeds there.
+    pub(crate) fn rank_links(&self, world: &mut World) {
+        let priority = |child: &PeerId| {
+            let member = self.members.get(child);
+            member.map_or(0, |member| member.priority)
+        };
+        for place in self.leases.places() {
+            if world.links.is_overrun(place) {
+                let ranks = self.leases.ranks(place, priority);
+                world.links.note_ranks(place, self.content, ranks);
+            }
+        }
+    }
+
     /// Parts pairs, in the order in which members go to the CDN, until links carry what is left.
     pub(crate) fn shed(&mut self, world: &mut World, now: Timestamp) {
         for place in self.leases.places() {

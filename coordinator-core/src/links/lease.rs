@@ -7,8 +7,8 @@ use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
-use super::Links;
 use super::meter::Meter;
+use super::{Links, Ranks};
 use crate::member::Role;
 use crate::policy::LinkSet;
 use crate::table::Table;
@@ -152,6 +152,23 @@ impl Leases {
     /// Whether more of a link is used than `most`.
     pub(crate) fn exceeds(&self, place: u8, most: u64) -> bool {
         self.held.get(&place).is_some_and(|lease| lease.used > most)
+    }
+
+    /// What is used of a link, by the priorities that children have.
+    pub(crate) fn ranks(&self, place: u8, priority: impl Fn(&PeerId) -> u8) -> Ranks {
+        let mut ranks = Ranks::new();
+        let Some(lease) = self.held.get(&place) else {
+            return ranks;
+        };
+        let all = lease.viewers.iter().chain(&lease.agents);
+        for ((child, _), booked) in all {
+            // What was measured is less than what was booked, or more.
+            let used = u128::from(*booked) * u128::from(lease.used);
+            let used = used / u128::from(lease.booked().max(1));
+            let used = u64::try_from(used).unwrap_or(u64::MAX);
+            *ranks.entry(priority(child)).or_default() += used;
+        }
+        ranks
     }
 
     /// All pairs that have something booked on a link.

@@ -46,7 +46,13 @@ pub(super) struct Place {
     /// The sum of what was leased, bit/s.
     pub(super) granted: u64,
     pub(super) had_room: bool,
+    /// What each content uses, by the priorities of those whom it feeds there: told only while more
+    /// runs over the link than it carries.
+    pub(super) ranks: BTreeMap<ContentId, Ranks>,
 }
+
+/// Bit/s by priority.
+pub(crate) type Ranks = BTreeMap<u8, u64>;
 
 /// One delivery coordinator's part, bit/s.
 #[derive(Debug, Clone, Copy, Default)]
@@ -72,6 +78,7 @@ impl Place {
             leases: BTreeMap::new(),
             granted: 0,
             had_room: true,
+            ranks: BTreeMap::new(),
         }
     }
 
@@ -100,6 +107,24 @@ impl Place {
         } else {
             0
         }
+    }
+
+    /// What a content may go on using: the highest priorities first, whichever content they are
+    /// fed with, and those of one priority in proportion.
+    pub(super) fn share_of(&self, content: ContentId) -> u64 {
+        let (mut left, mut its) = (self.filled(), 0);
+        let mut totals = Ranks::new();
+        for (priority, used) in self.ranks.values().flatten() {
+            *totals.entry(*priority).or_default() += used;
+        }
+        let own = self.ranks.get(&content);
+        for (priority, total) in totals.into_iter().rev() {
+            let wanted = own.and_then(|own| own.get(&priority)).copied();
+            let given = u128::from(total.min(left)) * u128::from(wanted.unwrap_or(0));
+            its += u64::try_from(given / u128::from(total.max(1))).unwrap_or(u64::MAX);
+            left = left.saturating_sub(total);
+        }
+        its
     }
 
     pub(super) fn used(&self) -> u64 {

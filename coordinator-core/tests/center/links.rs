@@ -285,6 +285,46 @@ fn contents_share_a_link_each_with_a_lease_of_its_own() {
 }
 
 #[test]
+fn on_a_line_that_two_contents_share_the_higher_priority_stays_whole() {
+    const RADIO_FIRST: &str = "name = \"radio-first\"\nkind = \"network\"\n[[priority]]\n\
+                               score = 'content.name == \"vod\" ? 40 : 0'\n";
+    for radio_first in [true, false] {
+        let mut stage = evening("max_mbps = 20", 3);
+        stage.open("ann", "vod", false);
+        for name in ["w0", "w1"] {
+            stage.viewer_at(name, GERMAN);
+            let close = runnel_protocol::control::ToCoordinator::Close(crate::stage::live());
+            stage.say(name, close);
+            stage.open(name, "vod", true);
+            stage.run(SECOND * 2);
+        }
+        let line = border("max_mbps = 5");
+        let policies = [line.as_str(), RADIO_FIRST];
+        stage.policies(if radio_first {
+            &policies
+        } else {
+            &policies[..1]
+        });
+        stage.run(SECOND * 3);
+        let vod = runnel_protocol::ids::ContentId::of("vod");
+        let fed = ["w0", "w1"].map(|name| {
+            let parents = &stage.actors[name].assigns[&vod].parents;
+            parents
+                .iter()
+                .map(|one| one.substreams.count())
+                .sum::<u32>()
+        });
+        assert_eq!(fed == [4, 4], radio_first, "{fed:?}");
+        assert!(
+            all_stripes(&stage, 3).iter().sum::<u32>() >= 1,
+            "what is left"
+        );
+        assert!(stage.link().reserved <= kilobits(4500));
+        stage.check();
+    }
+}
+
+#[test]
 fn a_months_total_closes_the_link_and_survives_a_restart() {
     let limit = "max_gb_per_month = 1";
     let mut stage = evening(limit, 1);
