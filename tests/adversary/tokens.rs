@@ -11,7 +11,7 @@ use runnel_peer_native::player::Player;
 use runnel_protocol::control::{Contact, Platform, Source};
 use runnel_protocol::peer::CloseReason;
 use runnel_protocol::signing::KeyPair;
-use runnel_tests::stack::{Plan, Provider, Stack};
+use runnel_tests::stack::{Plan, Provider, Stack, Tokens};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -141,7 +141,7 @@ async fn gets_nothing_from(agent: &Contact, seed: [u8; 32]) -> Result<()> {
 async fn whoever_has_no_token_of_his_own_gets_no_byte_from_a_peer() -> Result<()> {
     let plan = Plan {
         agents: 1,
-        tokens: true,
+        tokens: Tokens::OfOneSite,
         ..Plan::default()
     };
     let stack = Stack::start("adversary-tokens", plan).await?;
@@ -245,7 +245,7 @@ async fn fails(attack: &Impostor, stack: &Stack) -> Result<Fate> {
 async fn links_end_with_the_token_unless_another_one_is_brought_in_time() -> Result<()> {
     let plan = Plan {
         agents: 1,
-        tokens: true,
+        tokens: Tokens::OfOneSite,
         ..Plan::default()
     };
     let stack = Stack::start("adversary-expiry", plan).await?;

@@ -13,4 +13,5 @@ pub mod process;
 pub mod soak;
 pub mod stack;
 pub mod stream;
+pub mod token_server;
 pub mod wait;

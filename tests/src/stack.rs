@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-pub use plan::{Content, Elsewhere, Plan, Source};
+pub use plan::{Content, Elsewhere, Plan, Source, Tokens};
 pub use provider::Provider;
 
 use crate::meter::Meter;
@@ -57,8 +57,10 @@ impl Stack {
             None => prepared.contents(""),
         };
         let provider = match plan.tokens {
-            true => Some(Provider::new(&folder, folder.join("coordinator")).await?),
-            false => None,
+            Tokens::NotAsked => None,
+            asked @ (Tokens::OfOneSite | Tokens::OfAnySite) => {
+                Some(Provider::new(&folder, folder.join("coordinator"), asked).await?)
+            }
         };
         let center = match plan.center {
             true => Some(ControlCenter::start(&folder, &contents).await?),

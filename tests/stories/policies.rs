@@ -1,9 +1,11 @@
-//! Policies that change while people watch, and one that has them wait for peers.
+//! Policies that change while people watch, one that has them wait for peers, and one by which
+//! whoever did not pay sees it later.
 
 use std::time::Instant;
 
 use anyhow::Result;
-use runnel_tests::stack::{Plan, Stack};
+use runnel_tests::stack::{Plan, Stack, Tokens};
+use runnel_tests::token_server::TokenServer;
 
 use crate::viewer::Viewer;
 
@@ -25,6 +27,16 @@ kind = "client"
 [[start]]
 wait_ms = 10000
 when = 'viewer.type == "lightweight"'
+"#;
+
+const PAYING_LIVE: &str = r#"
+name = "paying-live"
+kind = "provider"
+
+[[delay]]
+behind_s = 8
+when = 'viewer.type != "waypoint" && viewer.plan != "premium"'
+say = "live for subscribers, 8 s later for everybody else"
 "#;
 
 const LINKED: &str = "__runnel.stats.links.some(link => link.state === 'up')";
@@ -84,4 +96,65 @@ async fn a_first_picture_that_waits_for_peers_costs_the_cdn_nothing() -> Result<
     assert_eq!(viewer.stalls().await?, 0);
     viewer.got_what_the_origin_has(&stack).await?;
     stack.stop().await
+}
+
+/// Seconds between the newest segment and the playhead, as the player measures it.
+async fn latency(viewer: &Viewer) -> Result<f64> {
+    viewer.browser.eval("__runnel.hls.latency").await
+}
+
+#[tokio::test]
+async fn who_paid_is_at_the_live_edge_and_everybody_else_sees_it_eight_seconds_later() -> Result<()>
+{
+    let plan = Plan {
+        window: 15,
+        tokens: Tokens::OfAnySite,
+        ..Plan::default()
+    };
+    let stack = Stack::start("paying-live", plan).await?;
+    put(&stack, "paying-live", PAYING_LIVE).await?;
+    let tokens = TokenServer::start(stack.provider()?.clone()).await?;
+    let query = |plan| format!("consent=1&latency=4&tokens={}", encoded(&tokens.url(plan)));
+    let premium = Viewer::watch(&stack, "live", &query("premium")).await?;
+    let free = Viewer::watch(&stack, "live", &query("free")).await?;
+    for viewer in [&premium, &free] {
+        viewer.sees("__runnel.stats.bytes.peer > 0").await?;
+    }
+    free.sees("__runnel.hls.latency > 11").await?;
+    free.sees("document.body.textContent.includes('live for subscribers')")
+        .await?;
+
+    let before = (premium.bytes().await?, free.bytes().await?);
+    free.watches(10).await?;
+    let (ahead, behind) = (latency(&premium).await?, latency(&free).await?);
+    println!("a subscriber is {ahead:.1} s behind, somebody else {behind:.1} s");
+    // Players keep to their target within a segment of two seconds.
+    assert!((3.0..6.5).contains(&ahead), "{ahead}");
+    assert!((7.0..9.5).contains(&(behind - ahead)), "{}", behind - ahead);
+    let after = (
+        premium.bytes().await? - before.0,
+        free.bytes().await? - before.1,
+    );
+    println!(
+        "from peers: {:.0} and {:.0} %",
+        after.0.offload() * 100.0,
+        after.1.offload() * 100.0
+    );
+    assert!(
+        after.1.offload() > 0.5,
+        "peers feed whoever is late as well"
+    );
+
+    for viewer in [&premium, &free] {
+        assert_eq!(viewer.stalls().await?, 0);
+        viewer.got_what_the_origin_has(&stack).await?;
+    }
+    premium.picture(&stack, "premium").await?;
+    free.picture(&stack, "free").await?;
+    stack.stop().await
+}
+
+/// Text as it stands in a query.
+fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }

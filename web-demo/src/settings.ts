@@ -19,6 +19,8 @@ export interface Settings {
   consent: { peers: boolean; upload: boolean };
   /** How long the first picture may wait for peers where a policy has it wait, in seconds. */
   startWait: number | undefined;
+  /** Where the site mints join tokens: it answers a POST of a key's thumbprint with one. */
+  tokens: string | undefined;
   /** hls.js' `liveSyncDuration`, in seconds. */
   latency: number | undefined;
   autoplay: boolean;
@@ -45,6 +47,7 @@ export async function readSettings(query: URLSearchParams): Promise<Settings> {
     mode: readMode(query.get("mode")),
     consent: { peers: query.get("consent") === "1", upload: query.get("upload") === "1" },
     startWait: readSeconds(query.get("startWait")),
+    tokens: query.get("tokens") ?? undefined,
     latency: readSeconds(query.get("latency")),
     autoplay: query.get("autoplay") !== "0",
     plain: query.get("plain") === "1",

@@ -26,7 +26,7 @@ pub struct Plan {
     /// Round trip to the origin, milliseconds.
     pub origin_latency_ms: u64,
     /// Whether nobody joins without a token of the [provider](super::Provider).
-    pub tokens: bool,
+    pub tokens: Tokens,
     /// Whether what waypoint and agents send is [measured](crate::meter) on its way.
     pub metered: bool,
 }
@@ -42,10 +42,21 @@ impl Default for Plan {
             waypoint_uplink_kbps: 20_000,
             window: 10,
             origin_latency_ms: 0,
-            tokens: false,
+            tokens: Tokens::NotAsked,
             metered: false,
         }
     }
+}
+
+/// By what right peers join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tokens {
+    /// Everybody may.
+    NotAsked,
+    /// With a token, and pages of [`Provider::SITE`](super::Provider::SITE) alone.
+    OfOneSite,
+    /// With a token, pages of any site.
+    OfAnySite,
 }
 
 /// Where the media comes from.

@@ -6,10 +6,11 @@ use anyhow::{Context, Result, bail};
 use rcgen::{KeyPair, PKCS_ED25519};
 use tokio::process::Command;
 
+use super::plan::Tokens;
 use crate::process::binary;
 
 /// Whose contents the system delivers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Provider {
     private: PathBuf,
     public: PathBuf,
@@ -22,7 +23,7 @@ impl Provider {
     pub const SITE: &str = "https://site.example";
 
     /// Draws a key and pins it in the store of a coordinator that has not started yet.
-    pub(super) async fn new(folder: &Path, data: PathBuf) -> Result<Self> {
+    pub(super) async fn new(folder: &Path, data: PathBuf, tokens: Tokens) -> Result<Self> {
         let pair = KeyPair::generate_for(&PKCS_ED25519)?;
         let provider = Self {
             private: folder.join("provider.pem"),
@@ -33,8 +34,10 @@ impl Provider {
         let mut command = Command::new(binary("runnel-coordinator")?);
         command.arg("--data").arg(data);
         command.args(["provider", "add", Self::NAME, "--kid", "one"]);
-        command.args(["--origin", Self::SITE, "--key"]);
-        output(command.arg(&provider.public)).await?;
+        if tokens == Tokens::OfOneSite {
+            command.args(["--origin", Self::SITE]);
+        }
+        output(command.arg("--key").arg(&provider.public)).await?;
         Ok(provider)
     }
 

@@ -1,7 +1,7 @@
 /** One stream being played: hls.js, with a peer beside it unless the page is to be plain. */
 
 import Hls, { type HlsConfig } from "hls.js";
-import { withPeers, type Consent, type RunnelStats, type SegmentDetail } from "runnel";
+import { withPeers, type Consent, type RunnelStats, type SegmentDetail, type TokenRequest } from "runnel";
 import { PlainCounter } from "../observe/plain";
 import { tapInto, type Tap } from "../observe/taps";
 import type { Settings, Stream } from "../settings";
@@ -90,6 +90,7 @@ function startWithPeers(
       consent: consent.peers,
       upload: consent.upload,
       startWait: (settings.startWait ?? 0) * 1000,
+      ...(settings.tokens !== undefined && { token: tokensFrom(settings.tokens) }),
     },
   });
   const { p2p } = hls;
@@ -102,6 +103,13 @@ function startWithPeers(
     stats: () => p2p.stats,
     setConsent: (next) => p2p.setConsent(next),
     close: () => hls.destroy(),
+  };
+}
+
+function tokensFrom(url: string): (request: TokenRequest) => Promise<string> {
+  return async ({ jkt }) => {
+    const answer = await fetch(url, { method: "POST", body: jkt });
+    return answer.ok ? answer.text() : "";
   };
 }
 
