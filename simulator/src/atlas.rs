@@ -63,6 +63,9 @@ impl Described for Known<'_> {
             Role::Agent | Role::Viewer => "lightweight",
         };
         PeerField::Type.set(&mut facts, Value::text(kind));
+        if let Some(plan) = &self.guest.plan {
+            PeerField::Plan.set(&mut facts, Value::text(plan));
+        }
         // The operator's waypoints stand outside of a site.
         let inside = !(self.region.one_site && role == Role::Waypoint) && self.region.is_told();
         let groups = self.region.groups.iter().filter(|_| inside);

@@ -15,6 +15,7 @@ pub(crate) mod punctual;
 pub(crate) mod reservations;
 pub(crate) mod same;
 pub(crate) mod tickets;
+pub(crate) mod treated;
 pub(crate) mod verified;
 
 use runnel_coordinator_core::PolicySet;
@@ -25,6 +26,7 @@ use runnel_protocol::units::BitsPerSecond;
 
 use crate::atlas::Known;
 use crate::node::{At, Node};
+use crate::player::Shown;
 use crate::population::Role;
 use crate::title::Title;
 use crate::world::World;
@@ -93,6 +95,7 @@ pub(crate) struct Checkers {
     /// These have something to say only where there are policies.
     pub(crate) lawful: lawful::Lawful,
     pub(crate) crossings: crossings::Crossings,
+    pub(crate) treated: treated::Treated,
 }
 
 impl Checkers {
@@ -116,7 +119,7 @@ impl Checkers {
     pub(crate) fn on_told(&mut self, world: &World, to: PeerId, message: &FromCoordinator) {
         if let FromCoordinator::Assign(assign) = message {
             self.pairs.assigned(to, assign);
-            self.ejections.told(world, assign);
+            self.ejections.told(world, &self.lawful, assign);
             self.tickets.told(&world.office.ticket_key(), to, assign);
         }
     }
@@ -139,13 +142,23 @@ impl Checkers {
         self.crossings.carried(links, bytes, known, now);
     }
 
+    /// A segment reached a viewer who came at `joined`.
+    pub(crate) fn on_shown(
+        &mut self,
+        viewer: &Known<'_>,
+        shown: (&Title, &Shown),
+        times: (Timestamp, Timestamp),
+    ) {
+        self.treated.shown(&mut self.lawful, viewer, shown, times);
+    }
+
     /// Looks at everybody.
     pub(crate) fn look(&mut self, world: &World) {
         self.pairs.look(world);
         self.reservations.look(world);
         self.bounded.look(world);
         self.ends.look(world);
-        self.ejections.look(world);
+        self.ejections.look(world, &self.lawful);
         self.liveness.look(world);
     }
 
@@ -164,7 +177,11 @@ impl Checkers {
             self.tickets.verdict,
             self.liveness.verdict,
         ];
-        let others = [self.lawful.verdict, self.crossings.verdict];
+        let others = [
+            self.lawful.verdict,
+            self.crossings.verdict,
+            self.treated.verdict,
+        ];
         let others = others.into_iter().filter(|one| one.evaluations > 0);
         always.into_iter().chain(others).collect()
     }

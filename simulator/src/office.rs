@@ -45,6 +45,8 @@ pub(crate) struct Office {
     networks: NetworkTable,
     /// What control centers that are gone counted.
     former: Reassignments,
+    /// Whether somebody's token says what was paid for.
+    tokens: bool,
     /// Signatures are left blank: for stand-ins, who take each for good.
     blank: bool,
 }
@@ -77,6 +79,7 @@ impl Office {
             uses: Vec::new(),
             networks: atlas::table(scenario),
             former: Reassignments::default(),
+            tokens: !scenario.audience.plans.is_empty(),
             blank: false,
         }
     }
@@ -103,8 +106,8 @@ impl Office {
     pub(crate) fn start(&mut self, now: Timestamp) {
         let mut config = Config::new(self.root.public(), self.tickets.public());
         let settings = &self.settings;
-        // The audience of a scenario has been let in.
-        config.tokens = false;
+        // The audience of a scenario has been let in; tokens only say what they paid for.
+        config.tokens = self.tokens;
         config.max_sessions = config.max_sessions.max(2 * self.peers);
         config.max_contents = config.max_contents.max(self.contents.len());
         if let Some(heartbeat) = settings.heartbeat_ms {
@@ -211,8 +214,9 @@ impl Office {
                     self.handle_input(Input::WaypointEnrolled { peer, contents }, now);
                 }
                 Output::LinksUsed(mut uses) => self.uses.append(&mut uses),
-                Output::CheckToken { .. } | Output::Transferred(_) => {}
+                Output::Transferred(_) => {}
                 shown @ (Output::Send { .. }
+                | Output::CheckToken { .. }
                 | Output::Close { .. }
                 | Output::Probe { .. }
                 | Output::CheckSignature { .. }) => return Some(shown),

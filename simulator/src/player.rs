@@ -34,6 +34,16 @@ pub(crate) struct Asked {
     pub(crate) urgent: bool,
 }
 
+/// A segment that a viewer sees.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown {
+    pub(crate) sequence: u64,
+    /// When its first picture is seen.
+    pub(crate) at: Timestamp,
+    /// The rendition that the player chooses next.
+    pub(crate) chosen: usize,
+}
+
 /// What a player does next.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Step {
@@ -71,6 +81,12 @@ pub(crate) struct Player {
     /// How long after a segment is published its playlist is read.
     poll: Duration,
     lead: u64,
+    /// Segments that it keeps between itself and where it would be, since it is to be later.
+    behind: u64,
+    /// It has gone back and has nothing to show yet.
+    seeks: bool,
+    /// What came last.
+    pub(crate) shown: Option<Shown>,
     /// Since when the CDN has been bringing what the player waits for.
     cdn_since: Option<Timestamp>,
     bandwidth: Bandwidth,
@@ -111,6 +127,9 @@ impl Player {
             cdn_failed: None,
             poll: title.segment.mul_f64(poll / 2.0),
             lead,
+            behind: 0,
+            seeks: false,
+            shown: None,
             cdn_since: None,
             bandwidth: Bandwidth::default(),
             max_bitrate: None,
@@ -123,8 +142,8 @@ impl Player {
         if self.waiting.is_some() {
             return Step::Busy;
         }
-        if title.live && self.next + WINDOW < title.newest(now) {
-            self.next = title.newest(now) - (self.lead - 1);
+        if title.live && self.next + WINDOW + self.behind < title.newest(now) {
+            self.next = title.newest(now) - (self.lead + self.behind - 1);
             self.urgent = true;
         }
         if self.next > title.end() {
@@ -149,6 +168,23 @@ impl Player {
             return Step::Wait(title.published(self.next));
         }
         Step::Ask(self.ask(now))
+    }
+
+    /// From now on a live picture is shown so much later; where it is shown earlier than that the
+    /// player goes back, as in a page, and has no more use for what it waits for. True where it does.
+    pub(crate) fn be_late(&mut self, title: &Title, behind: Duration, now: Timestamp) -> bool {
+        let segments = behind
+            .as_micros()
+            .div_ceil(title.segment.as_micros().max(1));
+        let behind = u64::try_from(segments).unwrap_or_default();
+        self.behind = behind;
+        let shown = self.dry.max(now).since(title.aired(self.next));
+        if !title.live || shown >= title.segment * u32::try_from(behind).unwrap_or(u32::MAX) {
+            return false;
+        }
+        self.next = title.newest(now).saturating_sub(self.lead + behind - 1);
+        (self.urgent, self.seeks, self.dry) = (true, true, now);
+        true
     }
 
     fn ask(&mut self, now: Timestamp) -> Asked {
@@ -207,7 +243,7 @@ impl Player {
 
     /// Whether the picture stands still.
     pub(crate) fn is_stalled(&self, now: Timestamp) -> bool {
-        self.started.is_some() && self.dry < now
+        self.started.is_some() && self.dry < now && !self.seeks
     }
 
     /// Whether the viewer sees what was asked for.
@@ -246,12 +282,19 @@ impl Player {
         self.stalled = self.stalled_until(now);
         self.dry_counted = false;
         self.started.get_or_insert(now);
-        self.dry = self.dry.max(now) + title.segment;
+        self.seeks = false;
+        let shown = self.dry.max(now);
+        self.dry = shown + title.segment;
         self.next += 1;
         let cdn = self.cdn_since.map(|since| now.since(since));
         let took = cdn.unwrap_or_else(|| crate::network::takes(bytes, down));
         self.bandwidth.note(bytes, took);
         self.adapt(title);
+        self.shown = Some(Shown {
+            sequence: asked.sequence,
+            at: shown,
+            chosen: self.rendition,
+        });
         Some(asked)
     }
 

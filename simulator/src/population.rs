@@ -3,6 +3,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
+use std::sync::Arc;
 
 use runnel_protocol::units::BitsPerSecond;
 
@@ -52,6 +53,8 @@ pub(crate) struct Guest {
     pub(crate) leaves: Option<Duration>,
     /// What a viewer watches, by its place among the titles.
     pub(crate) title: u32,
+    /// What they paid for.
+    pub(crate) plan: Option<Arc<str>>,
     /// An agent that asks for its title itself: somebody there watches through it.
     pub(crate) asks: bool,
     /// Their clock minus the true one, in seconds.
@@ -187,6 +190,9 @@ impl Casting<'_> {
             let titles = self.titles.iter().zip(0u32..);
             let title = dice.weighted(titles.map(|(title, place)| (title.share, place)));
             guest.title = title.unwrap_or_default();
+            let plans = audience.plans.iter();
+            let plan = dice.weighted(plans.map(|(weight, plan)| (*weight, plan.as_str())));
+            guest.plan = plan.map(Arc::from);
             self.guests.push(guest);
         }
     }
@@ -248,6 +254,7 @@ impl Casting<'_> {
             arrives: Duration::ZERO,
             leaves: None,
             title: 0,
+            plan: None,
             asks: false,
             skew_s: if role == Role::Waypoint { 0 } else { skew_s },
         }

@@ -121,6 +121,15 @@ impl Title {
         START + self.offset + self.segment * after
     }
 
+    /// When a live segment was new, those from before the run as well: all these are there when it
+    /// starts.
+    pub(crate) fn aired(&self, sequence: u64) -> Timestamp {
+        let before = u32::try_from(BEFORE.saturating_sub(sequence)).unwrap_or(u32::MAX);
+        let before = (self.segment * before).as_micros();
+        let published = self.published(sequence).as_micros();
+        Timestamp::from_micros(published.saturating_sub(u64::try_from(before).unwrap_or(u64::MAX)))
+    }
+
     /// The last segment of what is on demand; live never ends.
     pub(crate) fn end(&self) -> u64 {
         if self.live {

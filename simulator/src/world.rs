@@ -19,8 +19,10 @@ use bytes::Bytes;
 use runnel_coordinator_core::{Input as CenterInput, SessionId};
 use runnel_peer_core::{FetchId, Input};
 use runnel_protocol::control::ToCoordinator;
+use runnel_protocol::ids::PeerId;
 use runnel_protocol::time::Timestamp;
 
+use crate::atlas::Known;
 use crate::checkers::Checkers;
 use crate::digest::Digest;
 use crate::library::{Library, Place};
@@ -33,6 +35,19 @@ use crate::scenario::{Fault, Scenario};
 use crate::signatures::Signatures;
 use crate::tally::Tally;
 use crate::title::START;
+
+pub(crate) use control::right_of;
+
+/// A guest, as checkers know it.
+fn known<'a>(guests: &'a [Guest], scenario: &'a Scenario, (peer, at): (PeerId, At)) -> Known<'a> {
+    let guest = &guests[at.0 as usize];
+    let region = &scenario.region[usize::from(guest.region)];
+    Known {
+        peer,
+        guest,
+        region,
+    }
+}
 
 /// What is going to happen.
 #[derive(Debug)]
@@ -82,6 +97,8 @@ pub(crate) struct World {
     guests: Arc<Vec<Guest>>,
     nodes: Vec<Option<Box<Node>>>,
     lives: Vec<u32>,
+    /// Who goes by which name.
+    names: BTreeMap<PeerId, At>,
     /// Who can be dialled where.
     places: BTreeMap<SocketAddr, At>,
     pub(crate) library: Library,
@@ -122,6 +139,7 @@ impl World {
             wheel: crate::wheel::Wheel::new(),
             nodes: guests.iter().map(|_| None).collect(),
             lives: vec![0; guests.len()],
+            names: BTreeMap::new(),
             places: BTreeMap::new(),
             office: Office::new(scenario, &population.titles, guests.len(), seed),
             library: Library::new(population.titles.clone()),
@@ -248,6 +266,12 @@ impl World {
     /// The node, if it still is in this life.
     fn alive(&mut self, at: At, life: u32) -> Option<&mut Node> {
         self.node_mut(at).filter(|node| node.life == life)
+    }
+
+    /// A peer that is there, as checkers know it.
+    pub(crate) fn known(&self, peer: PeerId) -> Option<Known<'_>> {
+        let at = *self.names.get(&peer)?;
+        Some(known(&self.guests, &self.scenario, (peer, at)))
     }
 
     /// Two different nodes at once.

@@ -15,6 +15,7 @@ use runnel_protocol::ids::ContentId;
 use runnel_protocol::time::Timestamp;
 
 use super::Verdict;
+use super::lawful::Lawful;
 use crate::world::World;
 
 /// How an assignment, and an explanation, says that somebody is left to the CDN.
@@ -29,6 +30,7 @@ const SLOW: Duration = Duration::from_secs(20);
 /// One member's part in the balance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Seat {
+    priority: u8,
     uplink: u64,
     takes: u64,
     /// Whether it is left to the CDN.
@@ -40,6 +42,11 @@ struct Seat {
 }
 
 impl Seat {
+    /// Whoever has less goes first.
+    const fn rank(&self) -> (u8, u64) {
+        (self.priority, self.uplink)
+    }
+
     /// Whether its going helps the others.
     const fn is_in_debt(&self) -> bool {
         self.uplink < self.takes
@@ -70,7 +77,7 @@ impl Default for Ejections {
 
 impl Ejections {
     /// Somebody is told that the CDN feeds it: everybody who went at this moment is judged.
-    pub(crate) fn told(&mut self, world: &World, assign: &Assign) {
+    pub(crate) fn told(&mut self, world: &World, lawful: &Lawful, assign: &Assign) {
         if !assign.why.starts_with(TOLD) {
             return;
         }
@@ -80,7 +87,7 @@ impl Ejections {
         };
         let mut rates = rates(world, center);
         rates.retain(|content, _| *content == assign.content);
-        let balances = balances(center, &rates, world.now);
+        let balances = balances((world, lawful), center, &rates);
         balances.values().for_each(|seats| self.judge(seats));
     }
 
@@ -88,15 +95,17 @@ impl Ejections {
     fn judge(&mut self, seats: &[Seat]) {
         let stay = || seats.iter().filter(|seat| !seat.out);
         let mut gone: Vec<&Seat> = seats.iter().filter(|seat| seat.goes.is_some()).collect();
-        gone.sort_by_key(|seat| seat.uplink);
+        gone.sort_by_key(|seat| seat.rank());
         let Some(last) = gone.last() else {
             return;
         };
         let narrowest = stay().filter(|seat| seat.is_in_debt());
-        let narrowest = narrowest.map(|seat| seat.uplink).min();
+        let narrowest = narrowest.map(Seat::rank).min();
         self.verdict
-            .expect(narrowest.is_none_or(|left| last.uplink <= left), || {
-                format!("{last:?} goes although somebody with {narrowest:?} bit/s of uplink stays")
+            .expect(narrowest.is_none_or(|left| last.rank() <= left), || {
+                format!(
+                    "{last:?} goes although somebody of priority and uplink {narrowest:?} stays"
+                )
             });
         let stood = || stay().filter(|seat| !seat.comes);
         let (mut supply, mut demand) = sums(stood().chain(gone.iter().copied()));
@@ -105,7 +114,7 @@ impl Ejections {
             let mut others = seats
                 .iter()
                 .filter(|one| one.comes || one.out && one.goes.is_none());
-            others.any(|other| other.uplink > seat.uplink)
+            others.any(|other| other.rank() > seat.rank())
         };
         let places_change = stay().any(|seat| seat.comes);
         let mut said: Vec<&str> = gone
@@ -136,11 +145,11 @@ impl Ejections {
     }
 
     /// At rest: the uplinks carry all who are in, and nobody is out whom they would carry as well.
-    pub(crate) fn look(&mut self, world: &World) {
+    pub(crate) fn look(&mut self, world: &World, lawful: &Lawful) {
         let Some(center) = world.office.center() else {
             return self.unbalanced.clear();
         };
-        let balances = balances(center, &rates(world, center), world.now);
+        let balances = balances((world, lawful), center, &rates(world, center));
         for (content, seats) in balances {
             let stay = || seats.iter().filter(|seat| !seat.out);
             let (supply, demand) = sums(stay());
@@ -148,7 +157,7 @@ impl Ejections {
             let too_many = supply < demand && supply > 0 && helps;
             let would_fit = seats.iter().filter(|seat| seat.out).any(|seat| {
                 let widest = seats.iter().filter(|other| other.out);
-                widest.map(|other| other.uplink).max() == Some(seat.uplink)
+                widest.map(Seat::rank).max() == Some(seat.rank())
                     && supply + seat.uplink >= demand + seat.takes
             });
             let sums = (supply, demand);
@@ -194,9 +203,9 @@ fn rates(world: &World, center: &ControlCenter) -> BTreeMap<ContentId, u64> {
 
 /// The members of all contents that have such a rate.
 fn balances(
+    (world, lawful): (&World, &Lawful),
     center: &ControlCenter,
     rates: &BTreeMap<ContentId, u64>,
-    now: Timestamp,
 ) -> BTreeMap<ContentId, Vec<Seat>> {
     let mut balances: BTreeMap<ContentId, Vec<Seat>> = BTreeMap::new();
     for peer in center.peers() {
@@ -212,7 +221,11 @@ fn balances(
         };
         for content in &peer.contents {
             if let Some(rate) = rates.get(content) {
-                let seat = seat(&peer, &told, (*content, *rate), now);
+                let mut seat = seat(&peer, &told, (*content, *rate), world.now);
+                // Waypoints are no viewers.
+                if let Some(known) = world.known(peer.peer).filter(|_| !peer.waypoint) {
+                    seat.priority = lawful.priority(&known, *content, world.now);
+                }
                 balances.entry(*content).or_default().push(seat);
             }
         }
@@ -236,6 +249,7 @@ fn seat(
     let said: Vec<&str> = at_this_moment.map(|event| event.words.as_str()).collect();
     let goes = said.iter().find(|words| words.starts_with(LOGGED));
     Seat {
+        priority: 100,
         uplink: peer.uplink.0,
         takes: if takes { rate } else { 0 },
         out: part.is_some_and(|part| part.parents.is_empty() && part.why.starts_with(TOLD)),
@@ -258,6 +272,7 @@ mod tests {
 
     fn stays(uplink: u64) -> Seat {
         Seat {
+            priority: 100,
             uplink: uplink * 1000,
             takes: RATE,
             out: false,
@@ -302,6 +317,25 @@ mod tests {
         let right = [&named[..3], &[stays(200), stays(400)]].concat();
         assert_eq!(violations(&right), 0);
         assert!(violations(&named) > 0, "one too many");
+    }
+
+    #[test]
+    fn whoever_has_a_lower_priority_goes_first_whatever_it_brings() {
+        let premium = Seat {
+            priority: 120,
+            ..stays(0)
+        };
+        let right = [source(1500), premium, goes(400, (1900, 2000))];
+        assert_eq!(violations(&right), 0);
+        let wrong = [
+            source(1500),
+            stays(400),
+            Seat {
+                priority: 120,
+                ..goes(0, (1900, 2000))
+            },
+        ];
+        assert!(violations(&wrong) > 0);
     }
 
     #[test]

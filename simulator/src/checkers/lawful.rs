@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use runnel_coordinator_core::policy::{Judge, LinkSet, PolicySet};
+use runnel_coordinator_core::policy::{Judge, LinkSet, PolicySet, Treatment};
 use runnel_protocol::ids::ContentId;
 use runnel_protocol::time::Timestamp;
 
@@ -54,6 +54,22 @@ impl Lawful {
         }
         self.since
             .is_none_or(|since| now.since(since) > PROPAGATION)
+    }
+
+    /// How somebody is treated who came at `joined`; `None` while word of it may be on its way.
+    pub(super) fn treatment(
+        &mut self,
+        one: &Known<'_>,
+        content: ContentId,
+        (joined, now): (Timestamp, Timestamp),
+    ) -> Option<Treatment> {
+        let known = now.since(joined) > PROPAGATION && self.is_known(now);
+        known.then(|| self.judge.treatment(one, content, now))
+    }
+
+    /// How somebody counts where not everybody can be fed.
+    pub(super) fn priority(&self, one: &Known<'_>, content: ContentId, now: Timestamp) -> u8 {
+        self.judge.treatment(one, content, now).priority
     }
 
     /// Bytes move from one to another; the links that they run over.

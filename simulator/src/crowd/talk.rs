@@ -17,6 +17,7 @@ use super::{Crowd, STEP, State};
 use crate::node::At;
 use crate::population::Role;
 use crate::title::Title;
+use crate::world::right_of;
 
 impl Crowd {
     pub(super) fn connect(&mut self, index: u32) {
@@ -117,8 +118,15 @@ impl Crowd {
                 Output::Probe {
                     session, endpoints, ..
                 } => self.probed.push((session, endpoints)),
+                Output::CheckToken { session, .. } => {
+                    if let Some((at, _)) = self.office.behind(session) {
+                        let guest = &self.population.guests[at.0 as usize];
+                        let verdict = right_of(guest, self.now);
+                        let checked = Input::TokenChecked { session, verdict };
+                        self.office.handle_input(checked, self.now);
+                    }
+                }
                 Output::Sign(_)
-                | Output::CheckToken { .. }
                 | Output::RedeemCode { .. }
                 | Output::Transferred(_)
                 | Output::LinksUsed(_) => {}
@@ -213,7 +221,9 @@ impl Crowd {
             Some((*feeder, parent.substreams))
         });
         let title = self.population.guests[index as usize].title;
-        let best = self.population.titles[title as usize].best_within(assign.max_suggested_bitrate);
+        let rates = [assign.max_suggested_bitrate, assign.treatment.max_bitrate];
+        let most = rates.into_iter().flatten().min();
+        let best = self.population.titles[title as usize].best_within(most);
         let parents: Vec<_> = named.filter(|(_, stripes)| !stripes.is_empty()).collect();
         let stand_in = &self.stand_ins[index as usize];
         let before: BTreeSet<u32> = stand_in.parents.iter().map(|(parent, _)| *parent).collect();

@@ -33,6 +33,9 @@ pub struct Audience {
     /// What a live player keeps between itself and the newest segment, in seconds; three segments
     /// where it is not said, as players do.
     pub buffer_s: Option<u64>,
+    /// What they paid for, as their join tokens say: pairs of weight and plan.
+    #[serde(default)]
+    pub plans: Vec<(f64, String)>,
     /// How long their site lets a first picture wait for peers where a policy has it wait, in
     /// milliseconds. Stand-ins never wait.
     #[serde(default)]

@@ -22,6 +22,7 @@ impl World {
         self.lives[index] += 1;
         let node = Node::new(&guest, at, self.lives[index], self.seed, self.now);
         self.checkers.on_arrive(at, &node, self.now);
+        self.names.insert(node.id, at);
         self.nodes[index] = Some(Box::new(node));
         if let Some(endpoint) = guest.endpoint {
             self.places.insert(endpoint, at);

@@ -3,13 +3,18 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use runnel_coordinator_core::{Input as CenterInput, Output as CenterOutput, SessionId};
+use runnel_coordinator_core::{
+    Allowed, Attributes, Input as CenterInput, KeyName, Output as CenterOutput, Pass, SessionId,
+    Verdict,
+};
 use runnel_peer_core::Input;
 use runnel_protocol::control::{FromCoordinator, ToCoordinator};
 use runnel_protocol::time::Timestamp;
 
 use super::{Event, World};
+use crate::atlas::PROVIDER;
 use crate::node::{At, Node};
+use crate::population::{Guest, Role};
 
 /// The control center's server gives up on an address after this.
 const PROBE: Duration = Duration::from_secs(3);
@@ -146,8 +151,14 @@ impl World {
             CenterOutput::Probe {
                 session, endpoints, ..
             } => self.probe(session, endpoints),
+            CenterOutput::CheckToken { session, .. } => {
+                if let Some((at, _)) = self.office.behind(session) {
+                    let verdict = right_of(&self.guests[at.0 as usize], self.now);
+                    let checked = CenterInput::TokenChecked { session, verdict };
+                    self.office.handle_input(checked, self.now);
+                }
+            }
             CenterOutput::Sign(_)
-            | CenterOutput::CheckToken { .. }
             | CenterOutput::RedeemCode { .. }
             | CenterOutput::Transferred(_)
             | CenterOutput::LinksUsed(_) => {}
@@ -211,6 +222,26 @@ impl World {
         let input = Input::Coordinator(message);
         self.later(arrives, Event::Input(at, life, Box::new(input)));
     }
+}
+
+/// By what right a guest comes: waypoints enrol, everybody else has a token for the evening.
+pub(crate) fn right_of(guest: &Guest, now: Timestamp) -> Verdict {
+    if guest.role == Role::Waypoint {
+        return Verdict::Missing;
+    }
+    Verdict::Pass(Box::new(Pass {
+        key: KeyName {
+            provider: PROVIDER.into(),
+            id: "one".into(),
+        },
+        contents: vec![Allowed::read("*")],
+        expires: now.unix_seconds().plus(24 * 3600),
+        uplink: None,
+        attributes: Attributes {
+            plan: guest.plan.as_deref().map(str::to_owned),
+            ..Attributes::default()
+        },
+    }))
 }
 
 /// What a network in between may deliver again after a reconnection; the handshake is not.

@@ -10,8 +10,7 @@ use runnel_protocol::proof::ProvenChunk;
 use runnel_protocol::segment::{SegmentKey, Substream};
 use runnel_protocol::time::Timestamp;
 
-use super::{Event, World};
-use crate::atlas::Known;
+use super::{Event, World, known};
 use crate::network::Network;
 use crate::node::{At, Far, Node, Sending, falsified};
 use crate::population::Role;
@@ -184,16 +183,8 @@ impl World {
         };
         let (to, from) = (to.id, from.id);
         let far = self.far_end(at, link).map_or(at, |far| far.at);
-        let guests = &self.guests;
-        let known = |peer, at: At| {
-            let guest = &guests[at.0 as usize];
-            Known {
-                peer,
-                guest,
-                region: &self.scenario.region[usize::from(guest.region)],
-            }
-        };
-        let ends = (known(from, at), known(to, far));
+        let known = |one| known(&self.guests, &self.scenario, one);
+        let ends = (known((from, at)), known((to, far)));
         self.checkers
             .on_carried((&ends.0, &ends.1), sending.content, bytes, self.now);
     }

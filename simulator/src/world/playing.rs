@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use runnel_peer_core::{Delivered, Input, MediaKind, Want, WantId};
 
-use super::{Event, World};
+use super::{Event, World, known};
 use crate::node::At;
 use crate::player::{Asked, Step};
 
@@ -100,8 +100,27 @@ impl World {
             self.checkers.bytes.delivered(at, &piece, delivered);
         }
         self.checkers.ends.delivered();
+        self.note_shown(at);
         self.tally.on_delivered(delivered, place);
         self.later(now, Event::Play(at, life));
+    }
+
+    fn note_shown(&mut self, at: At) {
+        let Some(node) = self.node(at).filter(|_| self.peers) else {
+            return;
+        };
+        let Some((player, shown)) = node
+            .player
+            .as_ref()
+            .and_then(|player| Some((player, player.shown?)))
+        else {
+            return;
+        };
+        let (title, joined) = (player.title, player.joined);
+        let known = known(&self.guests, &self.scenario, (node.id, at));
+        let title = self.library.title(title);
+        self.checkers
+            .on_shown(&known, (title, &shown), (joined, self.now));
     }
 
     pub(super) fn on_failed(&mut self, at: At, want: WantId) {

@@ -1,5 +1,6 @@
 //! What is looked at once a second: playback is reported, everybody is counted, the checkers look.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use runnel_peer_core::Input;
@@ -13,7 +14,7 @@ use crate::population::Role;
 use crate::tally::SECOND;
 
 /// A change of parents so long after trouble anywhere has no trouble behind it.
-const CALM: core::time::Duration = core::time::Duration::from_secs(30);
+const CALM: Duration = Duration::from_secs(30);
 
 impl World {
     pub(super) fn on_second(&mut self) {
@@ -76,11 +77,20 @@ impl World {
             parents,
         };
         let calm = now.since(self.last_trouble) > CALM;
-        let Some(node) = self.node_mut(at) else {
+        let titles = &self.library.titles;
+        let Some(node) = self.nodes[at.0 as usize].as_deref_mut() else {
             return;
         };
+        let life = node.life;
+        let (mut goes_back, mut given_up) = (false, None);
         if let Some(player) = &mut node.player {
-            player.max_bitrate = assign.max_suggested_bitrate;
+            let treatment = &assign.treatment;
+            let rates = [assign.max_suggested_bitrate, treatment.max_bitrate];
+            player.max_bitrate = rates.into_iter().flatten().min();
+            let behind = Duration::from_millis(treatment.behind_ms.into());
+            let title = &titles[player.title as usize];
+            goes_back = player.be_late(title, behind, now);
+            given_up = player.waiting.take_if(|_| goes_back);
         }
         let before = node.fed.insert(assign.content, fed);
         let now_fed = &node.fed[&assign.content];
@@ -94,6 +104,12 @@ impl World {
         self.checkers.epochs.assigned(at, epochs);
         if moved {
             self.tally.on_reassigned(calm);
+        }
+        if let Some(asked) = given_up {
+            self.give(at, Input::Abandon(asked.want));
+        }
+        if goes_back {
+            self.later(now, Event::Play(at, life));
         }
     }
 
