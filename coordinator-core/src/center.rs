@@ -6,11 +6,12 @@ mod peers;
 mod policies;
 mod probes;
 mod ticks;
+mod trials;
 mod trust;
 
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::time::Timestamp;
@@ -26,6 +27,7 @@ use crate::policy::PolicySet;
 use crate::probing::Probing;
 use crate::sessions::Sessions;
 use crate::summary::{self, ContentSummary, PairExplanation, PeerExplanation, PeerSummary, Totals};
+use crate::trial::Trial;
 use crate::wheel::Wheel;
 use crate::world::World;
 
@@ -57,6 +59,8 @@ pub struct ControlCenter {
     unvouched: BTreeMap<PeerId, Judged>,
     /// When to look after whose token: an entry a session, and one for each renewal.
     passes_due: Wheel<(PeerId, SessionId)>,
+    /// Policies that are tried against the live view: see [`crate::trial`].
+    trials: VecDeque<Trial>,
     draining: bool,
 }
 
@@ -76,6 +80,7 @@ impl ControlCenter {
             expelled: BTreeSet::new(),
             unvouched: BTreeMap::new(),
             passes_due: Wheel::default(),
+            trials: VecDeque::new(),
             draining: false,
         }
     }
@@ -98,6 +103,7 @@ impl ControlCenter {
             Input::ContentRemoved(content) => self.on_content_removed(content, now),
             Input::LinksUsed(uses) => self.world.links.remember(uses, now),
             Input::Policies(set) => self.on_policies(set, now),
+            Input::Try { id, set } => self.on_trial(id, set, now),
             Input::TrustedKeys(keys) => self.on_trusted_keys(&keys, now),
             Input::Drain => self.on_drain(),
         }

@@ -106,6 +106,13 @@ impl fmt::Display for Brief {
     }
 }
 
+impl Record {
+    /// Whether it tells of a soft policy that gave way.
+    pub(crate) const fn is_relaxation(&self) -> bool {
+        matches!(self.what, What::Relaxed(_))
+    }
+}
+
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let who = self

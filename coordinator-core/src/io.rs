@@ -14,6 +14,7 @@ use crate::links::LinkUse;
 use crate::policy::PolicySet;
 use crate::token::{KeyName, Verdict};
 use crate::transfer::Transfer;
+use crate::trial::{TrialId, TrialReport};
 
 /// One connection of a peer, named by the shell; a name is never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,6 +77,14 @@ pub enum Input {
     ContentRemoved(ContentId),
     /// These policies are in force from now on, in place of all others.
     Policies(PolicySet),
+    /// Find out what would change if these policies were in force: nothing does. The answer is
+    /// [`Output::Tried`].
+    Try {
+        /// What the trial is called.
+        id: TrialId,
+        /// All of them.
+        set: PolicySet,
+    },
     /// The providers' keys that are known from now on, in place of all others.
     TrustedKeys(Vec<KeyName>),
     /// What ran over links before: from the store at start, ahead of the policies.
@@ -145,6 +154,13 @@ pub enum Output {
     Sign(Unsigned),
     /// Keep this record.
     Transferred(Box<Transfer>),
+    /// What came of [`Input::Try`]; `None` where too many are under way.
+    Tried {
+        /// Which one.
+        id: TrialId,
+        /// What would change.
+        report: Option<Box<TrialReport>>,
+    },
     /// Add this to what is kept of links: told every ten seconds.
     LinksUsed(Vec<LinkUse>),
 }

@@ -51,6 +51,7 @@ mod tickets;
 mod token;
 mod transfer;
 mod trees;
+mod trial;
 mod view;
 mod wanting;
 mod waypoints;
@@ -69,7 +70,8 @@ pub use record::Machine;
 pub use steady::{Cause, Reassignments};
 pub use summary::{
     ContentSummary, Event, Exclusion, FeedSummary, MemberSummary, PairExplanation, PeerExplanation,
-    PeerSummary, Received, Totals,
+    PeerSummary, PolicyExplanation, Received, Totals,
 };
 pub use token::{Allowed, Attributes, KeyName, Pass, TokenRefusal, TokenRefusals, Verdict};
 pub use transfer::Transfer;
+pub use trial::{RuleTrial, TrialId, TrialReport};

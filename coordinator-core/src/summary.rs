@@ -13,6 +13,7 @@ use crate::delivery::Delivery;
 use crate::directory::Directory;
 use crate::explain::Record as LogRecord;
 use crate::member::{Feed, Member};
+use crate::policy::Explanation;
 use crate::record::Machine;
 use crate::steady::Reassignments;
 use crate::token::TokenRefusals;
@@ -209,6 +210,17 @@ pub struct PairExplanation {
     pub verdicts: Vec<String>,
     /// What happened between them, oldest first.
     pub events: Vec<Event>,
+}
+
+/// What policies say of a viewer in one content, and why.
+#[derive(Debug, Clone)]
+pub struct PolicyExplanation {
+    /// The text under which the content is registered.
+    pub content: String,
+    /// What they say.
+    pub explanation: Explanation,
+    /// When soft policies gave way, oldest first.
+    pub relaxed: Vec<Event>,
 }
 
 impl From<&LogRecord> for Event {

@@ -25,6 +25,7 @@ use crate::measure;
 use crate::operator::{self, Operator};
 use crate::policies::Shelf;
 use crate::policy_api;
+use crate::policy_words;
 use crate::settings::ContentSetting;
 use crate::store::{Store, StoreError};
 use crate::transfer_api;
@@ -97,6 +98,7 @@ pub(crate) fn router(api: Api, operator: Operator) -> Router {
         .routes(routes!(transfer_api::transfers, transfer_api::forget))
         .routes(routes!(link_api::list))
         .routes(routes!(policy_api::list))
+        .routes(routes!(policy_words::explain))
         .routes(
             routes!(policy_api::show, policy_api::put, policy_api::remove)
                 .layer(DefaultBodyLimit::max(MAX_POLICY)),

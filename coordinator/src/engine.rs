@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use runnel_coordinator_core::{
     CloseCause, ContentSummary, ControlCenter, Input, LinkSummary, LinkUse, Output,
-    PairExplanation, PeerExplanation, PeerSummary, SessionId, SignedStatement, Totals,
+    PairExplanation, PeerExplanation, PeerSummary, PolicyExplanation, PolicySet, SessionId,
+    SignedStatement, Totals, TrialId, TrialReport,
 };
 use runnel_protocol::codec::encode;
 use runnel_protocol::control::ToCoordinator;
@@ -61,6 +62,12 @@ pub(crate) struct Outbox {
 pub(crate) enum Question {
     Peer(PeerId, oneshot::Sender<Option<PeerExplanation>>),
     Pair(PeerId, PeerId, oneshot::Sender<Option<PairExplanation>>),
+    /// What policies say of a peer, fed by another if one is named.
+    Policies(
+        PeerId,
+        Option<PeerId>,
+        oneshot::Sender<Option<Vec<PolicyExplanation>>>,
+    ),
     Peers(oneshot::Sender<Vec<PeerSummary>>),
     Contents(oneshot::Sender<Vec<ContentSummary>>),
     Links(oneshot::Sender<Vec<LinkSummary>>),
@@ -89,6 +96,8 @@ pub(crate) enum Command {
     },
     Input(Input),
     Ask(Question),
+    /// Find out what would change if these policies were in force; `None` where too many are tried.
+    Try(PolicySet, oneshot::Sender<Option<Box<TrialReport>>>),
 }
 
 /// How everybody else reaches the engine.
@@ -127,6 +136,9 @@ pub(crate) struct Parts {
 struct Engine {
     parts: Parts,
     outboxes: BTreeMap<SessionId, Outbox>,
+    /// Who waits for the outcome of which trial, and how many there were.
+    trials: BTreeMap<TrialId, oneshot::Sender<Option<Box<TrialReport>>>>,
+    trial_count: u64,
     handle: mpsc::WeakSender<Command>,
 }
 
@@ -135,6 +147,8 @@ pub(crate) fn start(parts: Parts) -> Handle {
     let (sender, commands) = mpsc::channel(QUEUE);
     let engine = Engine {
         outboxes: BTreeMap::new(),
+        trials: BTreeMap::new(),
+        trial_count: 0,
         handle: sender.downgrade(),
         parts,
     };
@@ -195,6 +209,12 @@ impl Engine {
             }
             Command::Input(input) => self.input(input),
             Command::Ask(question) => self.answer(question),
+            Command::Try(set, answer) => {
+                self.trial_count += 1;
+                let id = TrialId(self.trial_count);
+                self.trials.insert(id, answer);
+                self.input(Input::Try { id, set });
+            }
         }
     }
 
@@ -260,6 +280,12 @@ impl Engine {
             }
             Output::Transferred(transfer) => self.parts.keeper.keep(&transfer),
             Output::LinksUsed(uses) => self.keep_uses(uses),
+            Output::Tried { id, report } => {
+                // Whoever asked may have gone: then the answer is dropped.
+                if let Some(answer) = self.trials.remove(&id) {
+                    drop(answer.send(report));
+                }
+            }
         }
     }
 
@@ -347,6 +373,10 @@ impl Engine {
             Question::Pair(one, other, answer) => {
                 let now = self.parts.clock.now();
                 drop(answer.send(center.explain_pair(one, other, now)));
+            }
+            Question::Policies(viewer, parent, answer) => {
+                let now = self.parts.clock.now();
+                drop(answer.send(center.explain_policies(viewer, parent, now)));
             }
             Question::Peers(answer) => drop(answer.send(center.peers().collect())),
             Question::Contents(answer) => drop(answer.send(center.contents())),

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use runnel_coordinator_core::policy::{Kind, Strictness};
 use runnel_coordinator_core::{Input, PolicySet};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::api::{Api, Refusal};
 use crate::engine::Command;
 use crate::policies::{PolicyError, Shelved, check};
+use crate::policy_words::{self, TrialView};
 
 /// A policy in force.
 #[derive(Debug, Serialize, ToSchema)]
@@ -85,19 +86,38 @@ pub(crate) async fn show(
     Ok(Json(found.into()))
 }
 
+/// Whether a policy is only tried.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Manner {
+    /// Only say what would change at present: nothing does.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// A policy in force, or what would change if it were.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Put {
+    InForce(PolicyView),
+    Tried(Box<TrialView>),
+}
+
 /// Puts a policy into force, in place of one of the same name. The body is its document (TOML); it
 /// has to pass the cases beside its rules.
 #[utoipa::path(
     put,
     path = "/v1/policies/{name}",
+    params(Manner),
     request_body(content = String, content_type = "application/toml"),
-    responses((status = 200, body = PolicyView), (status = 400), (status = 403), (status = 409))
+    responses((status = 200, body = Put), (status = 400), (status = 403), (status = 409))
 )]
 pub(crate) async fn put(
     State(api): State<Arc<Api>>,
     Path(name): Path<String>,
+    Query(manner): Query<Manner>,
     text: String,
-) -> Result<Json<PolicyView>, Refusal> {
+) -> Result<Json<Put>, Refusal> {
     let policy = check(&name, &text)?;
     if policy.name() != name {
         let found = policy.name().to_owned();
@@ -111,13 +131,18 @@ pub(crate) async fn put(
     let mut changed = shelf.clone();
     changed.put(policy.clone(), text.clone(), 0);
     let set = changed.set()?;
+    if manner.dry_run {
+        drop(shelf);
+        let tried = policy_words::try_out(&api, set).await?;
+        return Ok(Json(Put::Tried(Box::new(tried))));
+    }
     let version = api.store.put_policy(name.clone(), text.clone()).await?;
     changed.put(policy, text, version);
     *shelf = changed;
     enforce(&api, set).await?;
     tracing::info!(policy = name, version, "a policy is in force");
     let found = shelf.get(&name).ok_or(UNKNOWN)?;
-    Ok(Json(found.into()))
+    Ok(Json(Put::InForce(found.into())))
 }
 
 /// Takes a policy out of force.

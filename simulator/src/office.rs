@@ -214,7 +214,7 @@ impl Office {
                     self.handle_input(Input::WaypointEnrolled { peer, contents }, now);
                 }
                 Output::LinksUsed(mut uses) => self.uses.append(&mut uses),
-                Output::Transferred(_) => {}
+                Output::Transferred(_) | Output::Tried { .. } => {}
                 shown @ (Output::Send { .. }
                 | Output::CheckToken { .. }
                 | Output::Close { .. }

@@ -167,6 +167,7 @@ impl Driver {
             | Output::CheckToken { .. }
             | Output::RedeemCode { .. }
             | Output::Transferred(_)
+            | Output::Tried { .. }
             | Output::LinksUsed(_) => None,
         }
     }

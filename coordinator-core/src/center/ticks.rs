@@ -146,7 +146,8 @@ impl ControlCenter {
                 break;
             }
         }
-        if !self.review_tickets(&mut budget, now) {
+        // Trials may wait: they get what the rest leaves of the budget.
+        if !self.review_tickets(&mut budget, now) || !self.go_on_with_trials(&mut budget, now) {
             self.clock.go_on(now);
         }
         self.note_moves();

@@ -124,7 +124,7 @@ const fn weekday(day: Weekday) -> &'static str {
 }
 
 /// A moment as it is written, like `2026-07-01T18:30:00Z` or with another offset.
-pub(super) fn moment(text: &str) -> Option<Timestamp> {
+pub fn moment(text: &str) -> Option<Timestamp> {
     timestamp(text.parse().ok()?)
 }
 

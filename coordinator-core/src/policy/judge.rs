@@ -157,6 +157,16 @@ impl Judge {
         memory.turns += 1;
     }
 
+    /// One that knows the same contents and asks other policies.
+    pub(crate) fn with(&self, set: PolicySet) -> Self {
+        let mut other = Self {
+            contents: self.contents.clone(),
+            ..Self::default()
+        };
+        other.replace(set);
+        other
+    }
+
     /// What is known of a content; `None` once it is no longer offered.
     pub fn note_content(&mut self, id: ContentId, facts: Option<Facts>) {
         let before = self.contents.get(&id).cloned();

@@ -427,7 +427,7 @@ impl Said {
 }
 
 /// The operator's own machines are no viewers: nobody knows their age.
-fn is_waypoint(peer: &Facts) -> bool {
+pub(super) fn is_waypoint(peer: &Facts) -> bool {
     let kind = peer.get(PeerField::Type as usize);
     matches!(kind, Some(Value::Text(kind)) if &**kind == "waypoint")
 }

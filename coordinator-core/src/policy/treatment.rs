@@ -71,6 +71,12 @@ impl Treatment {
         behind.map_or(Duration::ZERO, |(delay, _)| *delay)
     }
 
+    /// The highest rate that its player may choose.
+    pub(crate) fn most(&self) -> BitsPerSecond {
+        let most = self.max_rate.as_ref();
+        most.map_or(BitsPerSecond(u64::MAX), |(rate, _)| *rate)
+    }
+
     /// The part that the viewer's player has to know, with the reasons in words.
     pub fn told(&self) -> Told {
         let behind = self.behind.as_ref().map(|(_, ruling)| ruling);

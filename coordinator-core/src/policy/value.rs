@@ -64,6 +64,35 @@ impl Value {
     }
 }
 
+impl Value {
+    /// A value of this type as it is written on a command line; a list has commas.
+    pub(super) fn from_words(kind: Kind, text: &str) -> Option<Self> {
+        match kind {
+            Kind::Truth => text.parse().ok().map(Self::Truth),
+            Kind::Number => text.parse().ok().map(Self::Number),
+            Kind::Text => Some(Self::text(text)),
+            Kind::Texts => {
+                let texts = text.split(',').map(str::trim);
+                Some(Self::texts(texts.filter(|one| !one.is_empty())))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truth(truth) => write!(f, "{truth}"),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Texts(texts) => {
+                let texts: Vec<String> = texts.iter().map(|one| format!("{one:?}")).collect();
+                write!(f, "[{}]", texts.join(", "))
+            }
+        }
+    }
+}
+
 /// What is known of one thing, by the place of each attribute in its table of the
 /// [`schema`](super::schema).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use runnel_coordinator_core::{Cause, NetworkEntry, NetworkTable, Tags};
+use runnel_coordinator_core::policy::{PolicySet, read};
+use runnel_coordinator_core::{Cause, Input, NetworkEntry, NetworkTable, Tags, TrialId};
 use runnel_protocol::control::{FromCoordinator, LinkResult};
 use runnel_protocol::ids::TicketId;
 
@@ -309,10 +310,7 @@ fn whom_a_policy_prefers_comes_first() {
         stage.parents("late")
     );
     let assign = stage.assign("late");
-    let pushing = assign
-        .parents
-        .iter()
-        .find(|one| one.substreams.count() > 0);
+    let pushing = assign.parents.iter().find(|one| one.substreams.count() > 0);
     let why = &pushing.unwrap().why;
     assert!(why.contains("which the policies prefer for you"), "{why}");
     assert_eq!(
@@ -419,4 +417,118 @@ fn agents_are_called_in_and_planned_for_those_alone_who_may_be_fed() {
     let contents = stage.center.contents();
     let live = contents.iter().find(|content| content.name == "live");
     assert_eq!(live.unwrap().rate, kilobits(RATE), "what the others play");
+}
+
+/// What would change if these policies were in force in place of the others.
+fn tried(stage: &mut Stage, texts: &[&str]) -> runnel_coordinator_core::TrialReport {
+    let policies = texts.iter().map(|text| read(text).unwrap());
+    let set = PolicySet::new(policies.collect()).unwrap();
+    let id = TrialId(7);
+    stage.input(Input::Try { id, set });
+    stage.run(SECOND);
+    stage.tried.pop().unwrap()
+}
+
+/// Viewers get nothing from the waypoint itself.
+const ALONE: &str = r#"
+name = "alone"
+kind = "network"
+[[deny]]
+what = "pair"
+when = 'peer.type == "waypoint" && viewer.type == "lightweight"'
+say = "no"
+"#;
+
+#[test]
+fn a_trial_says_who_would_lose_and_gain_what_and_changes_nothing() {
+    let mut stage = evening();
+    let (epoch, before) = (stage.assign("german").epoch, stage.parents("german"));
+    let report = tried(&mut stage, &[GERMANY]);
+    let pairs = ["ann", "bob", "french", "german"].map(|name| stage.parents(name).len());
+    assert_eq!(report.members, 4, "{report:?}");
+    assert_eq!(report.pairs, pairs.iter().sum::<usize>() as u64);
+    assert_eq!(
+        (report.parted, report.lose_all, report.lose_some),
+        (3, 1, 0)
+    );
+    let [rule] = report.rules.as_slice() else {
+        panic!("{:?}", report.rules);
+    };
+    assert_eq!(
+        (&*rule.policy, &*rule.say),
+        ("germany", "not licensed in DE")
+    );
+    assert_eq!(
+        (rule.pairs, &rule.examples),
+        (3, &vec![stage.peer("german")])
+    );
+
+    stage.run(SECOND * 5);
+    assert!(stage.center.policies().is_empty());
+    assert_eq!(stage.assign("german").epoch, epoch);
+    assert_eq!(stage.parents("german"), before);
+    assert!(revoked(&stage, "german").is_empty());
+
+    // What was foretold is what happens, and the other way round.
+    stage.policies(&[GERMANY]);
+    stage.run(SECOND * 2);
+    assert!(stage.assign("german").parents.is_empty());
+    let report = tried(&mut stage, &[]);
+    assert_eq!((report.gain, report.parted), (1, 0), "{report:?}");
+    let same = tried(&mut stage, &[GERMANY]);
+    assert_eq!((same.gain, same.parted, same.lose_all), (0, 0, 0));
+}
+
+#[test]
+fn a_soft_policy_that_gave_way_is_not_foretold_to_part_anybody() {
+    let mut stage = evening();
+    let soft = soft("soft", 300, 64501);
+    let report = tried(&mut stage, &[&soft]);
+    assert!(
+        report.lose_some > 0 && report.rules[0].pairs == report.parted,
+        "{report:?}"
+    );
+    stage.kill("bob");
+    stage.policies(&[&soft, ALONE]);
+    stage.run(SECOND * 5);
+    assert_eq!(names(&stage, "german"), ["ann"], "the soft one gave way");
+    let report = tried(&mut stage, &[&soft, ALONE]);
+    assert_eq!((report.parted, report.gain), (0, 0), "{report:?}");
+}
+
+#[test]
+fn what_policies_say_of_a_connected_pair_is_told_with_the_evidence_and_what_gave_way() {
+    let mut stage = evening();
+    stage.policies(&[GERMANY]);
+    stage.run(SECOND * 2);
+    let (german, ann) = (stage.peer("german"), stage.peer("ann"));
+    let explained = stage.center.explain_policies(german, Some(ann), stage.now);
+    let explained = explained.unwrap();
+    assert_eq!(explained[0].content, "live");
+    let remark = &explained[0].explanation.remarks[0];
+    let evidence = ("viewer.country".to_owned(), "\"DE\"".to_owned());
+    assert_eq!(
+        (&*remark.policy, &remark.evidence),
+        ("germany", &vec![evidence])
+    );
+    assert!(explained[0].explanation.verdict.denial(None).is_some());
+
+    let soft = soft("soft", 300, 64501);
+    stage.policies(&[&soft, ALONE]);
+    stage.viewer_at("late", GERMAN);
+    stage.run(SECOND * 5);
+    let late = stage.peer("late");
+    let explained = stage.center.explain_policies(late, Some(ann), stage.now);
+    let relaxed = &explained.unwrap()[0].relaxed;
+    assert!(
+        relaxed[0].words.contains("since nobody else is left"),
+        "{relaxed:?}"
+    );
+    let nobody = runnel_protocol::ids::PeerId([9; 16]);
+    assert!(
+        stage
+            .center
+            .explain_policies(nobody, None, stage.now)
+            .is_none()
+    );
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use runnel_coordinator_core::policy::{self, PolicySet};
 use runnel_coordinator_core::{
     Config, Content, ControlCenter, Input, LinkSummary, LinkUse, Machine, Output, PeerExplanation,
-    PeerSummary, SessionId, SignedStatement, Transfer, Unsigned, Verdict,
+    PeerSummary, SessionId, SignedStatement, Transfer, TrialReport, Unsigned, Verdict,
 };
 use runnel_protocol::control::{
     Assign, ChildReport, ClientHello, ContentLocator, ContentReport, Enrol, FromCoordinator,
@@ -55,6 +55,8 @@ pub(crate) struct Stage {
     digest: u64,
     /// What was to be kept.
     pub(crate) transfers: Vec<Transfer>,
+    /// What came of trials.
+    pub(crate) tried: Vec<TrialReport>,
     /// What ran over links and was to be kept.
     pub(crate) uses: Vec<LinkUse>,
     /// Answer to every signature check.
@@ -100,6 +102,7 @@ impl Stage {
             next_beat: now + SECOND,
             digest: 0,
             transfers: Vec::new(),
+            tried: Vec::new(),
             uses: Vec::new(),
             signatures_are_good: true,
             verdict: |_| Verdict::Free,
@@ -178,6 +181,10 @@ impl Stage {
                 Output::Sign(statement) => Some(Input::Signed(sign(statement))),
                 Output::Transferred(transfer) => {
                     self.transfers.push(*transfer);
+                    None
+                }
+                Output::Tried { report, .. } => {
+                    self.tried.push(*report.unwrap());
                     None
                 }
                 Output::LinksUsed(mut uses) => {

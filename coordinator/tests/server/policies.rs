@@ -221,3 +221,94 @@ fn the_command_line_checks_and_tests_without_a_server() {
     assert!(err.contains("cannot read none.toml"), "{err}");
     assert!(!folder.path().join("runnel-coordinator-data").exists());
 }
+
+#[tokio::test]
+async fn a_policy_is_tried_and_explained_over_the_api_and_from_the_command_line() {
+    let house = house_with(in_germany).await;
+    let (mut waypoint, _) = Client::agent(&house).await;
+    enrol(&mut waypoint, Some(&code(&house))).await.unwrap();
+    let (mut viewer, welcome) = Client::viewer(&house).await;
+    viewer.open("live").await;
+    assigned(&mut viewer, |assign| !assign.parents.is_empty()).await;
+
+    let url = house.url("/v1/policies/germany?dry_run=true");
+    let tried = http().put(url).body(GERMANY).send().await.unwrap();
+    let tried: serde_json::Value = tried.json().await.unwrap();
+    assert_eq!(
+        (&tried["parted"], &tried["lose_all"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(tried["rules"][0]["examples"][0], welcome.peer.to_string());
+    assert_eq!(house.json("/v1/policies").await, serde_json::json!([]));
+
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("germany.toml"), GERMANY).unwrap();
+    let (at, base) = (folder.path().to_owned(), house.url(""));
+    let run = move |arguments: Vec<String>| {
+        let (at, base) = (at.clone(), base.clone());
+        tokio::task::spawn_blocking(move || {
+            let mut all: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            all.extend(["--coordinator", &base]);
+            let output = policy(&all, &at);
+            let err = String::from_utf8(output.stderr).unwrap();
+            assert!(output.status.success(), "{err}");
+            String::from_utf8(output.stdout).unwrap()
+        })
+    };
+    let words = run(vec!["try".to_owned(), "germany.toml".to_owned()])
+        .await
+        .unwrap();
+    let told = "1 of 1 pairs would be parted: 1 of 1 peers lose all of their parents";
+    assert!(words.contains(told), "{words}");
+    assert!(words.contains(&format!("of {}", welcome.peer)), "{words}");
+
+    assert_eq!(house.put("germany", GERMANY).await.status(), StatusCode::OK);
+    assigned(&mut viewer, |assign| assign.parents.is_empty()).await;
+    let of = format!("{}", welcome.peer);
+    let words = run(vec!["explain".to_owned(), "--of".to_owned(), of])
+        .await
+        .unwrap();
+    assert!(
+        words.starts_with("live:\ndenied: not licensed in DE"),
+        "{words}"
+    );
+    let told = "policy “germany” (hard, rank 100, version 1), rule 1: denies: not licensed in DE";
+    assert!(words.contains(told), "{words}");
+    assert!(
+        words.contains("evidence: viewer.country is \"DE\""),
+        "{words}"
+    );
+
+    let nobody = house.get("/v1/explain/policies?peer=00").await;
+    assert_eq!(nobody.status(), StatusCode::BAD_REQUEST);
+    house.server.stop().await;
+}
+
+#[test]
+fn the_command_line_explains_what_is_described_without_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("germany.toml"), GERMANY).unwrap();
+    let run = |arguments: &[&str]| {
+        let all = [&["explain", "germany.toml"], arguments].concat();
+        let output = policy(&all, folder.path());
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    let (code, out, _) = run(&["--viewer", "country=FR", "--peer", "country=FR"]);
+    assert_eq!(code, Some(0));
+    assert!(out.starts_with("allowed\n"), "{out}");
+    let (_, out, _) = run(&["--viewer", "country=DE", "--at", "2026-07-01T18:30:00Z"]);
+    assert!(
+        out.starts_with("denied: not licensed in DE (policy “germany”)\n"),
+        "{out}"
+    );
+    let (code, _, err) = run(&["--viewer", "county=DE"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("viewer has no \"county\""), "{err}");
+    let (_, _, err) = run(&["--viewer", "country"]);
+    assert!(err.contains("NAME=VALUE"), "{err}");
+}

@@ -129,6 +129,7 @@ impl Crowd {
                 Output::Sign(_)
                 | Output::RedeemCode { .. }
                 | Output::Transferred(_)
+                | Output::Tried { .. }
                 | Output::LinksUsed(_) => {}
             }
         }

@@ -161,6 +161,7 @@ impl World {
             CenterOutput::Sign(_)
             | CenterOutput::RedeemCode { .. }
             | CenterOutput::Transferred(_)
+            | CenterOutput::Tried { .. }
             | CenterOutput::LinksUsed(_) => {}
         }
     }
