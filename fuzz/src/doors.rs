@@ -7,6 +7,7 @@ use figment::providers::{Format as _, Serialized, Toml};
 use runnel_peer_native::config::Config;
 use runnel_peer_native::waypoint::playlist::{Media, Playlist};
 use runnel_protocol::bulk::{BulkDecoder, BulkItem, frame_header};
+use runnel_protocol::channels::Frame;
 use runnel_protocol::codec::{FrameDecoder, decode, encode};
 use runnel_protocol::control::{FromCoordinator, ToCoordinator};
 use runnel_protocol::peer::Control;
@@ -50,6 +51,14 @@ pub fn bulk(bytes: &[u8]) {
                 Err(_) => return,
             }
         }
+    }
+}
+
+/// A message on one of WebRTC's data channels.
+pub fn frame(bytes: &[u8]) {
+    let message = Bytes::copy_from_slice(bytes);
+    if let Ok(frame) = Frame::decode(message.clone()) {
+        assert_eq!(frame.encode(), message, "written differently");
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Door {
 }
 
 /// Every door.
-pub const DOORS: [Door; 6] = [
+pub const DOORS: [Door; 7] = [
     Door {
         name: "control",
         enter: doors::control,
@@ -30,6 +30,11 @@ pub const DOORS: [Door; 6] = [
         name: "bulk",
         enter: doors::bulk,
         seeds: seeds::bulk,
+    },
+    Door {
+        name: "frame",
+        enter: doors::frame,
+        seeds: seeds::frame,
     },
     Door {
         name: "to-coordinator",

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use runnel_protocol::bulk::{BulkHeader, frame_header};
+use runnel_protocol::channels::Frame;
 use runnel_protocol::codec::{decode, encode_framed};
 use runnel_protocol::manifest::SignedEntry;
 use runnel_protocol::peer::{Control, RequestId};
@@ -27,6 +28,19 @@ pub(crate) fn control() -> Vec<Vec<u8>> {
         .collect();
     seeds.push(in_pieces(6, &framed));
     seeds
+}
+
+pub(crate) fn frame() -> Vec<Vec<u8>> {
+    let data = Frame::Data(1, Bytes::from_static(b"media"));
+    [
+        data,
+        Frame::End(1),
+        Frame::Reset(2),
+        Frame::Stop(3),
+        Frame::Close(4),
+    ]
+    .map(|frame| frame.encode().to_vec())
+    .to_vec()
 }
 
 pub(crate) fn to_coordinator() -> Vec<Vec<u8>> {

@@ -8,6 +8,7 @@
 //! This crate reads no clock, socket or entropy and depends on nothing else of Runnel.
 
 pub mod bulk;
+pub mod channels;
 pub mod codec;
 pub mod control;
 pub mod ids;
