@@ -174,7 +174,14 @@ impl Certificates {
         vec![self.pair.current.hash(), self.pair.next.hash()]
     }
 
-    /// How to answer TLS handshakes: both doors behind one certificate.
+    /// Hash, certificate and private key (PKCS #8), both in DER, in the order of [`Certificates::hashes`].
+    pub(crate) fn with_keys(&self) -> impl Iterator<Item = (CertificateHash, &[u8], &[u8])> {
+        let both = [&self.pair.current, &self.pair.next];
+        both.into_iter()
+            .map(|one| (one.hash(), &one.der[..], &one.key[..]))
+    }
+
+    /// How to answer TLS handshakes: QUIC's two doors behind one certificate.
     ///
     /// # Errors
     /// The TLS library does not take the certificate.

@@ -133,6 +133,7 @@ mod tests {
     use super::*;
     use crate::certificates::Certificates;
     use crate::inbox::{Arrival, Inbox};
+    use crate::transport;
     use runnel_protocol::units::UnixSeconds;
 
     fn agent() -> (Endpoint, Certificates, tempfile::TempDir) {
@@ -154,7 +155,10 @@ mod tests {
         let Some(Arrival::Visitor(visitor)) = door.recv().await else {
             panic!("nobody came");
         };
-        let from = visitor.session.remote_address();
+        let transport::Session::Quic(came) = visitor.session else {
+            panic!("by another door");
+        };
+        let from = came.remote_address();
         assert_eq!(from.ip(), server.address().ip());
         session.unwrap().close(0, b"");
     }

@@ -24,6 +24,7 @@ use crate::inbox::{Arrival, Inbox};
 use crate::link::{Link, Role};
 use crate::player::Answer;
 use crate::refusals::Refusals;
+use crate::transport::Session;
 use crate::waypoint::Task;
 
 /// Arrivals handled before the clock is looked at again.
@@ -144,6 +145,7 @@ impl Driver {
                 let (endpoint, inbox) = (self.endpoint.clone(), self.inbox.clone());
                 tokio::spawn(async move {
                     let session = dial(endpoint, contact.endpoints, contact.certificates).await;
+                    let session = session.map(Session::from);
                     inbox.put(Arrival::Dialled(id, session)).await;
                 });
             }

@@ -1,7 +1,7 @@
-//! One UDP port behind which two doors open: our own QUIC and WebTransport.
+//! One UDP port behind which three doors open: our own QUIC, WebTransport and WebRTC.
 //!
-//! The ALPN of the handshake tells them apart; from then on both are a [`Session`], and nothing
-//! above this file knows which one it holds.
+//! The port tells QUIC and WebRTC apart, the ALPN of QUIC's handshake the other two; from then on
+//! all are a [`Session`](crate::transport::Session), and nothing knows which one it holds.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,16 +10,19 @@ use std::sync::Arc;
 use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
 use runnel_protocol::ALPN;
 use runnel_protocol::WEBTRANSPORT_PATH;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 use tracing::debug;
-use web_transport_quinn::{Request, Session};
+use web_transport_quinn::Request;
 
 use crate::addresses::Truncated;
 use crate::certificates::{CertificateError, Certificates};
 use crate::inbox::{Arrival, Inbox};
 use crate::limits;
+use crate::port::{Datagram, Port};
 use crate::refusals::{Refusal, Refusals};
+use crate::transport::Session;
+use crate::webrtc;
 
 /// Why the port cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +51,10 @@ pub(crate) struct Visitor {
 pub struct Endpoint {
     socket: quinn::Endpoint,
     address: SocketAddr,
+    port: Port,
+    /// What is WebRTC's; whoever greets listens.
+    datagrams: Arc<Mutex<mpsc::Receiver<Datagram>>>,
+    showcase: Arc<webrtc::Showcase>,
 }
 
 impl Endpoint {
@@ -57,10 +64,17 @@ impl Endpoint {
     /// The address is taken or not ours, or the certificate is of no use.
     pub fn bind(address: SocketAddr, certificates: &Certificates) -> Result<Self, EndpointError> {
         let config = server_config(certificates)?;
-        let bound = quinn::Endpoint::server(config, address)
-            .and_then(|socket| socket.local_addr().map(|address| (socket, address)));
-        let (socket, address) = bound.map_err(|error| EndpointError::Bind(address, error))?;
-        Ok(Self { socket, address })
+        let bind = |error| EndpointError::Bind(address, error);
+        let (port, datagrams) = Port::bind(address).map_err(bind)?;
+        let socket = port.quic(config).map_err(bind)?;
+        let address = socket.local_addr().map_err(bind)?;
+        Ok(Self {
+            socket,
+            address,
+            port,
+            datagrams: Arc::new(datagrams.into()),
+            showcase: Arc::new(webrtc::showcase(certificates)),
+        })
     }
 
     /// Where it listens.
@@ -75,6 +89,7 @@ impl Endpoint {
     pub fn show(&self, certificates: &Certificates) -> Result<(), EndpointError> {
         self.socket
             .set_server_config(Some(server_config(certificates)?));
+        webrtc::show(&self.showcase, certificates);
         Ok(())
     }
 
@@ -86,6 +101,17 @@ impl Endpoint {
     pub(crate) async fn greet(self, links: usize, inbox: Inbox, refusals: Arc<Refusals>) {
         let places = Arc::new(Semaphore::new(links));
         let handshakes = Arc::new(Semaphore::new(limits::HANDSHAKES));
+        let door = webrtc::Door {
+            port: self.port.clone(),
+            listening: self.address,
+            showing: self.showcase.subscribe(),
+            places: Arc::clone(&places),
+            handshakes: Arc::clone(&handshakes),
+            inbox: inbox.clone(),
+            refusals: Arc::clone(&refusals),
+        };
+        let datagrams = Arc::clone(&self.datagrams);
+        let third = tokio::spawn(async move { door.greet(&mut *datagrams.lock().await).await });
         while let Some(incoming) = self.socket.accept().await {
             let greeters = handshakes.clone().try_acquire_owned();
             let (Ok(greeter), Ok(place)) = (greeters, places.clone().try_acquire_owned()) else {
@@ -114,6 +140,7 @@ impl Endpoint {
                 }
             });
         }
+        third.abort();
     }
 
     /// Waits until everybody has been told that the port closes, at most `patience`.
@@ -139,17 +166,17 @@ enum TurnedAway {
 async fn shake_hands(incoming: quinn::Incoming) -> Option<Session> {
     let from = Truncated(incoming.remote_address());
     match timeout(limits::HANDSHAKE_TIME, open(incoming)).await {
-        Ok(Ok(session)) => return Some(session),
+        Ok(Ok(session)) => return Some(session.into()),
         Ok(Err(why)) => debug!(%from, %why, "turned away"),
         Err(_) => debug!(%from, "handshake took too long"),
     }
     None
 }
 
-async fn open(incoming: quinn::Incoming) -> Result<Session, TurnedAway> {
+async fn open(incoming: quinn::Incoming) -> Result<web_transport_quinn::Session, TurnedAway> {
     let connection = incoming.await?;
     if speaks_natively(&connection) {
-        return Ok(Session::raw(connection));
+        return Ok(web_transport_quinn::Session::raw(connection));
     }
     let request = Request::accept(connection).await?;
     if request.url.path() != WEBTRANSPORT_PATH {

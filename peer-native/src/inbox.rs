@@ -2,9 +2,9 @@
 
 use runnel_peer_core::{Input, LinkId};
 use tokio::sync::mpsc;
-use web_transport_quinn::Session;
 
 use crate::endpoint::Visitor;
+use crate::transport::Session;
 
 /// Arrivals that wait. Most are chunks of 64 KiB, so this is 8 MiB; whoever finds it full waits,
 /// and QUIC's flow control slows down who sends.

@@ -1,12 +1,13 @@
-//! The regular peer as an agent: it accepts QUIC and WebTransport on one port, proves and keeps
+//! The regular peer as an agent: it accepts QUIC, WebTransport and WebRTC on one port, proves and keeps
 //! what it receives, and passes it on.
 //!
 //! Nothing here decides what to send to whom; that is `runnel-peer-core`. This crate is its hands:
 //!
 //! - [`agent`] starts everything and stops it in order; `driver` is the one task that owns the
 //!   peer and carries out what it asks for.
-//! - [`endpoint`], [`dial`] and `link` move messages and media; [`limits`] says how much of the
-//!   machine they may take; [`certificates`] are pinned by hash and replaced in time.
+//! - `port`, [`endpoint`], `webrtc` and [`dial`] make connections, which are all the same to
+//!   `transport` and above; `link` moves messages and media; [`limits`] says how much
+//!   of the machine they may take; [`certificates`] are pinned by hash and replaced in time.
 //! - `coordinator` speaks with the coordinator.
 //! - [`cache`] keeps chunks on disk.
 //! - [`waypoint`] fetches from the origin and attests, where an operator wants that.
@@ -31,7 +32,10 @@ pub mod limits;
 mod link;
 mod machine;
 pub mod player;
+mod port;
 mod refusals;
 mod secrets;
 mod token_file;
+mod transport;
 pub mod waypoint;
+mod webrtc;

@@ -55,3 +55,16 @@ pub(crate) fn admission(config: &mut quinn::ServerConfig) {
         .incoming_buffer_size(EARLY_DATA)
         .incoming_buffer_size_total(EARLY_DATA_IN_ALL);
 }
+
+/// Limits of connections by WebRTC.
+pub(crate) mod webrtc {
+    /// Bytes of media that are sent and not yet acknowledged: 25 Mbit/s over a round trip of 80 ms. What is on its
+    /// way cannot be overtaken by something more urgent, so it is less than QUIC's.
+    pub(crate) const UNACKNOWLEDGED: usize = 256 * 1024;
+    /// Room beside it for the control channel.
+    pub(crate) const FOR_CONTROL: usize = 64 * 1024;
+    /// Bytes that have arrived and are not read; nothing more is received meanwhile.
+    pub(crate) const UNREAD: usize = 1024 * 1024;
+    /// Streams that the other end may have open, see `UNI_STREAMS`.
+    pub(crate) const STREAMS: usize = 67;
+}

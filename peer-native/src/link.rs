@@ -9,6 +9,7 @@ mod outgoing;
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use runnel_peer_core::{BulkId, Input, LinkId, StreamId, Verified};
 use runnel_protocol::bulk::BulkHeader;
 use runnel_protocol::codec::{FrameDecoder, encode_framed};
@@ -16,17 +17,17 @@ use runnel_protocol::peer::{CloseReason, Control};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
-use web_transport_quinn::{RecvStream, SendStream, Session, SessionError, WebTransportError};
 
 use crate::inbox::{Arrival, Inbox};
+use crate::transport::{RecvStream, SendStream, Session};
 use outgoing::Outgoing;
 
 /// Control messages that wait for a slow link: more than a healthy one ever has.
 const CONTROLS: usize = 256;
 /// Stop requests that wait.
 const STOPS: usize = 64;
-/// Bytes read at once from a control stream.
-const READ: usize = 16 * 1024;
+/// Packets read at once from a control stream.
+const PACKETS: usize = 8;
 
 /// Which end of a connection this is.
 #[derive(Debug)]
@@ -138,7 +139,7 @@ impl Link {
 
     /// Closes the connection with this code.
     pub(crate) fn close(&self, reason: CloseReason) {
-        self.session.close(reason.code(), b"");
+        self.session.close(reason.code());
     }
 }
 
@@ -159,7 +160,7 @@ impl Wire {
             () = self.receive(stops) => self.session.closed().await,
             gone = self.session.closed() => gone,
         };
-        let closed = Input::Closed(self.id, reason(&gone));
+        let closed = Input::Closed(self.id, gone);
         self.inbox.put(Arrival::Input(closed)).await;
         if let Role::Acceptor(place) = self.role {
             drop(place);
@@ -174,25 +175,24 @@ impl Wire {
 
     /// The control stream, both ways, until either direction ends: then the link does.
     async fn converse(&self, mut controls: mpsc::Receiver<Control>) {
-        let opened = match self.role {
-            Role::Acceptor(_) => self.session.open_bi().await,
-            Role::Dialler => self.session.accept_bi().await,
-        };
-        if let Ok((mut send, mut receive)) = opened {
+        let dialled = matches!(self.role, Role::Dialler);
+        if let Ok((mut send, mut receive)) = self.session.control(dialled).await {
             tokio::select! {
                 () = write(&mut send, &mut controls) => {}
                 () = self.read(&mut receive) => {}
             }
             // A goodbye that is on its way is worth waiting for.
-            send.finish().ok();
+            send.finish();
         }
-        self.session.close(CloseReason::Done.code(), b"");
+        self.session.close(CloseReason::Done.code());
     }
 
     async fn read(&self, stream: &mut RecvStream) {
         let mut decoder = FrameDecoder::default();
-        while let Ok(Some(chunk)) = stream.read_chunk(READ, true).await {
-            decoder.push(&chunk.bytes);
+        let mut packets = [const { Bytes::new() }; PACKETS];
+        while let Some(filled) = stream.read(&mut packets).await {
+            let read = packets.iter_mut().take(filled).map(std::mem::take);
+            read.for_each(|packet| decoder.push(&packet));
             loop {
                 let message = decoder.poll::<Control>().and_then(|message| {
                     message.as_ref().map_or(Ok(()), Control::check_bounds)?;
@@ -218,21 +218,12 @@ impl Wire {
 
 async fn write(stream: &mut SendStream, controls: &mut mpsc::Receiver<Control>) {
     while let Some(message) = controls.recv().await {
-        if stream.write_chunk(encode_framed(&message)).await.is_err() {
+        if stream
+            .write(&mut vec![encode_framed(&message)])
+            .await
+            .is_err()
+        {
             return;
         }
-    }
-}
-
-/// What the other end said when it closed, or what its silence means.
-fn reason(error: &SessionError) -> Option<CloseReason> {
-    match error {
-        SessionError::WebTransportError(WebTransportError::Closed(code, _)) => {
-            CloseReason::from_code(*code)
-        }
-        SessionError::ConnectionError(quinn::ConnectionError::TimedOut) => Some(CloseReason::Idle),
-        SessionError::ConnectionError(_)
-        | SessionError::WebTransportError(_)
-        | SessionError::SendDatagramError(_) => None,
     }
 }

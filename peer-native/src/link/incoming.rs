@@ -11,15 +11,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
-use web_transport_quinn::{RecvStream, Session};
 
 use crate::inbox::Inbox;
+use crate::transport::{RecvStream, Session};
 
 /// Packets taken from a stream at once, so that the connection is locked once per 45 KiB.
 const PACKETS: usize = 32;
 
-/// Receives streams until the session ends. How many there are at a time, QUIC's stream limit
-/// says (`limits`).
+/// Receives streams until the session ends. How many there are at a time, the transport's
+/// limit says (`limits`).
 pub(super) async fn receive(
     link: LinkId,
     session: &Session,
@@ -69,14 +69,14 @@ async fn read(
         () = stop.cancelled() => {}
     }
     // Whatever is still to come is not wanted; a stream that has ended takes no notice.
-    stream.stop(CloseReason::Done.code()).ok();
+    stream.stop(CloseReason::Done.code());
     name.1
 }
 
 async fn decode(name: Name, stream: &mut RecvStream, inbox: &Inbox) {
     let mut decoder = BulkDecoder::default();
     let mut packets = [const { Bytes::new() }; PACKETS];
-    while let Ok(Some(filled)) = stream.read_chunks(&mut packets).await {
+    while let Some(filled) = stream.read(&mut packets).await {
         for packet in packets.iter_mut().take(filled) {
             let packet = std::mem::take(packet);
             if let Err(error) = pass_on(name, &mut decoder, &packet, inbox).await {

@@ -6,9 +6,9 @@ use runnel_protocol::bulk::frame_header;
 use runnel_protocol::peer::CloseReason;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use web_transport_quinn::{SendStream, Session, SessionError, WriteError};
 
 use crate::inbox::Inbox;
+use crate::transport::{Gone, SendStream, Session};
 
 /// Chunks that wait for one stream. The peer gives out 16 per link at a time and waits for
 /// [`Input::Written`].
@@ -89,7 +89,7 @@ impl Writer {
             tokio::select! {
                 () = self.write(open) => {}
                 () = reset.cancelled() => {
-                    open.reset(CloseReason::Done.code()).ok();
+                    open.reset(CloseReason::Done.code());
                 }
             }
         }
@@ -114,14 +114,13 @@ impl Writer {
                 let chunk = chunk.chunk();
                 parts.extend([frame_header(chunk), chunk.data.clone()]);
             }
-            let outcome = stream.write_all_chunks(&mut parts).await;
-            parts.clear();
+            let outcome = stream.write(&mut parts).await;
             self.written().await;
             if outcome.is_err() {
                 return;
             }
         }
-        stream.finish().ok();
+        stream.finish();
     }
 
     async fn written(&mut self) {
@@ -133,12 +132,9 @@ impl Writer {
     }
 }
 
-async fn open(session: &Session, header: Bytes, priority: i32) -> Result<SendStream, WriteError> {
-    let mut stream = session
-        .open_uni()
-        .await
-        .map_err(|error: SessionError| WriteError::SessionError(error))?;
-    stream.set_priority(priority).ok();
-    stream.write_chunk(header).await?;
+async fn open(session: &Session, header: Bytes, priority: i32) -> Result<SendStream, Gone> {
+    let mut stream = session.open_uni().await?;
+    stream.set_priority(priority);
+    stream.write(&mut vec![header]).await?;
     Ok(stream)
 }

@@ -12,6 +12,7 @@ mod hostile;
 mod origin;
 mod strangers;
 mod viewer;
+mod webrtc;
 mod webtransport;
 
 use std::future::Future;
