@@ -25,8 +25,29 @@ pub enum Lack {
     Nothing,
     /// It may compile no WebAssembly: a content policy without `wasm-unsafe-eval`.
     WebAssembly,
-    /// It is too old to have WebTransport.
+    /// It has no WebTransport.
     WebTransport,
+    /// Its network lets no WebTransport through: what it dials leads to this UDP port of 127.0.0.1.
+    OpenNetwork(u16),
+    /// It is too old to have either WebTransport or WebRTC.
+    Transports,
+}
+
+impl Lack {
+    /// What page and Worker each run before their own first statement.
+    fn prologue(self) -> Option<String> {
+        match self {
+            Self::Nothing | Self::WebAssembly => None,
+            Self::WebTransport => Some("delete globalThis.WebTransport;".to_owned()),
+            Self::Transports => Some(
+                "delete globalThis.WebTransport; delete globalThis.RTCPeerConnection;".to_owned(),
+            ),
+            Self::OpenNetwork(port) => Some(format!(
+                "globalThis.WebTransport = class extends WebTransport {{ constructor(_, options) {{ \
+                 super('https://127.0.0.1:{port}/runnel/1', options); }} }};"
+            )),
+        }
+    }
 }
 
 /// A folder that is served until this is dropped.
@@ -67,17 +88,15 @@ impl Page {
 }
 
 async fn deprive(mut response: Response, lack: Lack) -> Response {
-    match lack {
-        Lack::Nothing => response,
-        Lack::WebAssembly => {
-            let policy = HeaderValue::from_static("script-src 'self'");
-            response
-                .headers_mut()
-                .insert(header::CONTENT_SECURITY_POLICY, policy);
-            response
-        }
-        Lack::WebTransport if is_script(&response) => without_webtransport(response).await,
-        Lack::WebTransport => response,
+    if lack == Lack::WebAssembly {
+        let policy = HeaderValue::from_static("script-src 'self'");
+        response
+            .headers_mut()
+            .insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    match lack.prologue() {
+        Some(prologue) if is_script(&response) => behind(prologue, response).await,
+        Some(_) | None => response,
     }
 }
 
@@ -86,14 +105,13 @@ fn is_script(response: &Response) -> bool {
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/javascript"))
 }
 
-/// Page and Worker each lose it before their own first statement.
-async fn without_webtransport(response: Response) -> Response {
+async fn behind(prologue: String, response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
     let Ok(script) = to_bytes(body, MAX_SCRIPT).await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     parts.headers.remove(header::CONTENT_LENGTH);
-    let script = [&b"delete globalThis.WebTransport;"[..], &script].concat();
+    let script = [prologue.as_bytes(), &script].concat();
     Response::from_parts(parts, Body::from(script))
 }
 

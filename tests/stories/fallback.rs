@@ -43,8 +43,8 @@ async fn without_a_waypoint_nothing_is_proven_so_the_cdn_delivers() -> Result<()
 }
 
 #[tokio::test]
-async fn without_webtransport_the_cdn_delivers() -> Result<()> {
-    plays_plainly_without("no-webtransport", Lack::WebTransport).await
+async fn without_any_way_to_peers_the_cdn_delivers() -> Result<()> {
+    plays_plainly_without("no-transports", Lack::Transports).await
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod plain;
 mod policies;
 mod reasons;
 mod scattered;
+mod second_way;
 mod secrets;
 mod stranger;
 mod uploads;

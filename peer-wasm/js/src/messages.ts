@@ -58,6 +58,18 @@ export interface StartMessage {
   shadow: boolean;
   /** The page fetches from the CDN, since only it knows how (`xhrSetup` and the like). */
   pageFetches: boolean;
+  /** The page makes calls by WebRTC, which a Worker cannot. */
+  canCall: boolean;
+}
+
+/** The Worker has the page call another peer by WebRTC, for a link of this number. */
+export interface CallMessage {
+  kind: "call";
+  link: number;
+  /** `address:port`, IPv6 in brackets. */
+  hosts: string[];
+  /** SHA-256 of the certificate that the other end shows, in hexadecimal. */
+  certificate: string;
 }
 
 export type ToWorker =
@@ -69,6 +81,8 @@ export type ToWorker =
   | { kind: "playback"; buffer: number; stalls: number; rate: number }
   | { kind: "played"; bytes: number }
   | { kind: "fetched"; fetch: number; bytes: ArrayBuffer | null }
+  | { kind: "channels"; link: number; control: RTCDataChannel; bulk: RTCDataChannel }
+  | { kind: "call-lost"; link: number }
   | { kind: "ping" }
   | { kind: "stop" };
 
@@ -95,6 +109,8 @@ export type ToPage =
   | { kind: "failed"; id: number }
   | { kind: "asking-cdn"; id: number; whole: boolean }
   | { kind: "fetch"; fetch: number; want: number; offset: number; length: number }
+  | CallMessage
+  | { kind: "hang-up"; link: number }
   | { kind: "pong" }
   | { kind: "stats"; stats: WorkerStats }
   | WorkerEvent<"assigned" | "linkup" | "linkdown" | "struck">

@@ -76,6 +76,10 @@ export interface LinkStats {
   received: number;
   /** Bytes of media sent. */
   sent: number;
+  /** What carries it; `null` until it stands. `webrtc` where WebTransport is missing or does not get through. */
+  transport: "webtransport" | "webrtc" | null;
+  /** Milliseconds from the first attempt until the link stood; `null` before. */
+  connectMs: number | null;
   /** Round trip in milliseconds, as the handshake measured it; `null` before. */
   rttMs: number | null;
   /** Why the coordinator chose it, in words. */

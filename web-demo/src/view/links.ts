@@ -12,6 +12,12 @@ const KINDS: Record<LinkStats["source"], string> = {
   child: "Receives from you",
 };
 
+/** What carries a link, in words. */
+const WAYS: Record<NonNullable<LinkStats["transport"]>, string> = {
+  webtransport: "reached as a website is (WebTransport)",
+  webrtc: "reached as in a video call (WebRTC)",
+};
+
 export class Links {
   private shown = "";
 
@@ -54,8 +60,9 @@ function carried({ state, received, sent }: LinkStats, speed: number): string {
   return parts.join(" · ");
 }
 
-function facts({ substreams, rttMs, source }: LinkStats): string {
-  const round = rttMs === null ? [] : [`${Math.round(rttMs)} ms away`];
+function facts({ substreams, rttMs, source, transport }: LinkStats): string {
+  const way = transport === null ? [] : [WAYS[transport]];
+  const round = rttMs === null ? way : [`${Math.round(rttMs)} ms away`, ...way];
   if (source === "child") return round.join(" · ");
   const pushed =
     substreams.length === 0

@@ -12,6 +12,7 @@ import {
   tokenFor,
   type P2pOptions,
 } from "./options.js";
+import { canCall } from "./calls.js";
 import { LiveDelay } from "./live-delay.js";
 import { needsPage, PageFetcher } from "./page-fetcher.js";
 import { PlaybackWatch, playedRate } from "./playback-watch.js";
@@ -269,6 +270,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
       uplink: this.#uplink(),
       shadow: this.mode === "shadow",
       pageFetches: needsPage(hls.config, this.#defaults),
+      canCall: canCall(),
     };
   }
 
@@ -381,7 +383,9 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
 function whatIsMissing(): string | null {
   if (typeof Worker === "undefined") return "this browser has no Workers";
   if (typeof WebAssembly === "undefined") return "this browser has no WebAssembly";
-  if (typeof WebTransport === "undefined") return "this browser has no WebTransport";
+  if (typeof WebTransport === "undefined" && !canCall()) {
+    return "this browser has neither WebTransport nor WebRTC";
+  }
   if (!globalThis.isSecureContext) return "the page is not served securely";
   return null;
 }

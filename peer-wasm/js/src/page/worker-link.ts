@@ -7,6 +7,7 @@ import type {
   ToWorker,
   WantMessage,
 } from "../messages.js";
+import { Calls } from "./calls.js";
 
 /** What becomes of a want. Exactly one of `delivered` and `declined` is called, once. */
 export interface WantHandler {
@@ -32,6 +33,7 @@ export class WorkerLink {
   readonly #worker: Worker;
   readonly #listener: WorkerListener;
   readonly #wants = new Map<number, WantHandler>();
+  readonly #calls = new Calls((message, transfer) => this.tell(message, transfer));
   #count = 0;
   #open = true;
   #opened = false;
@@ -90,8 +92,8 @@ export class WorkerLink {
     this.tell({ kind: "stop" });
     this.#open = false;
     this.#declineAll();
-    if (graceMs > 0) setTimeout(() => this.#worker.terminate(), graceMs);
-    else this.#worker.terminate();
+    if (graceMs > 0) setTimeout(() => this.#endWorker(), graceMs);
+    else this.#endWorker();
   }
 
   #hear(message: ToPage): void {
@@ -106,6 +108,12 @@ export class WorkerLink {
         break;
       case "asking-cdn":
         this.#wants.get(message.id)?.askingCdn(message.whole);
+        break;
+      case "call":
+        this.#calls.call(message);
+        break;
+      case "hang-up":
+        this.#calls.hangUp(message.link);
         break;
       case "pong":
         this.#pong?.();
@@ -145,9 +153,15 @@ export class WorkerLink {
   #lose(why: string): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#worker.terminate();
+    this.#endWorker();
     this.#declineAll();
     this.#listener.lost(why);
+  }
+
+  /** The Worker and what it had the page do. */
+  #endWorker(): void {
+    this.#worker.terminate();
+    this.#calls.close();
   }
 
   #declineAll(): void {

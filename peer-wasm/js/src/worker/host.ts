@@ -12,7 +12,9 @@ import type { Keys } from "./keys.js";
 import { Ledger } from "./ledger.js";
 import { LinkSpeed } from "./link-speed.js";
 import { ENDPOINT, hostOf } from "./endpoint.js";
-import { PeerLink, type LinkListener } from "./peer-link.js";
+import type { LinkListener } from "./link.js";
+import { PeerLink, Ways, type Contact } from "./peer-link.js";
+import type { Caller } from "./webrtc-link.js";
 
 /** Bytes in the engine's memory: lent for the call, so copied where they are kept. */
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -47,6 +49,7 @@ export class Host {
   readonly #ledger = new Ledger();
   readonly #speed = new LinkSpeed();
   #treatment: TreatmentDetail = { behindSeconds: 0, maxBitrate: null, why: "" };
+  readonly #ways = new Ways();
   /** The segment that is being delivered. */
   #segment: Bytes = new Uint8Array(0);
   /** The read that the engine is being told of. */
@@ -59,6 +62,7 @@ export class Host {
     this.#enter = enter;
     this.#post = post;
     this.#settled = settled;
+    this.#ways.hasWebRtc = start.canCall;
     this.#coordinator = new Coordinator({
       connected: () => this.#coordinatorIs("connected", (engine) => engine.coordinatorConnected()),
       lost: () => this.#coordinatorIs("lost", (engine) => engine.coordinatorLost()),
@@ -137,8 +141,19 @@ export class Host {
 
   dial(link: number, peer: string, endpoints: Bytes, certificates: Bytes): void {
     const hosts = records(endpoints, ENDPOINT).map(hostOf);
+    const contact = { hosts, certificates: records(certificates, CERTIFICATE) };
     this.#ledger.dialled(link, peer);
-    this.#links.set(link, new PeerLink(hosts, records(certificates, CERTIFICATE), this.#on(link)));
+    const caller = this.#caller(link, contact);
+    this.#links.set(link, new PeerLink(contact, this.#ways, caller, this.#on(link)));
+  }
+
+  /** The channels of a call that the page makes for a link. */
+  channels(link: number, control: RTCDataChannel, bulk: RTCDataChannel): void {
+    this.#links.get(link)?.channels(control, bulk);
+  }
+
+  callLost(link: number): void {
+    this.#links.get(link)?.callLost();
   }
 
   send(link: number, bytes: Bytes): void {
@@ -302,9 +317,21 @@ export class Host {
     this.#enter(turn);
   }
 
+  #caller(link: number, { hosts, certificates }: Contact): Caller {
+    // Of two the one in use comes first; an agent shows the one that its caller expects.
+    const certificate = hex(certificates[0] ?? new Uint8Array());
+    return {
+      call: () => this.#post({ kind: "call", link, hosts, certificate }),
+      hangUp: () => this.#post({ kind: "hang-up", link }),
+    };
+  }
+
   #on(link: number): LinkListener {
     return {
-      connected: () => this.#enter((engine) => engine.connected(link)),
+      connected: () => {
+        this.#ledger.connected(link, this.#links.get(link)?.transport ?? null);
+        this.#enter((engine) => engine.connected(link));
+      },
       failed: () => {
         this.#enter((engine) => engine.dialFailed(link));
         this.#gone(link, -1);
@@ -363,6 +390,10 @@ export class Host {
     this.#ledger.bytes.cdn += bytes;
     this.#speed.note(bytes, performance.now());
   }
+}
+
+function hex(bytes: Bytes): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** Copies of the records of `size` bytes that follow one another. */

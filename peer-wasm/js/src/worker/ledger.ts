@@ -15,6 +15,10 @@ interface Link {
   received: number;
   sent: number;
   rttMs: number | null;
+  transport: LinkStats["transport"];
+  /** By `performance.now()`. */
+  dialledAt: number;
+  connectMs: number | null;
 }
 
 export class Ledger {
@@ -36,7 +40,8 @@ export class Ledger {
   #assignment: WorkerStats["assignment"] = null;
 
   dialled(link: number, peer: string): void {
-    this.#links.set(link, { peer, up: false, received: 0, sent: 0, rttMs: null });
+    const nothing = { up: false, received: 0, sent: 0, rttMs: null, transport: null };
+    this.#links.set(link, { peer, dialledAt: performance.now(), connectMs: null, ...nothing });
   }
 
   /** The other end of a link, in hexadecimal; empty for a link that is gone. */
@@ -44,8 +49,16 @@ export class Ledger {
     return this.#links.get(link)?.peer ?? "";
   }
 
+  /** The transport stands; the other end is still to be convinced. */
+  connected(link: number, transport: LinkStats["transport"]): void {
+    this.#change(link, (one) => (one.transport = transport));
+  }
+
   up(link: number): void {
-    this.#change(link, (one) => (one.up = true));
+    this.#change(link, (one) => {
+      one.up = true;
+      one.connectMs = performance.now() - one.dialledAt;
+    });
   }
 
   /** Whether the link was known. */
@@ -97,7 +110,7 @@ export class Ledger {
     if (known) change(known);
   }
 
-  #linkStats({ peer, up, received, sent, rttMs }: Link): LinkStats {
+  #linkStats({ peer, up, received, sent, rttMs, transport, connectMs }: Link): LinkStats {
     const parent = this.#parents.get(peer);
     return {
       peer,
@@ -107,6 +120,8 @@ export class Ledger {
       received,
       sent,
       rttMs,
+      transport,
+      connectMs,
       why: parent?.why ?? "",
     };
   }

@@ -71,6 +71,12 @@ function hear(message: Exclude<ToWorker, StartMessage>): void {
     case "fetched":
       host?.fetchedByPage(message.fetch, message.bytes);
       break;
+    case "channels":
+      host?.channels(message.link, message.control, message.bulk);
+      break;
+    case "call-lost":
+      host?.callLost(message.link);
+      break;
     case "ping":
       post({ kind: "pong" });
       break;

@@ -1,18 +1,8 @@
-/** A WebTransport session to another peer, dialled; the other end opens the control stream. */
+/** A link by WebTransport. */
 
-type Bytes = Uint8Array<ArrayBuffer>;
+import { HandshakeTimer, type Bytes, type Link, type LinkListener } from "./link.js";
+
 type Writer = WritableStreamDefaultWriter<Uint8Array>;
-
-/** What a link tells. After `closed` or `failed` it tells nothing more. */
-export interface LinkListener {
-  connected(): void;
-  failed(): void;
-  /** -1 where the other end gave no code. */
-  closed(code: number): void;
-  control(bytes: Uint8Array): void;
-  bulk(stream: number, bytes: Uint8Array): void;
-  bulkEnded(stream: number): void;
-}
 
 /** Path of the WebTransport door, see `WEBTRANSPORT_PATH` in `runnel-protocol`. */
 const PATH = "/runnel/1";
@@ -21,16 +11,14 @@ const TRY_FOR = 2000;
 /** Bytes read at a time: a chunk's frame fits in two reads. */
 const READ = 64 * 1024;
 
-export class PeerLink {
+export class WebTransportLink implements Link {
   readonly #listener: LinkListener;
   readonly #readers = new Map<number, ReadableStreamBYOBReader>();
   readonly #bulks = new Map<number, Promise<Writer | undefined>>();
   readonly #gotControl: (writer: Writer) => void;
   #transport: WebTransport | null = null;
   #over = false;
-  /** When the first word of ours was said, and how long the answer took; milliseconds. */
-  #said: number | null = null;
-  #answered: number | null = null;
+  readonly #timer = new HandshakeTimer();
   #streams = 0;
   /** Writes on the control stream, one after another. */
   #control: Promise<Writer>;
@@ -45,7 +33,7 @@ export class PeerLink {
 
   send(bytes: Bytes): void {
     this.#control = this.#control.then(async (writer) => {
-      this.#said ??= performance.now();
+      this.#timer.said();
       await writer.write(bytes).catch(ignore);
       return writer;
     });
@@ -60,12 +48,10 @@ export class PeerLink {
     }
   }
 
-  /** Opens a stream to write on and writes `header`; lower `order` goes first. */
   openBulk(bulk: number, header: Bytes, order: number): void {
     this.#bulks.set(bulk, this.#openBulk(header, order).catch(ignore));
   }
 
-  /** Resolves when `frame` is on its way, or never will be. */
   async writeBulk(bulk: number, frame: Bytes): Promise<void> {
     const writer = await this.#bulks.get(bulk);
     await writer?.write(frame).catch(ignore);
@@ -81,12 +67,8 @@ export class PeerLink {
     this.#readers.get(stream)?.cancel().catch(ignore);
   }
 
-  /**
-   * Round trip in milliseconds, with what the other end took to check who we are; `null` before.
-   * Chromium's WebTransport has no `getStats`, so the handshake is measured.
-   */
   get roundTrip(): number | null {
-    return this.#answered;
+    return this.#timer.ms;
   }
 
   async #openBulk(header: Bytes, order: number): Promise<Writer | undefined> {
@@ -147,7 +129,7 @@ export class PeerLink {
     if (!stream) return;
     this.#gotControl(stream.writable.getWriter());
     await this.#pump(stream.readable, null, (bytes) => {
-      if (this.#said !== null) this.#answered ??= performance.now() - this.#said;
+      this.#timer.heard();
       this.#listener.control(bytes);
     });
   }
