@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result};
 use runnel_tests::media::Generated;
+use runnel_tests::page::Lack;
 use runnel_tests::stack::{Plan, Source, Stack};
 use runnel_tests::wait;
 
@@ -18,7 +19,7 @@ const WORTHWHILE: u64 = 800_000;
 const SECONDS: u32 = 180;
 
 /// The first viewer has what the CDN gives it, and the waypoint half of what an agent needs.
-async fn watched() -> Result<(Stack, Viewer)> {
+async fn watched(name: &str, lack: Lack) -> Result<(Stack, Viewer)> {
     let plan = Plan {
         source: Source::Generated(Generated {
             seconds: SECONDS,
@@ -29,8 +30,8 @@ async fn watched() -> Result<(Stack, Viewer)> {
         metered: true,
         ..Plan::default()
     };
-    let stack = Stack::start("uploads", plan).await?;
-    let viewer = Viewer::watch(&stack, "live", "consent=1&upload=1").await?;
+    let stack = Stack::start(name, plan).await?;
+    let viewer = Viewer::watch_without(&stack, "live", "consent=1&upload=1", lack).await?;
     viewer.sees("__runnel.stats.peer").await?;
     Ok((stack, viewer))
 }
@@ -45,7 +46,16 @@ fn received(stack: &Stack) -> Result<u64> {
 
 #[tokio::test]
 async fn an_agent_that_the_waypoint_has_too_little_for_is_fed_by_a_viewer() -> Result<()> {
-    let (stack, viewer) = watched().await?;
+    an_agent_is_fed_by_a_viewer("uploads", Lack::Nothing).await
+}
+
+#[tokio::test]
+async fn a_viewer_without_webtransport_feeds_an_agent_by_webrtc() -> Result<()> {
+    an_agent_is_fed_by_a_viewer("uploads-webrtc", Lack::WebTransport).await
+}
+
+async fn an_agent_is_fed_by_a_viewer(story: &str, lack: Lack) -> Result<()> {
+    let (stack, viewer) = watched(story, lack).await?;
     let agent = joined(&stack, "agent-1")?;
     let name: String = viewer.browser.eval("__runnel.stats.peer").await?;
     explained(&stack, &agent, &name, "of its stripes").await?;
