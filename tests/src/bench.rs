@@ -27,6 +27,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::page::Lack;
+
 pub use startup::pairs;
 pub use viewers::run;
 
@@ -45,12 +47,23 @@ pub struct Parameters {
     pub live: bool,
     /// One, or three with free choice among them.
     pub renditions: u32,
+    /// The browsers have no WebTransport.
+    pub webrtc: bool,
 }
 
 impl Parameters {
     /// Content id of what is watched.
     fn content(&self) -> &'static str {
         if self.live { "live" } else { "vod" }
+    }
+
+    /// What the browsers cannot do.
+    const fn lack(&self) -> Lack {
+        if self.webrtc {
+            Lack::WebTransport
+        } else {
+            Lack::Nothing
+        }
     }
 
     /// The page's query, but for whether it is plain.

@@ -16,6 +16,10 @@ const LONGEST: usize = 65_535;
 /// What a datagram spends on itself: QUIC's short header (3 to 11 bytes), the seal (16), and the
 /// header of the one STREAM frame that fills it (about 9).
 const WRAPPING: u64 = 30;
+/// The same of WebRTC: DTLS' record header and seal (37), SCTP's header and that of its one chunk (28).
+const WRAPPING_WEBRTC: u64 = 65;
+/// What DTLS records begin with; QUIC's never do (RFC 9443).
+const DTLS: std::ops::RangeInclusive<u8> = 20..=63;
 /// Shorter datagrams are acknowledgements and the like.
 const SHORTEST_LOADED: u64 = 100;
 
@@ -24,7 +28,7 @@ const SHORTEST_LOADED: u64 = 100;
 pub struct Sent {
     /// All bytes of all datagrams.
     pub bytes: u64,
-    /// Without QUIC's own wrapping and acknowledgements, within a percent.
+    /// Without QUIC's or WebRTC's own wrapping and acknowledgements, within a percent.
     pub payload: u64,
 }
 
@@ -38,11 +42,12 @@ pub struct Flow {
 }
 
 impl Sent {
-    fn count(&mut self, datagram: usize) {
-        let bytes = datagram as u64;
+    fn count(&mut self, datagram: &[u8]) {
+        let bytes = datagram.len() as u64;
         self.bytes += bytes;
         if bytes >= SHORTEST_LOADED {
-            self.payload += bytes - WRAPPING;
+            let is_dtls = datagram.first().is_some_and(|first| DTLS.contains(first));
+            self.payload += bytes - if is_dtls { WRAPPING_WEBRTC } else { WRAPPING };
         }
     }
 }
@@ -144,7 +149,11 @@ async fn relay(
                 new.insert(way)
             }
         };
-        lock(&flows).entry(from).or_default().up.count(length);
+        lock(&flows)
+            .entry(from)
+            .or_default()
+            .up
+            .count(&datagram[..length]);
         // A datagram may be lost; QUIC sends what it held again.
         let _ = way.send(&datagram[..length]).await;
     }
@@ -163,7 +172,11 @@ async fn answer(door: Arc<UdpSocket>, way: Arc<UdpSocket>, to: SocketAddr, flows
         let Ok(length) = way.recv(&mut datagram).await else {
             continue;
         };
-        lock(&flows).entry(to).or_default().down.count(length);
+        lock(&flows)
+            .entry(to)
+            .or_default()
+            .down
+            .count(&datagram[..length]);
         let _ = door.send_to(&datagram[..length], to).await;
     }
 }

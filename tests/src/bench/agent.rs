@@ -28,6 +28,7 @@ pub use bare::{fetch, serve};
 pub use child::{Home, follow, take};
 use content::{Recording, SEGMENT};
 pub use cost::Cost;
+pub(super) use cost::processor_ms;
 use report::Pair;
 
 /// The program that starts itself for each part.

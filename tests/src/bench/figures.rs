@@ -33,6 +33,10 @@ pub(super) struct Figures {
     pub(super) latency_s_median: Option<f64>,
     /// Of the media bytes that pages received, those that were late, double or for nobody.
     pub(super) wasted_share: f64,
+    /// Processor time of the agents for each megabyte that they sent to pages, milliseconds.
+    pub(super) agent_cpu_ms_per_mb: f64,
+    /// From a page's first attempt to reach a peer until the link stood, milliseconds.
+    pub(super) connect_ms_median: Option<f64>,
     /// Between page and coordinator, and on control streams between peers.
     pub(super) control_bytes_per_viewer_minute: f64,
 }
@@ -42,6 +46,8 @@ pub(super) struct Counted {
     pub(super) pages: Vec<Watched>,
     pub(super) servers: Servers,
     pub(super) viewer_minutes: f64,
+    /// Processor time of the agents, milliseconds.
+    pub(super) agents_ms: f64,
 }
 
 impl Figures {
@@ -70,6 +76,9 @@ impl Figures {
                 Some(median(latency)?)
             },
             wasted_share: received.wasted as f64 / received.media() as f64,
+            agent_cpu_ms_per_mb: counted.agents_ms
+                / (counted.servers.agents_to_pages.payload as f64 / 1e6),
+            connect_ms_median: connecting(&counted.pages)?,
             control_bytes_per_viewer_minute: received.control as f64 / counted.viewer_minutes,
         })
     }
@@ -83,6 +92,15 @@ impl Figures {
         );
         Ok(())
     }
+}
+
+fn connecting(pages: &[Watched]) -> Result<Option<f64>> {
+    let links = pages.iter().flat_map(|page| &page.links);
+    let took: Vec<f64> = links.filter_map(|link| link.connect_ms).collect();
+    if took.is_empty() {
+        return Ok(None);
+    }
+    median(took).map(Some)
 }
 
 /// One thing that two sides counted.
@@ -173,7 +191,7 @@ mod tests {
         let tap = |url: &str, bytes: u64| json!({ "url": url, "bytes": bytes, "sha256": "" });
         serde_json::from_value(json!({
             "startup_ms": startup, "stalls": 1, "stalled": [], "played": 10.0, "frames": 9,
-            "dropped": 0, "peer": null, "why": "", "links": [],
+            "dropped": 0, "peer": null, "why": "", "links": [{ "connectMs": 30.0 }, { "connectMs": null }],
             "latency": [{ "at": 0.0, "seconds": 6.0 }, { "at": 1.0, "seconds": 7.0 }],
             "segments": [{ "sn": 1, "track": "a", "cdn": cdn, "waypoint": 0, "peer": peer, "rescued": false }],
             "taps": [tap("http://origin/a", 100), tap("http://origin/b", 100)],
@@ -197,6 +215,7 @@ mod tests {
                 ..Servers::default()
             },
             viewer_minutes: 2.0,
+            agents_ms: 0.00068,
         }
     }
 
@@ -211,6 +230,8 @@ mod tests {
         near(figures.waypoint_copies, 1.2);
         near(figures.startup_ratio_to_plain, 2.0);
         near(figures.wasted_share, 20.0 / 420.0);
+        near(figures.agent_cpu_ms_per_mb, 2.0);
+        near(figures.connect_ms_median.unwrap(), 30.0);
         near(figures.control_bytes_per_viewer_minute, 60.0);
         near(figures.latency_s_median.unwrap(), 6.5);
         assert_eq!((figures.stalls, figures.plain_stalls), (2, 1));

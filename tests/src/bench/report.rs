@@ -102,13 +102,15 @@ impl Report<'_> {
             seconds,
             live,
             renditions,
+            webrtc,
         } = self.parameters;
+        let by = if *webrtc { "by WebRTC, " } else { "" };
         let what = match live {
             true => format!("live at {latency} s"),
             false => "on demand".to_owned(),
         };
         format!(
-            "{viewers} viewers, {agents} agents, {what}, {renditions} renditions, {seconds} s from the first viewer on"
+            "{by}{viewers} viewers, {agents} agents, {what}, {renditions} renditions, {seconds} s from the first viewer on"
         )
     }
 
@@ -160,6 +162,18 @@ impl Report<'_> {
                 "latency, median s",
                 latency.map_or("–".to_owned(), |seconds| format!("{seconds:.1}")),
                 for_live(&format!("≤ {}", self.parameters.latency + 1.0)),
+            ),
+            (
+                "agents' CPU, ms a megabyte to pages",
+                format!("{:.1}", figures.agent_cpu_ms_per_mb),
+                String::new(),
+            ),
+            (
+                "connecting to a peer, median ms",
+                figures
+                    .connect_ms_median
+                    .map_or("–".to_owned(), |ms| format!("{ms:.0}")),
+                String::new(),
             ),
             ("wasted", percent(figures.wasted_share), String::new()),
             (

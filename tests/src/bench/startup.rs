@@ -10,7 +10,7 @@ use super::media::Media;
 use super::viewers::plan;
 use super::{PLAIN, Parameters, WITH_PEERS, median, page_folder};
 use crate::browser::Browser;
-use crate::page::{Lack, Page};
+use crate::page::Page;
 use crate::stack::Stack;
 
 const BOUND: Duration = Duration::from_secs(30);
@@ -40,7 +40,7 @@ pub async fn pairs(parameters: &Parameters, pairs: usize, json: Option<&Path>) -
     let seconds = u32::try_from(pairs)?.next_multiple_of(10) * PAIR_SECONDS;
     let media = Media::with(seconds, parameters.renditions)?;
     let stack = Stack::start("bench-startup", plan(parameters, &media)).await?;
-    let page = Page::serve(&page_folder(), 0, &stack.page_config(), Lack::Nothing).await?;
+    let page = Page::serve(&page_folder(), 0, &stack.page_config(), parameters.lack()).await?;
     let url = format!("{}/?{}", page.url(), parameters.query());
     let urls = [format!("{url}&{WITH_PEERS}"), format!("{url}&{PLAIN}")];
     let browser = Browser::open(stack.folder()).await?;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
+use super::agent::processor_ms;
 use super::audience::Audience;
 use super::figures::{Counted, Figures, check_accounts, one_copy, reconcile};
 use super::machine::Load;
@@ -13,7 +14,7 @@ use super::report::{Report, Watching};
 use super::servers::Servers;
 use super::watched::Watched;
 use super::{PLAIN, Parameters, WITH_PEERS, page_folder};
-use crate::page::{Lack, Page};
+use crate::page::Page;
 use crate::stack::{Plan, Source, Stack};
 
 /// Round trip to the origin.
@@ -32,7 +33,7 @@ const BESIDES: u32 = 120;
 pub async fn run(parameters: &Parameters, json: Option<&Path>) -> Result<()> {
     let media = Media::with(2 * parameters.seconds + BESIDES, parameters.renditions)?;
     let stack = Stack::start("bench-viewers", plan(parameters, &media)).await?;
-    let page = Page::serve(&page_folder(), 0, &stack.page_config(), Lack::Nothing).await?;
+    let page = Page::serve(&page_folder(), 0, &stack.page_config(), parameters.lack()).await?;
     let url = format!("{}/?{}", page.url(), parameters.query());
     let (counted, with_peers) =
         with_peers(parameters, &stack, &format!("{url}&{WITH_PEERS}")).await?;
@@ -82,7 +83,7 @@ async fn with_peers(
     stack: &Stack,
     url: &str,
 ) -> Result<(Counted, Watching)> {
-    let before = Load::now();
+    let (before, agents_before) = (Load::now(), agents_ms(stack)?);
     let audience = Audience::gather(stack.folder(), url, parameters.viewers).await?;
     audience.watch_for(parameters.seconds).await?;
     let busy = Load::now().busy_since(before);
@@ -90,6 +91,7 @@ async fn with_peers(
     // Nobody asks and nobody sends any more, so that both sides count the same.
     audience.stop_loading().await?;
     let viewer_minutes = audience.viewer_minutes();
+    let agents_ms = agents_ms(stack)? - agents_before;
     for server in stack.agents().iter().chain(stack.waypoint()) {
         server.freeze().await?;
     }
@@ -111,8 +113,15 @@ async fn with_peers(
         pages,
         servers,
         viewer_minutes,
+        agents_ms,
     };
     Ok((counted, watching))
+}
+
+/// Processor time that the agents have had, milliseconds.
+fn agents_ms(stack: &Stack) -> Result<f64> {
+    let agents = stack.agents().iter();
+    agents.map(|agent| processor_ms(agent.id())).sum()
 }
 
 async fn plainly(

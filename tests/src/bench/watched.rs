@@ -30,7 +30,16 @@ pub(super) struct Watched {
     pub(super) bytes: Received,
     peer: Option<String>,
     why: String,
-    links: serde_json::Value,
+    pub(super) links: Vec<Link>,
+}
+
+/// A link at the end, as the page tells of it.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Link {
+    #[serde(rename = "connectMs")]
+    pub(super) connect_ms: Option<f64>,
+    #[serde(flatten)]
+    rest: serde_json::Value,
 }
 
 #[derive(Debug, Deserialize, Serialize)]

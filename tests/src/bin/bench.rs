@@ -41,6 +41,9 @@ struct Viewers {
     /// One rendition, or three to choose from freely.
     #[arg(long, default_value_t = 1)]
     renditions: u32,
+    /// In browsers without WebTransport, so that everything goes by WebRTC.
+    #[arg(long)]
+    webrtc: bool,
     /// Compare this many pairs of starts, one tab at a time, instead.
     #[arg(long, value_name = "PAIRS")]
     startup_pairs: Option<usize>,
@@ -64,6 +67,7 @@ async fn viewers(options: &Viewers) -> Result<()> {
         seconds: options.seconds,
         live: !options.vod,
         renditions: options.renditions,
+        webrtc: options.webrtc,
     };
     let json = options.json.as_deref();
     match options.startup_pairs {

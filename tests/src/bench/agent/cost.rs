@@ -71,7 +71,8 @@ impl Watch {
     }
 }
 
-fn processor_ms(process: u32) -> Result<f64> {
+/// Processor time that a process has had, user and system, milliseconds.
+pub(in crate::bench) fn processor_ms(process: u32) -> Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     // The name, in parentheses, may hold anything; user and system time are the 12th and 13th
     // fields after it.
