@@ -6,7 +6,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -72,17 +72,25 @@ impl Port {
         config
     }
 
-    /// Sends datagrams of `size` bytes each (the last may be shorter) to one address, when there is room. What the
-    /// system refuses to send is lost, as on any network.
-    pub(crate) async fn send(&self, to: SocketAddr, bytes: &[u8], size: usize) {
+    /// Sends datagrams of `size` bytes each (the last may be shorter) to one address, when there is room; from
+    /// the address of ours that was asked, where that is known: whoever asked expects no other. What the system
+    /// refuses to send is lost, as on any network.
+    pub(crate) async fn send(
+        &self,
+        from: Option<IpAddr>,
+        to: SocketAddr,
+        bytes: &[u8],
+        size: usize,
+    ) {
+        let from = from.filter(|from| from.is_ipv4() == to.is_ipv4());
         let most = self.socket.max_transmit_segments() * size;
         for batch in bytes.chunks(most.max(1)) {
             let transmit = Transmit {
-                destination: self.reachable(to),
+                destination: SocketAddr::new(self.written(to.ip()), to.port()),
                 ecn: None,
                 contents: batch,
                 segment_size: (batch.len() > size).then_some(size),
-                src_ip: None,
+                src_ip: from.map(|from| self.written(from)),
             };
             let mut poller = None;
             while let Err(error) = self.socket.try_send(&transmit)
@@ -100,14 +108,13 @@ impl Port {
         }
     }
 
-    /// An IPv4 address as a socket of IPv6 has it.
-    fn reachable(&self, to: SocketAddr) -> SocketAddr {
+    /// An address as this socket writes it: IPv6 has IPv4 mapped into it.
+    fn written(&self, ip: IpAddr) -> IpAddr {
         let is_v6 = self.socket.local_addr().is_ok_and(|own| own.is_ipv6());
-        let ip: Ipv6Addr = match to.ip() {
-            IpAddr::V4(ip) if is_v6 => ip.to_ipv6_mapped(),
-            IpAddr::V4(_) | IpAddr::V6(_) => return to,
-        };
-        SocketAddr::new(ip.into(), to.port())
+        match ip {
+            IpAddr::V4(ip) if is_v6 => ip.to_ipv6_mapped().into(),
+            IpAddr::V4(_) | IpAddr::V6(_) => ip,
+        }
     }
 
     /// Takes out what is WebRTC's: one [`RecvMeta`] may stand for several datagrams of one sender.

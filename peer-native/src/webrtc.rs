@@ -157,6 +157,7 @@ impl Door {
             let caller = Caller {
                 from: datagram.from,
                 to: self.asked(&datagram),
+                asked: datagram.to,
                 names: (ours.to_owned(), theirs.to_owned()),
             };
             self.answer(&caller, &shown, &name, calls);

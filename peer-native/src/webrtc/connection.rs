@@ -1,7 +1,7 @@
 //! One WebRTC connection: the task between its datagrams and its streams.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,8 +37,10 @@ const GOODBYE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Caller {
     pub(super) from: SocketAddr,
-    /// The address of ours that was asked.
+    /// The address of ours that was asked, as ICE is to know it.
     pub(super) to: SocketAddr,
+    /// The same where the system tells.
+    pub(super) asked: Option<IpAddr>,
     /// What he calls us, and himself.
     pub(super) names: (String, String),
 }
@@ -48,6 +50,7 @@ pub(super) struct Connection {
     rtc: Rtc,
     port: Port,
     to: SocketAddr,
+    asked: Option<IpAddr>,
     channels: Channels,
     /// Who waits for the channels to open, and the session that he gets.
     waiting: Option<(oneshot::Sender<Session>, Session)>,
@@ -112,6 +115,7 @@ impl Connection {
             rtc,
             port,
             to: caller.to,
+            asked: caller.asked,
             channels,
             waiting: Some((opens, session)),
             outbound: Outbound::default(),
@@ -201,7 +205,7 @@ impl Connection {
 
     /// Sends what fits and hears what there is; when to do so again.
     async fn settle(&mut self) -> Result<Instant, Over> {
-        let mut packets = Packets::default();
+        let mut packets = Packets::from(self.asked);
         loop {
             match self.rtc.poll_output()? {
                 Output::Transmit(packet) => {

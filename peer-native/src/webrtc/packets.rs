@@ -1,6 +1,6 @@
 //! Packets that leave in one piece: the system takes many of one size at once.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use str0m::net::Transmit;
 
@@ -10,14 +10,24 @@ use crate::port::Port;
 const MOST: usize = 60_000;
 
 /// Packets to one address, all of one size but for the last.
-#[derive(Default)]
 pub(super) struct Packets {
+    from: Option<IpAddr>,
     to: Option<SocketAddr>,
     size: usize,
     bytes: Vec<u8>,
 }
 
 impl Packets {
+    /// None yet; they will come from this address of ours.
+    pub(super) fn from(from: Option<IpAddr>) -> Self {
+        Self {
+            from,
+            to: None,
+            size: 0,
+            bytes: Vec::new(),
+        }
+    }
+
     /// Adds a packet, after sending what it does not go along with.
     pub(super) async fn add(&mut self, packet: &Transmit, port: &Port) {
         let fits = self.to == Some(packet.destination)
@@ -35,7 +45,7 @@ impl Packets {
     /// Sends what there is.
     pub(super) async fn flush(&mut self, port: &Port) {
         if let Some(to) = self.to.take() {
-            port.send(to, &self.bytes, self.size).await;
+            port.send(self.from, to, &self.bytes, self.size).await;
             self.bytes.clear();
         }
     }

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use runnel_peer_native::agent::Agent;
+use runnel_peer_native::config::Config;
 use runnel_protocol::channels::{
     BULK_CHANNEL, CONTROL_CHANNEL, CONTROL_STREAM, Frame, ice_password,
 };
@@ -19,7 +21,8 @@ use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcConfig};
 use tokio::net::UdpSocket;
 use tokio::time::{Instant as Moment, sleep_until};
 
-use crate::{lone_agent, within};
+use crate::coordinator::Coordinator;
+use crate::{config, content, joined, lone_agent, within};
 
 const SEED: u8 = 6;
 
@@ -39,6 +42,8 @@ impl Page {
     async fn dial(agent: SocketAddr, certificate: CertificateHash) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let own = socket.local_addr().unwrap();
+        // Whoever answers from another address is not heard, as by a router or a browser.
+        socket.connect(agent).await.unwrap();
         let mut rtc = RtcConfig::new().clear_codecs().build(Instant::now());
         rtc.add_local_candidate(Candidate::host(own, "udp").unwrap());
         rtc.add_remote_candidate(Candidate::host(agent, "udp").unwrap());
@@ -87,8 +92,7 @@ impl Page {
             }
             let wake = match self.rtc.poll_output().unwrap() {
                 Output::Transmit(packet) => {
-                    let sent = self.socket.send_to(&packet.contents, packet.destination);
-                    sent.await.unwrap();
+                    self.socket.send(&packet.contents).await.unwrap();
                     continue;
                 }
                 Output::Event(Event::ChannelData(message)) => {
@@ -103,9 +107,9 @@ impl Page {
                 Output::Timeout(wake) => wake,
             };
             tokio::select! {
-                received = self.socket.recv_from(&mut buffer) => {
-                    let (length, from) = received.unwrap();
-                    let bytes = &buffer[..length];
+                received = self.socket.recv(&mut buffer) => {
+                    let bytes = &buffer[..received.unwrap()];
+                    let from = self.socket.peer_addr().unwrap();
                     let receive = Receive::new(Protocol::Udp, from, self.own, bytes).unwrap();
                     self.rtc.handle_input(Input::Receive(Instant::now(), receive)).unwrap();
                 }
@@ -172,5 +176,20 @@ async fn who_does_not_know_whom_he_wants_to_reach_hears_nothing() {
         heard = welcome.hear() => assert!(matches!(heard, Ok(Control::Challenge(_)))),
     }
     let mut buffer = [0; 2000];
-    assert!(guesser.socket.try_recv_from(&mut buffer).is_err());
+    assert!(guesser.socket.try_recv(&mut buffer).is_err());
+}
+
+#[tokio::test]
+async fn whoever_asks_one_of_several_addresses_is_answered_from_it() {
+    let coordinator = Coordinator::start(content()).await;
+    let home = tempfile::tempdir().unwrap();
+    let everywhere = Config {
+        listen: "0.0.0.0:0".parse().unwrap(),
+        ..config(&coordinator, home.path())
+    };
+    let (agent, mut events) = Agent::start(everywhere).await.unwrap();
+    let hello = coordinator.hello(joined(&mut events).await);
+    let asked = SocketAddr::from(([127, 0, 0, 2], agent.address().port()));
+    let mut page = Page::dial(asked, hello.certificates[0]).await;
+    assert!(matches!(page.hear().await, Ok(Control::Challenge(_))));
 }
