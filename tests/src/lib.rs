@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod browser;
 pub mod ending;
+pub mod lab;
 pub mod liar;
 pub mod media;
 pub mod meter;

@@ -105,7 +105,7 @@ const STEPS: [Step; 13] = [
     },
     Step {
         name: "stories",
-        says: "real processes, real Chromium",
+        says: "real processes, real networks, real Chromium",
         run: stories,
     },
 ];
@@ -144,7 +144,14 @@ fn clippy(target: &[&str]) -> Result<()> {
 /// One at a time: each story starts a whole system and measures it by the clock.
 fn stories() -> Result<()> {
     let target = ["--workspace", "--features", STORIES];
-    let tests = ["--test", "stories", "--test", "adversary"];
+    let tests = [
+        "--test",
+        "netns",
+        "--test",
+        "adversary",
+        "--test",
+        "stories",
+    ];
     let one_by_one = ["--", "--test-threads=1"];
     run(&[&["cargo", "test"], &target[..], &tests, &one_by_one].concat())
 }

@@ -1,4 +1,4 @@
-//! Programs from the system's package manager: the browser, its driver, ffmpeg.
+//! Programs from the system's package manager: the browser, its driver, ffmpeg, what makes networks.
 
 use anyhow::{Result, bail};
 
@@ -12,7 +12,7 @@ struct Wanted {
     ubuntu: &'static str,
 }
 
-const WANTED: [Wanted; 3] = [
+const WANTED: [Wanted; 4] = [
     Wanted {
         names: &["chromium", "chromium-browser", "google-chrome"],
         debian: "chromium",
@@ -27,6 +27,11 @@ const WANTED: [Wanted; 3] = [
         names: &["ffmpeg"],
         debian: "ffmpeg",
         ubuntu: "ffmpeg",
+    },
+    Wanted {
+        names: &["ip"],
+        debian: "iproute2",
+        ubuntu: "iproute2",
     },
 ];
 
