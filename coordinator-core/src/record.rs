@@ -102,6 +102,14 @@ impl Record {
         cap.map_or(offer, |cap| offer.min(cap))
     }
 
+    /// Whether it has an address of the family of `other`. Who comes over IPv6 may have IPv4 as well,
+    /// so such pairs are tried; but that one fails says nothing of either end.
+    pub(crate) fn shares_a_family_with(&self, other: IpAddr) -> bool {
+        let endpoints = self.endpoints.iter().map(|endpoint| endpoint.ip());
+        let mut own = endpoints.chain([self.address]);
+        own.any(|own| own.to_canonical().is_ipv4() == other.to_canonical().is_ipv4())
+    }
+
     pub(crate) fn is_regular(&self) -> bool {
         self.kind == PeerType::Regular
     }
@@ -222,6 +230,13 @@ impl History {
                 deeds.last_failure = Some(now);
             }
             Apart::Full | Apart::Stalled | Apart::Slow | Apart::Congested | Apart::Misbehaved => {}
+        }
+    }
+
+    /// A test has reached it: those who could not had reasons of their own.
+    pub(crate) fn on_reached(&mut self) {
+        if let Some(deeds) = &mut self.0 {
+            deeds.failed_in_a_row = 0;
         }
     }
 

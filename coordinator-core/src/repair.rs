@@ -131,7 +131,10 @@ fn part(
     now: Timestamp,
 ) {
     let until = world.blacklist.add(pair.parent, pair.child, cause, now);
-    if let Some(record) = world.view.get_mut(pair.parent) {
+    let child = world.view.get(pair.child).map(|child| child.address);
+    if let Some(record) = world.view.get_mut(pair.parent)
+        && child.is_none_or(|child| record.shares_a_family_with(child))
+    {
         record.history.on_failed(cause, now);
     }
     let time = until.since(now);

@@ -98,6 +98,12 @@ impl ControlCenter {
         let verdict = self
             .probing
             .on_verdict(session, was_reached, is_believed, random, now);
+        if let Some((peer, _)) = verdict
+            && was_reached
+            && let Some(record) = self.world.view.get_mut(peer)
+        {
+            record.history.on_reached();
+        }
         if let Some((peer, true)) = verdict {
             let Named { mut tested, local } = self.named(peer);
             if let Some(first) = tested.first().copied() {

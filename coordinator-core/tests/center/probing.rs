@@ -90,13 +90,7 @@ fn who_cannot_be_reached_any_more_is_tested_again_when_others_fail_and_loses_its
     assert!(stage.parents("constant").contains_key("agent"));
     let tests = stage.probed.len();
     stage.shut.insert(endpoint);
-    for viewer in ["a", "b", "c", "d", "e"] {
-        stage.viewer_at(viewer, "192.0.2.9");
-        stage.settle();
-        assert!(stage.parents(viewer).contains_key("agent"), "{viewer}");
-        stage.report(viewer, "agent", LinkResult::Failed);
-    }
-    stage.settle();
+    fail_in_a_row(&mut stage, "192.0.2.9");
     assert_eq!(stage.probed.len(), tests + 1, "one test, however many fail");
     assert_eq!(
         told(&stage, "agent").0,
@@ -109,6 +103,49 @@ fn who_cannot_be_reached_any_more_is_tested_again_when_others_fail_and_loses_its
         "{words}"
     );
     assert!(!stage.parents("agent").is_empty(), "it goes on receiving");
+    stage.check();
+}
+
+/// Five viewers who come from `address` and cannot connect to the agent.
+fn fail_in_a_row(stage: &mut Stage, address: &str) {
+    for viewer in ["a", "b", "c", "d", "e"] {
+        stage.viewer_at(viewer, address);
+        stage.settle();
+        assert!(stage.parents(viewer).contains_key("agent"), "{viewer}");
+        stage.report(viewer, "agent", LinkResult::Failed);
+    }
+    stage.settle();
+}
+
+#[test]
+fn who_is_reached_by_the_test_is_used_whoever_else_could_not_connect() {
+    let mut stage = Stage::new(1);
+    stage.waypoint_at("waypoint", 2 * RATE, "203.0.113.1");
+    agent(&mut stage, "agent", "198.51.100.7", true);
+    stage.open("agent", "live", true);
+    stage.run(40 * SECOND);
+    let tests = stage.probed.len();
+    fail_in_a_row(&mut stage, "192.0.2.9");
+    assert_eq!(stage.probed.len(), tests + 1, "the test has the last word");
+    stage.viewer_at("elsewhere", "192.0.2.200");
+    stage.settle();
+    assert!(stage.parents("elsewhere").contains_key("agent"));
+    stage.check();
+}
+
+#[test]
+fn that_nobody_gets_from_one_address_family_to_the_other_speaks_against_no_agent() {
+    let mut stage = Stage::new(1);
+    stage.waypoint_at("waypoint", 2 * RATE, "203.0.113.1");
+    agent(&mut stage, "agent", "2001:db8:7::1", true);
+    stage.open("agent", "live", true);
+    stage.run(40 * SECOND);
+    let tests = stage.probed.len();
+    fail_in_a_row(&mut stage, "192.0.2.9");
+    assert_eq!(stage.probed.len(), tests, "nothing to find out");
+    stage.viewer_at("likewise", "2001:db8:9::1");
+    stage.settle();
+    assert!(stage.parents("likewise").contains_key("agent"));
     stage.check();
 }
 
