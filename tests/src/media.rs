@@ -2,6 +2,7 @@
 //! media generated for one run.
 
 mod ffmpeg;
+pub mod noise;
 mod split;
 
 use std::path::{Path, PathBuf};

@@ -10,23 +10,23 @@
 
 mod bare;
 mod child;
-mod content;
 mod cost;
 mod hop;
 mod report;
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
+use crate::media::noise::Noise;
 use crate::process::{Process, binary};
 use crate::stack::{Plan, Source, Stack};
 
 pub use bare::{fetch, serve};
 pub use child::{Home, follow, take};
-use content::{Recording, SEGMENT};
 pub use cost::Cost;
 pub(super) use cost::processor_ms;
 use report::Pair;
@@ -35,6 +35,10 @@ use report::Pair;
 const PROGRAM: &str = "runnel-bench-agent";
 /// Wide enough to be no limit: 100 Gbit/s.
 const UPLINK_KBPS: u32 = 100_000_000;
+/// Bytes of a segment: two seconds of a stream in 4K.
+const SEGMENT: u64 = 8 << 20;
+/// What its playlist says of it, bit/s.
+const BANDWIDTH: u64 = SEGMENT * 4;
 const READY: Duration = Duration::from_secs(30);
 /// For one transfer: 1 GiB at 4 MB/s.
 const TRANSFER: Duration = Duration::from_secs(270);
@@ -69,7 +73,7 @@ pub async fn run(parameters: Parameters, json: Option<&Path>) -> Result<()> {
 
 async fn transfers(segments: u64, count: usize) -> Result<Vec<Pair>> {
     let folder = tempfile::tempdir()?;
-    let recording = Recording::make(folder.path(), segments, SEGMENT)?;
+    let recording = Noise::make(folder.path(), segments, SEGMENT, BANDWIDTH)?;
     let stack = start("bench-agent", &recording).await?;
     let agent = Feeder::start(&stack, "feeder", "warn").await?;
     agent.fill(&stack, &recording).await?;
@@ -88,7 +92,7 @@ async fn transfers(segments: u64, count: usize) -> Result<Vec<Pair>> {
     Ok(pairs)
 }
 
-async fn start(name: &str, recording: &Recording) -> Result<Stack> {
+async fn start(name: &str, recording: &Noise) -> Result<Stack> {
     let plan = Plan {
         source: Source::Recorded(recording.folder.clone()),
         agents: 0,
@@ -128,19 +132,19 @@ impl Feeder {
     }
 
     /// Has it fetch everything, until its disk holds all of it.
-    async fn fill(&self, stack: &Stack, recording: &Recording) -> Result<()> {
+    async fn fill(&self, stack: &Stack, recording: &Noise) -> Result<()> {
         let cache = stack.folder().join(&self.name).join("cache/segments");
         for _ in 0..ROUNDS {
             let cost = self.feed(stack, recording).await?;
             eprintln!("warming: {:.0} MB/s", cost.mb_per_s());
-            if content::size_on_disk(&cache)? >= recording.segments * recording.segment {
+            if size_on_disk(&cache)? >= recording.segments * recording.segment {
                 return Ok(());
             }
         }
         anyhow::bail!("the agent's disk does not hold everything")
     }
 
-    async fn feed(&self, stack: &Stack, recording: &Recording) -> Result<Cost> {
+    async fn feed(&self, stack: &Stack, recording: &Noise) -> Result<Cost> {
         let mut command = Command::new(binary(PROGRAM)?);
         command.args(["take", "--coordinator", &stack.door()?]);
         command.args(["--segments", &recording.segments.to_string()]);
@@ -179,4 +183,21 @@ impl Bare {
 async fn result(mut client: Process) -> Result<Cost> {
     let line = client.line("cost ", TRANSFER).await?;
     serde_json::from_str(&line).with_context(|| format!("no cost: {line}"))
+}
+
+/// Bytes that the files below a folder take on its disk: holes do not count.
+fn size_on_disk(folder: &Path) -> Result<u64> {
+    let mut size = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let known = entry.metadata()?;
+        size += match known.is_dir() {
+            true => size_on_disk(&entry.path())?,
+            false if entry.path().extension().is_some_and(|kind| kind == "media") => {
+                known.blocks() * 512
+            }
+            false => 0,
+        };
+    }
+    Ok(size)
 }

@@ -14,8 +14,9 @@ use runnel_protocol::units::BitsPerSecond;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::content::{self, SEGMENT};
 use super::cost::{Cost, Watch};
+use super::{BANDWIDTH, SEGMENT};
+use crate::media::noise;
 
 /// Segments asked for at a time: half of what the peer holds in memory.
 const OUTSTANDING: u64 = 4;
@@ -120,11 +121,11 @@ fn want(content: ContentId, sequence: u64) -> Want {
     Want {
         id: WantId(sequence),
         content,
-        track: content::track(),
+        track: noise::track(BANDWIDTH),
         kind: MediaKind::Main,
         sequence,
         range: None,
-        path: content::path(sequence),
+        path: noise::path("vod", sequence),
         due_in: PATIENCE,
         duration: Duration::from_secs(2),
         live: false,

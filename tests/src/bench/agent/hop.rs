@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
-use super::content::Recording;
-use super::{Feeder, PROGRAM, start};
+use super::{BANDWIDTH, Feeder, PROGRAM, start};
 use crate::bench::median;
+use crate::media::noise::Noise;
 use crate::process::{Process, binary};
 use crate::stack::Stack;
 
@@ -33,7 +33,7 @@ pub(super) struct Hop {
 /// Lets an agent pass a live stream on to a child for so many seconds.
 pub(super) async fn measure(seconds: u64) -> Result<Hop> {
     let folder = tempfile::tempdir()?;
-    let recording = Recording::make(folder.path(), SEGMENTS, SEGMENT)?;
+    let recording = Noise::make(folder.path(), SEGMENTS, SEGMENT, BANDWIDTH)?;
     let stack = start("bench-hop", &recording).await?;
     let agent = Feeder::start(&stack, "hop-parent", LOG).await?;
     let child = follow(&stack, seconds + SETTLING).await?;
