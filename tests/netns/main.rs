@@ -1,4 +1,14 @@
 //! Real programs on hosts of their own, behind NATs and firewalls and at the end of slow lines. Each
 //! test starts itself again in new namespaces; no root is needed.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    clippy::print_stdout,
+    reason = "of all that is heard, a watcher waits for a few things; the tables are for people"
+)]
 
+mod access;
 mod laboratory;
+mod matrix;
+mod table;
+mod town;
+mod watcher;

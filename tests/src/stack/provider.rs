@@ -23,7 +23,10 @@ impl Provider {
     pub const SITE: &str = "https://site.example";
 
     /// Draws a key and pins it in the store of a coordinator that has not started yet.
-    pub(super) async fn new(folder: &Path, data: PathBuf, tokens: Tokens) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn new(folder: &Path, data: PathBuf, tokens: Tokens) -> Result<Self> {
         let pair = KeyPair::generate_for(&PKCS_ED25519)?;
         let provider = Self {
             private: folder.join("provider.pem"),
