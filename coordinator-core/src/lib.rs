@@ -64,7 +64,7 @@ pub use config::Config;
 pub use content::Content;
 pub use io::{CloseCause, Input, Output, SessionId, SignedStatement, Unsigned};
 pub use links::{LinkSummary, LinkUse};
-pub use place::{NetworkEntry, NetworkTable, Tags};
+pub use place::{NetworkEntry, NetworkTable, Tags, site_of};
 pub use policy::PolicySet;
 pub use record::Machine;
 pub use steady::{Cause, Reassignments};

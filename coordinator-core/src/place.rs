@@ -7,15 +7,15 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use prefix_trie::joint::JointPrefixMap;
 
-/// The addresses of a [`Site`], as they are written.
-pub(crate) fn site_of(address: IpAddr) -> IpNet {
+/// The /24 (IPv4) or /48 (IPv6) around an address: usually one site or access network.
+pub fn site_of(address: IpAddr) -> IpNet {
     let address = address.to_canonical();
     let bits = if address.is_ipv4() { 24 } else { 48 };
     let whole = IpNet::from(address);
     IpNet::new(address, bits).unwrap_or(whole).trunc()
 }
 
-/// A /24 (IPv4) or /48 (IPv6): usually one site or access network.
+/// What [`site_of`] tells, in one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Site(u64);
 

@@ -1,6 +1,6 @@
 //! The WebSocket door for both kinds of peers: frames in, messages out, nothing decided.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,9 +22,10 @@ use tokio_util::task::TaskTracker;
 use crate::clock;
 use crate::engine::{Command, Errand, Handle, Outbox};
 use crate::measure;
-use crate::operator::has_local_name;
+use crate::operator::{has_local_name, is_proxied};
 use crate::origins::is_loopback;
 use crate::tokens::{self, Keyring, Visitor};
+use crate::turnstile::Turnstile;
 
 /// Messages that wait for a slow session before it is cut off: an assignment each for several
 /// contents, with room for a burst.
@@ -44,6 +45,7 @@ const BURST: u32 = 500;
 pub(crate) struct Door {
     engine: Handle,
     keyring: watch::Receiver<Arc<Keyring>>,
+    turnstile: Turnstile,
     next: AtomicU64,
     tasks: TaskTracker,
 }
@@ -52,11 +54,13 @@ impl Door {
     pub(crate) fn new(
         engine: Handle,
         keyring: watch::Receiver<Arc<Keyring>>,
+        turnstile: Turnstile,
         tasks: TaskTracker,
     ) -> Self {
         Self {
             engine,
             keyring,
+            turnstile,
             next: AtomicU64::new(1),
             tasks,
         }
@@ -66,10 +70,25 @@ impl Door {
     fn welcomes(&self, origin: &str) -> bool {
         self.keyring.borrow().welcomes(origin)
     }
-}
 
-/// What proxies add that have not heard of RFC 7239.
-const FORWARDED_FOR: &str = "x-forwarded-for";
+    /// The answer to whoever comes from a network that brings too many at once.
+    fn turns_away(&self, headers: &HeaderMap, address: IpAddr) -> Option<Response> {
+        if is_loopback(address) && is_proxied(headers) {
+            // Everybody behind the proxy has its address: only the proxy can tell them apart.
+            return None;
+        }
+        let seconds = self.turnstile.pass(address).err()?;
+        measure::refused_upgrade("rate");
+        let words = format!("too many connections from this network: come back in {seconds} s\n");
+        let after = [(header::RETRY_AFTER, seconds.to_string())];
+        Some((StatusCode::TOO_MANY_REQUESTS, after, words).into_response())
+    }
+
+    /// Frees what is kept about networks that have become quiet; to be called every few seconds.
+    pub(crate) fn upkeep(&self) {
+        self.turnstile.forget_quiet();
+    }
+}
 
 /// Takes a peer in.
 pub(crate) async fn enter(
@@ -78,6 +97,9 @@ pub(crate) async fn enter(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
+    if let Some(refusal) = door.turns_away(&headers, address.ip()) {
+        return refusal;
+    }
     let upgrade = upgrade
         .protocols([WEBSOCKET_SUBPROTOCOL])
         .max_message_size(MAX_MESSAGE)
@@ -112,11 +134,9 @@ pub(crate) async fn enter(
 /// Who comes, by what the connection tells.
 fn visitor(headers: &HeaderMap, address: SocketAddr) -> Visitor {
     let origin = headers.get(header::ORIGIN);
-    // Behind a proxy everybody seems to sit on this machine.
-    let is_proxied = headers.contains_key(header::FORWARDED) || headers.contains_key(FORWARDED_FOR);
     Visitor {
         origin: origin.map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned()),
-        local: is_loopback(address.ip()) && has_local_name(headers) && !is_proxied,
+        local: is_loopback(address.ip()) && has_local_name(headers) && !is_proxied(headers),
     }
 }
 

@@ -27,6 +27,7 @@ mod settings;
 mod store;
 mod tokens;
 mod transfer_api;
+mod turnstile;
 mod view;
 
 pub use codes::{DEFAULT_LIFE_SECONDS, new_code};

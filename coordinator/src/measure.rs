@@ -82,7 +82,7 @@ pub(crate) fn refused_frame(reason: &'static str) {
     counter!("runnel_refused_frames_total", "reason" => reason).increment(1);
 }
 
-/// A request for a WebSocket that is none of ours: `reason` is one of a fixed few.
+/// A request for a WebSocket that is turned away: `reason` is one of a fixed few.
 pub(crate) fn refused_upgrade(reason: &'static str) {
     counter!("runnel_refused_upgrades_total", "reason" => reason).increment(1);
 }

@@ -58,6 +58,15 @@ pub(crate) fn has_local_name(headers: &HeaderMap) -> bool {
     })
 }
 
+/// What proxies add that have not heard of RFC 7239.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// Whether a proxy says that it hands on somebody else's request, who then seems to sit where the
+/// proxy does.
+pub(crate) fn is_proxied(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::FORWARDED) || headers.contains_key(FORWARDED_FOR)
+}
+
 /// Lets only the operator through.
 pub(crate) async fn guard(
     State(operator): State<Arc<Operator>>,

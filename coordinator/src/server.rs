@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::any;
 use axum::serve::ListenerExt as _;
+use governor::clock::DefaultClock;
 use runnel_coordinator_core::{
     Config, Content, ControlCenter, Input, NetworkEntry, NetworkTable, SignedStatement, Tags,
 };
@@ -32,6 +33,7 @@ use crate::prober::{Prober, ProberError};
 use crate::settings::{NetworkSetting, Settings};
 use crate::store::{Store, StoreError};
 use crate::tokens::{self, Keyring};
+use crate::turnstile::Turnstile;
 
 /// How long peers get to take their farewell.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -122,13 +124,18 @@ impl Server {
             allow_private_origins: settings.allow_private_origins,
             policies: Mutex::new(policies),
         };
-        let door = Arc::new(Door::new(engine.clone(), known, tasks.clone()));
+        let door = Arc::new(Door::new(
+            engine.clone(),
+            known,
+            turnstile(&settings),
+            tasks.clone(),
+        ));
         let peers = Router::new()
             .route(WEBSOCKET_PATH, any(door::enter))
-            .with_state(door);
+            .with_state(Arc::clone(&door));
         let router = api::router(api, operator).merge(peers);
         let serving = tokio::spawn(serve(listener, router, stop.clone()));
-        tokio::spawn(keep_up(stop.clone()));
+        tokio::spawn(keep_up(door, stop.clone()));
         tracing::info!(%address, root_key = %root_key, "the coordinator is up");
         Ok(Self {
             address,
@@ -177,6 +184,14 @@ fn warn_of_strangers(settings: &Settings, keyring: &Keyring) {
              provider add`"
         );
     }
+}
+
+fn turnstile(settings: &Settings) -> Turnstile {
+    Turnstile::new(
+        settings.network_connections_per_second,
+        settings.network_connections_burst,
+        DefaultClock::default(),
+    )
 }
 
 fn prober(settings: &Settings, stop: &CancellationToken) -> Result<Option<Prober>, ProberError> {
@@ -263,12 +278,15 @@ async fn serve(
         .await
 }
 
-async fn keep_up(stop: CancellationToken) {
+async fn keep_up(door: Arc<Door>, stop: CancellationToken) {
     let mut times = tokio::time::interval(UPKEEP);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = times.tick() => measure::upkeep(),
+            _ = times.tick() => {
+                measure::upkeep();
+                door.upkeep();
+            }
         }
     }
 }

@@ -31,6 +31,10 @@ pub struct Settings {
     pub admissions_per_second: u32,
     /// Most sessions at a time.
     pub max_sessions: usize,
+    /// Connections a second that one network, a /24 or /48, may make to the peers' door for long.
+    pub network_connections_per_second: NonZeroU32,
+    /// Connections that it may make at once.
+    pub network_connections_burst: NonZeroU32,
     /// For how many days transfer records are kept; 0 keeps none.
     pub transfers_kept_days: u32,
     /// Whether agents that say that they accept connections are tested, over UDP from this machine;
@@ -92,6 +96,14 @@ pub struct ContentSetting {
 /// certificates.
 const MAX_MEDIA_ORIGINS: usize = 16;
 
+/// Most connections of one network, a second and at once: more than any coordinator takes.
+const MAX_NETWORK_CONNECTIONS: u32 = 1_000_000;
+
+/// 1,800 behind one address, or 900 who come twice, may arrive in the same moment.
+const NETWORK_BURST: NonZeroU32 = NonZeroU32::new(2000).unwrap();
+/// Two fifths of the admissions, so that no network alone takes them all.
+const NETWORK_RATE: NonZeroU32 = NonZeroU32::new(200).unwrap();
+
 /// Why settings are not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
@@ -123,6 +135,14 @@ pub enum SettingsError {
         /// What is written there.
         country: String,
     },
+    /// Nobody can count so fast.
+    #[error("{key} = {value}: at most {MAX_NETWORK_CONNECTIONS}, which is as good as no limit")]
+    Uncountable {
+        /// Which setting.
+        key: &'static str,
+        /// What is written there.
+        value: NonZeroU32,
+    },
     /// An empty token would let everybody in.
     #[error("admin_token is shorter than 16 characters")]
     WeakToken,
@@ -137,6 +157,8 @@ impl Default for Settings {
             admin_token: None,
             admissions_per_second: 500,
             max_sessions: 1_000_000,
+            network_connections_per_second: NETWORK_RATE,
+            network_connections_burst: NETWORK_BURST,
             transfers_kept_days: 30,
             probe: true,
             content: Vec::new(),
@@ -176,10 +198,27 @@ impl Settings {
         {
             return Err(SettingsError::WeakToken);
         }
+        self.check_network_connections()?;
         self.network.iter().try_for_each(NetworkSetting::check)?;
         self.content
             .iter()
             .try_for_each(|content| content.check(self.allow_private_origins))
+    }
+
+    fn check_network_connections(&self) -> Result<(), SettingsError> {
+        let (rate, burst) = (
+            self.network_connections_per_second,
+            self.network_connections_burst,
+        );
+        for (key, value) in [
+            ("network_connections_per_second", rate),
+            ("network_connections_burst", burst),
+        ] {
+            if value.get() > MAX_NETWORK_CONNECTIONS {
+                return Err(SettingsError::Uncountable { key, value });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -284,6 +323,20 @@ mod tests {
         assert_eq!(content.cdn_capacity, Some(BitsPerSecond(20_000_000_000)));
         for wrong in ["0", "-1", "\"much\""] {
             assert!(with(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_network_may_connect_as_often_as_can_be_counted() {
+        for key in [
+            "network_connections_per_second",
+            "network_connections_burst",
+        ] {
+            assert!(load(&format!("{key} = 1000000")).is_ok());
+            for wrong in ["0", "1000001"] {
+                let error = load(&format!("{key} = {wrong}")).unwrap_err().to_string();
+                assert!(error.contains(key), "{error}");
+            }
         }
     }
 

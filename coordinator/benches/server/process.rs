@@ -17,6 +17,7 @@ const PAGE: f64 = 4096.0;
 const SETTINGS: &str = "
 listen = \"127.0.0.1:0\"
 admissions_per_second = 100000
+network_connections_burst = 1000000
 probe = false
 [[content]]
 id = \"live\"

@@ -1,5 +1,6 @@
 //! A client of the door that behaves, unless told otherwise, and a server to visit.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -15,12 +16,12 @@ use runnel_protocol::signing::KeyPair;
 use runnel_protocol::units::BitsPerSecond;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 /// Nothing on loopback takes this long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -114,7 +115,7 @@ impl House {
 
 /// A connection to the door.
 pub(crate) struct Client {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: WebSocketStream<TcpStream>,
     pub(crate) key: KeyPair,
     /// Where an agent says that it is, with which certificate.
     pub(crate) place: (std::net::SocketAddr, CertificateHash),
@@ -133,12 +134,25 @@ pub(crate) async fn connect_with(
     house: &House,
     headers: &[(&'static str, &str)],
 ) -> Result<Client, Error> {
+    let here = Ipv4Addr::LOCALHOST;
+    connect_from(house, here, headers).await
+}
+
+/// Connects with these headers from an address of this machine, in 127.0.0.0/8.
+pub(crate) async fn connect_from(
+    house: &House,
+    address: Ipv4Addr,
+    headers: &[(&'static str, &str)],
+) -> Result<Client, Error> {
     let url = format!("ws://{}/v1/peer", house.server.address());
     let mut request = url.into_client_request()?;
     for (name, value) in headers {
         request.headers_mut().insert(*name, value.parse().unwrap());
     }
-    let (socket, _) = connect_async(request).await?;
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((address, 0).into())?;
+    let stream = socket.connect(house.server.address()).await?;
+    let (socket, _) = client_async(request, stream).await?;
     Ok(Client {
         socket,
         key: KeyPair::from_seed(&seed()),

@@ -1,10 +1,14 @@
 //! The peers' door.
 
+use std::net::Ipv4Addr;
+use std::num::NonZeroU32;
+use std::time::Instant;
+
 use runnel_protocol::codec::{MAX_MESSAGE, encode};
 use runnel_protocol::control::{FromCoordinator, Heartbeat, Platform, ToCoordinator};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::client::{Client, connect, house, http};
+use crate::client::{Client, House, connect, connect_from, house, house_with, http};
 
 #[tokio::test]
 async fn a_viewer_opens_a_content_and_is_told_who_feeds_it() {
@@ -121,5 +125,67 @@ async fn a_message_before_the_hello_ends_the_session() {
     hasty.open("live").await;
     let frame = hasty.closed().await.unwrap();
     assert_eq!(frame.reason.as_str(), "out of order");
+    house.server.stop().await;
+}
+
+const SUBPROTOCOL: (&str, &str) = ("sec-websocket-protocol", "runnel.1");
+
+/// A house that lets few connections of a network pass at once, and one a second from then on.
+async fn narrow_house(burst: u32) -> House {
+    let burst = NonZeroU32::new(burst).unwrap();
+    house_with(|settings| {
+        settings.network_connections_per_second = NonZeroU32::MIN;
+        settings.network_connections_burst = burst;
+    })
+    .await
+}
+
+/// In a /24 of its own.
+fn host(network: u8, host: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, network, host)
+}
+
+#[tokio::test]
+async fn a_flood_from_one_network_is_turned_away_while_another_one_gets_in() {
+    const REFUSED: &str = "runnel_refused_upgrades_total{reason=\"rate\"}";
+    let house = narrow_house(20).await;
+    let before = house.metric(REFUSED).await;
+    let (start, mut inside, mut refused) = (Instant::now(), Vec::new(), 0);
+    for number in 1..=100 {
+        match connect_from(&house, host(7, number), &[SUBPROTOCOL]).await {
+            Ok(client) => inside.push(client),
+            Err(Error::Http(response)) => {
+                refused += 1;
+                assert_eq!(response.status(), 429);
+                let after = response.headers()["retry-after"].to_str().unwrap();
+                assert!((1..=10).contains(&after.parse().unwrap()), "{after}");
+                let words = response.body().as_deref().unwrap_or_default();
+                let words = String::from_utf8_lossy(words);
+                assert!(words.contains("too many connections"), "{words}");
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    let seconds = usize::try_from(start.elapsed().as_secs()).unwrap();
+    assert!((20..=21 + seconds).contains(&inside.len()), "{refused}");
+    assert!(house.metric(REFUSED).await >= before + f64::from(refused));
+
+    let mut neighbour = connect_from(&house, host(8, 1), &[SUBPROTOCOL])
+        .await
+        .unwrap();
+    neighbour.introduce(Platform::Browser).await;
+    // Whoever is inside stays there.
+    inside[0].introduce(Platform::Browser).await;
+    house.server.stop().await;
+}
+
+#[tokio::test]
+async fn those_behind_a_proxy_on_this_machine_are_not_counted_as_one() {
+    let house = narrow_house(1).await;
+    let forwarded = ("x-forwarded-for", "203.0.113.7");
+    for _ in 0..20 {
+        let arrival = connect_from(&house, host(0, 1), &[SUBPROTOCOL, forwarded]).await;
+        assert!(arrival.is_ok());
+    }
     house.server.stop().await;
 }
