@@ -6,14 +6,14 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use runnel_peer_core::Input;
 use runnel_protocol::WEBSOCKET_SUBPROTOCOL;
 use runnel_protocol::codec::{MAX_MESSAGE, decode, encode};
-use runnel_protocol::control::{FromCoordinator, ToCoordinator};
+use runnel_protocol::control::{FromCoordinator, Refused, ToCoordinator};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
+use tokio_tungstenite::tungstenite::http::header::{RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL};
+use tokio_tungstenite::tungstenite::http::{HeaderValue, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
@@ -38,6 +38,8 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 enum Lost {
     #[error("no answer")]
     NoAnswer,
+    #[error("{}", .0.why)]
+    Refused(Refused),
     #[error("it does not speak {WEBSOCKET_SUBPROTOCOL}")]
     Subprotocol,
     #[error("a malformed message")]
@@ -142,6 +144,12 @@ async fn run(url: String, count: u64, outgoing: mpsc::Receiver<ToCoordinator>, i
                 .await;
             converse(socket, count, outgoing, &inbox).await
         }
+        Err(Lost::Refused(refused)) => {
+            let message = FromCoordinator::Refused(refused.clone());
+            let message = Input::Coordinator(message);
+            inbox.put(Arrival::Coordinator(count, message)).await;
+            Err(Lost::Refused(refused))
+        }
         Err(why) => Err(why),
     };
     if let Err(why) = ended {
@@ -158,12 +166,34 @@ async fn connect(url: &str) -> Result<Socket, Lost> {
     let config = WebSocketConfig::default()
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE));
-    let (socket, response) = connect_async_with_config(request, Some(config), true).await?;
+    let connected = connect_async_with_config(request, Some(config), true).await;
+    let (socket, response) = connected.map_err(unconnected)?;
     if response.headers().get(SEC_WEBSOCKET_PROTOCOL) == Some(&ours) {
         Ok(socket)
     } else {
         Err(Lost::Subprotocol)
     }
+}
+
+fn unconnected(error: tungstenite::Error) -> Lost {
+    if let tungstenite::Error::Http(response) = &error
+        && let Some(refused) = refusal(response)
+    {
+        return Lost::Refused(refused);
+    }
+    error.into()
+}
+
+/// What an HTTP answer in place of the upgrade says, where it names the seconds after which to come
+/// back (RFC 9110 §10.2.3; a date there is taken for no word).
+fn refusal(response: &Response<Option<Vec<u8>>>) -> Option<Refused> {
+    let after = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    let seconds: u32 = after.parse().ok()?;
+    Some(Refused {
+        content: None,
+        why: format!("the coordinator answers {}", response.status()),
+        retry_after_ms: Some(seconds.saturating_mul(1000)),
+    })
 }
 
 /// Speaks until either side has had enough. `Ok` if it was ours.
@@ -208,5 +238,43 @@ fn read(frame: Message) -> Result<Option<FromCoordinator>, Lost> {
         Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(None),
         Message::Text(_) => Err(Lost::Malformed),
         Message::Close(_) => Err(Lost::Closed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, after: Option<&str>) -> tungstenite::Error {
+        let mut response = Response::new(None);
+        *response.status_mut() = status.try_into().unwrap();
+        if let Some(after) = after {
+            let after = HeaderValue::from_str(after).unwrap();
+            response.headers_mut().insert(RETRY_AFTER, after);
+        }
+        tungstenite::Error::Http(response.into())
+    }
+
+    #[test]
+    fn whoever_is_told_when_to_come_back_before_the_upgrade_does_so() {
+        let Lost::Refused(refused) = unconnected(answer(429, Some("7"))) else {
+            panic!("the time is overlooked");
+        };
+        assert_eq!(refused.retry_after_ms, Some(7000));
+        assert!(refused.why.contains("429"), "{}", refused.why);
+    }
+
+    #[test]
+    fn other_answers_are_lost_connections() {
+        let date = "Fri, 27 Nov 2026 09:00:00 GMT";
+        for answer in [
+            answer(429, None),
+            answer(403, None),
+            answer(503, Some(date)),
+            answer(503, Some("-1")),
+            tungstenite::Error::ConnectionClosed,
+        ] {
+            assert!(matches!(unconnected(answer), Lost::Socket(_)));
+        }
     }
 }
