@@ -5,6 +5,8 @@
     reason = "of all that is heard, an attack waits for one thing"
 )]
 
+mod counts;
+mod flood;
 mod impostor;
 mod tokens;
 

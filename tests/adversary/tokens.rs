@@ -15,6 +15,7 @@ use runnel_tests::stack::{Plan, Provider, Stack, Tokens};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use crate::counts::counted;
 use crate::impostor::{Fate, Impostor};
 use crate::stranger::{Door, Stranger};
 
@@ -111,15 +112,6 @@ fn print_of(stack: &Stack, keys: &str, seed: [u8; 32]) -> Result<String> {
         data,
         ..Config::default()
     })?)
-}
-
-/// A count of the coordinator's, zero where there is none yet.
-async fn counted(stack: &Stack, name: &str) -> Result<u64> {
-    let metrics = format!("{}/metrics", stack.center_url()?);
-    let text = reqwest::get(metrics).await?.text().await?;
-    let line = text.lines().find(|line| line.starts_with(name));
-    let value = line.and_then(|line| line.rsplit(' ').next());
-    Ok(value.map(str::parse).transpose()?.unwrap_or(0))
 }
 
 /// With somebody's ticket in the hand he gets no further than with none.
