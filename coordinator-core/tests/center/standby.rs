@@ -36,13 +36,10 @@ fn those_a_waypoint_stands_by_for_leave_places_for_those_it_has_to_feed() {
     stage.check();
 }
 
-#[test]
-fn a_waypoint_stands_by_for_no_more_viewers_than_leave_it_links_for_agents() {
-    const UPLINK: u64 = 50 * RATE;
-    let mut stage = Stage::new(1);
-    stage.waypoint("waypoint", UPLINK);
-    for name in ["one", "two", "three"] {
-        stage.agent(name, UPLINK);
+/// Agents with so much uplink, and two hundred viewers, who have had the time to be fed.
+fn office(stage: &mut Stage, agents: [&'static str; 3], uplink: u64) -> Vec<&'static str> {
+    for name in agents {
+        stage.agent(name, uplink);
         stage.open(name, "live", false);
     }
     let viewers: Vec<&'static str> = (0..200)
@@ -52,6 +49,15 @@ fn a_waypoint_stands_by_for_no_more_viewers_than_leave_it_links_for_agents() {
         stage.viewer(name);
     }
     stage.run(SECOND * 20);
+    viewers
+}
+
+#[test]
+fn a_waypoint_stands_by_for_no_more_viewers_than_leave_it_links_for_agents() {
+    const UPLINK: u64 = 50 * RATE;
+    let mut stage = Stage::new(1);
+    stage.waypoint("waypoint", UPLINK);
+    office(&mut stage, ["one", "two", "three"], UPLINK);
     let most = max_links(BitsPerSecond::from_kilobits(UPLINK));
     let links = stage.summary("waypoint").links;
     assert!((most / 4..=most / 4 * 3).contains(&links), "{links}");
@@ -73,17 +79,7 @@ fn an_agent_with_uplink_for_everybody_gets_no_more_links_than_it_takes() {
     let agents = ["one", "two", "three"];
     let mut stage = Stage::new(1);
     stage.waypoint("waypoint", 1000 * RATE);
-    for name in agents {
-        stage.agent(name, UPLINK);
-        stage.open(name, "live", false);
-    }
-    let viewers: Vec<&'static str> = (0..200)
-        .map(|number| &*format!("viewer {number}").leak())
-        .collect();
-    for name in &viewers {
-        stage.viewer(name);
-    }
-    stage.run(SECOND * 20);
+    let viewers = office(&mut stage, agents, UPLINK);
     let everybody = || viewers.iter().chain(&agents);
     let most = max_links(BitsPerSecond::from_kilobits(UPLINK));
     let mut stands_by = 0;
