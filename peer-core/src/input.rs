@@ -30,6 +30,11 @@ impl LinkId {
         Self(count & !Self::ACCEPTED)
     }
 
+    /// Distinct for each link.
+    pub(crate) const fn number(self) -> u64 {
+        self.0
+    }
+
     /// Whether the other end dialled.
     pub const fn is_accepted(self) -> bool {
         self.0 & Self::ACCEPTED != 0

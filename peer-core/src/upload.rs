@@ -150,7 +150,7 @@ impl Uploads {
         permit: impl Fn(&Job, u64) -> Permission,
     ) -> Turn {
         let mut wake: Option<Timestamp> = None;
-        for (_, _, _, bulk) in &self.queue {
+        for (_, _, _, _, bulk) in &self.queue {
             let Some(job) = self.jobs.get(bulk).filter(|job| !self.is_busy(job)) else {
                 continue;
             };

@@ -45,7 +45,9 @@ pub(crate) struct Job {
 /// Where a job stands in the queue. Who feeds others goes first, or each level of a tree would add
 /// the time that a full uplink takes for a whole segment. Of those that are due together, who had
 /// least goes first: every child sees a segment grow, and passes it on, however short the uplink is.
-pub(super) type Place = (Reverse<u8>, Timestamp, u32, BulkId);
+/// Of those that had as little the order is another one with each segment: where the last has to
+/// wait for a segment's time, it is not always the same.
+pub(super) type Place = (Reverse<u8>, Timestamp, u32, u64, BulkId);
 
 impl Job {
     pub(super) fn new(order: Order) -> Self {
@@ -62,8 +64,16 @@ impl Job {
     /// Where it stands from now on, as `bulk`; `None` while it has nothing ready.
     pub(super) fn place(&self, bulk: BulkId) -> Option<Place> {
         let Order { priority, due, .. } = self.order;
-        let place = (Reverse(priority), due, self.sent, bulk);
+        let place = (Reverse(priority), due, self.sent, self.turn(), bulk);
         (!self.order.ready.is_empty()).then_some(place)
+    }
+
+    /// Where it comes among those that had as little of their segments.
+    fn turn(&self) -> u64 {
+        // Neighbouring numbers, spread over all there are (Knuth's multiplicative hashing).
+        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+        let sequence = self.segment().sequence.wrapping_mul(GOLDEN);
+        (self.order.link.number() ^ sequence).wrapping_mul(GOLDEN)
     }
 
     /// One of its chunks, whose turn it is.
