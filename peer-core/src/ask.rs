@@ -149,6 +149,7 @@ impl Peer {
             return;
         }
         let pushers = self.pushers(&segment).filter(|_| need.pushed);
+        let pushers = pushers.filter(|link| self.owes(*link, &segment));
         let responsible: Vec<_> = need.asked.iter().copied().chain(pushers).collect();
         let mut stalled = false;
         for id in responsible {

@@ -44,6 +44,8 @@ pub(crate) struct Need {
     /// Whether it comes by subscription, without asking.
     pub(crate) pushed: bool,
     pub(crate) hedged: bool,
+    /// Something of it came because it was asked for.
+    pub(crate) answered: bool,
     /// Parents that were late with it.
     pub(crate) blamed: SortedSet<LinkId>,
     /// The CDN fetch under way for it.
@@ -63,6 +65,7 @@ impl Need {
             declined: SortedSet::new(),
             pushed: false,
             hedged: false,
+            answered: false,
             blamed: SortedSet::new(),
             origin: None,
             cdn_again: None,
@@ -209,6 +212,9 @@ impl Fetches {
         let request = arriving.and_then(|arriving| arriving.request);
         if let Some(asked) = request.and_then(|id| self.requests.get_mut(&(link, id))) {
             asked.answered += 1;
+            if let Some(need) = self.needs.get_mut(&asked.segment) {
+                need.answered = true;
+            }
         }
     }
 

@@ -23,7 +23,7 @@ use crate::heartbeat::Ledger;
 use crate::input::{CheckId, Input, LinkId, LoadId, MediaKind, SignId};
 use crate::links::Links;
 use crate::output::{Event, Output};
-use crate::playout::CdnPace;
+use crate::playout::Pace;
 use crate::restored::Restored;
 use crate::serve::{Asking, Subscription};
 use crate::session::{Redo, Session};
@@ -112,7 +112,7 @@ pub struct Peer {
     pub(crate) timeline: Timeline,
     pub(crate) buffer: Buffer,
     pub(crate) fetches: Fetches,
-    pub(crate) pace: CdnPace,
+    pub(crate) pace: Pace,
     pub(crate) uploads: Uploads,
     /// What is left of the tickets under which this peer serves.
     pub(crate) allowances: Allowances,
@@ -154,7 +154,7 @@ impl Peer {
             timeline: Timeline::default(),
             buffer: Buffer::new(config.memory, config.has_disk()),
             fetches: Fetches::default(),
-            pace: CdnPace::default(),
+            pace: Pace::default(),
             uploads: Uploads::new(config.uplink, now),
             allowances: Allowances::default(),
             uplink_due: None,
@@ -229,7 +229,7 @@ impl Peer {
                 playing.stalled(stalls);
             }
             Input::Want(want) => self.on_want(want, now),
-            Input::CdnTook(took) => self.pace.tell(took),
+            Input::CdnTook(took) => self.pace.cdn.tell(took),
             Input::Abandon(want) => self.on_abandon(want, now),
             Input::PlayedFromCdn { content, bytes } => {
                 self.ledger

@@ -59,6 +59,43 @@ impl CdnPace {
     }
 }
 
+/// Pushed segments remembered.
+const PUSHES_REMEMBERED: usize = 8;
+
+/// How long parents take to bring what they push, from experience. Where uplinks are used up a
+/// stripe needs most of a segment's time for each hop: to ask others meanwhile would fill more of
+/// them, and none of it would come sooner.
+#[derive(Debug, Default)]
+pub(crate) struct PushPace(VecDeque<Duration>);
+
+impl PushPace {
+    /// A segment was whole so long after it was wanted.
+    pub(crate) fn note(&mut self, took: Duration) {
+        self.0.push_back(took);
+        if self.0.len() > PUSHES_REMEMBERED {
+            self.0.pop_front();
+        }
+    }
+
+    /// The slowest of them: what takes longer has been let down.
+    fn slow_case(&self) -> Duration {
+        self.0.iter().max().copied().unwrap_or_default()
+    }
+
+    /// When others are asked for a segment that is wanted since `since` and would be asked for at
+    /// `hedge` by what is left until it is due.
+    pub(crate) fn hedge_at(&self, since: Timestamp, hedge: Timestamp) -> Timestamp {
+        hedge.max(since + self.slow_case())
+    }
+}
+
+/// What this peer has seen of both ways.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    pub(crate) cdn: CdnPace,
+    pub(crate) pushes: PushPace,
+}
+
 /// How long a segment may go without progress before others are asked: a share of the time that
 /// is left, within bounds, so that neither a frozen parent eats the buffer nor a short pause
 /// costs the operator CDN bytes.
@@ -98,6 +135,20 @@ mod tests {
         assert_eq!(before(&pace), Duration::from_secs(2));
         (0..REMEMBERED).for_each(|_| pace.note(Duration::from_millis(10), true));
         assert_eq!(before(&pace), Duration::from_millis(10));
+    }
+
+    #[test]
+    fn others_are_asked_for_what_takes_longer_than_pushes_lately_do() {
+        let since = Timestamp::from_micros(1_000_000);
+        let (soon, second) = (since + Duration::from_millis(700), Duration::from_secs(1));
+        let mut pace = PushPace::default();
+        assert_eq!(pace.hedge_at(since, soon), soon);
+        pace.note(second * 2);
+        pace.note(second);
+        assert_eq!(pace.hedge_at(since, soon), since + second * 2);
+        (0..PUSHES_REMEMBERED).for_each(|_| pace.note(second));
+        assert_eq!(pace.hedge_at(since, soon), since + second);
+        assert_eq!(pace.hedge_at(since, since + second * 3), since + second * 3);
     }
 
     #[test]

@@ -305,7 +305,7 @@ impl Peer {
         self.pass_on(&segment, index, from, now);
         if let Some(need) = self.fetches.needs.get_mut(&segment) {
             need.progress = now;
-            self.finish_if_whole(segment);
+            self.finish_if_whole(segment, now);
         }
     }
 

@@ -83,7 +83,7 @@ impl Peer {
             bytes,
             since,
         } = fetching;
-        self.pace.note(now.since(since), part.is_none());
+        self.pace.cdn.note(now.since(since), part.is_none());
         let bytes = bytes.freeze();
         match part {
             None => self.on_whole(segment, want, bytes, now),

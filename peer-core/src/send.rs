@@ -211,6 +211,6 @@ impl Peer {
                 self.put_back(next, now);
             }
         }
-        self.finish_if_whole(segment);
+        self.finish_if_whole(segment, now);
     }
 }

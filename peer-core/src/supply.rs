@@ -12,7 +12,7 @@ use crate::fetch::Need;
 use crate::input::{Want, WantId};
 use crate::output::{Delivered, Output};
 use crate::peer::{Peer, Playing};
-use crate::playout::{CdnPace, Patience};
+use crate::playout::{Pace, Patience};
 use crate::source::Candidate;
 
 /// A need that the CDN cannot serve is given up this long after it was due.
@@ -175,7 +175,7 @@ impl Peer {
 
     /// Takes the next step for a segment that is needed: whatever is due by now.
     pub(crate) fn advance(&mut self, segment: SegmentKey, now: Timestamp) {
-        if self.finish_if_whole(segment) {
+        if self.finish_if_whole(segment, now) {
             return;
         }
         let below = self.is_needed_below(&segment);
@@ -236,7 +236,7 @@ impl Peer {
     }
 
     /// Delivers a need whose chunks are all here. `true` if it is over.
-    pub(crate) fn finish_if_whole(&mut self, segment: SegmentKey) -> bool {
+    pub(crate) fn finish_if_whole(&mut self, segment: SegmentKey, now: Timestamp) -> bool {
         let Some(need) = self.fetches.needs.get(&segment) else {
             return true;
         };
@@ -249,12 +249,18 @@ impl Peer {
         }
         let rescued = need.origin.is_some();
         let late = need.pushed && (need.hedged || rescued);
+        // Who asked others too early learns to wait; whom others had to help learns nothing.
+        let pushed = need.pushed && !rescued && !need.answered && need.want.is_some();
+        let took = pushed.then(|| now.since(need.since));
         let Some(delivered) = self.assemble(&segment, rescued) else {
             self.fetch_from_disk(segment);
             return false;
         };
         if let Some(want) = self.drop_need(&segment).and_then(|need| need.want) {
             self.output(Output::Deliver(want.id, delivered));
+        }
+        if let Some(took) = took {
+            self.pace.pushes.note(took);
         }
         if late {
             self.move_on(&segment);
@@ -330,10 +336,10 @@ impl Need {
         cdn: bool,
         below: bool,
         hopeless: bool,
-        pace: &CdnPace,
+        pace: &Pace,
         now: Timestamp,
     ) -> Step {
-        let hedge = self.hedge_at();
+        let hedge = self.hedge_at(pace);
         let wanted = self.want.is_some();
         if self.origin.is_some() {
             return Step::Wait;
@@ -361,13 +367,13 @@ impl Need {
     }
 
     /// When there will be something to do, if nothing else happens before.
-    fn next_time(&self, cdn: bool, pace: &CdnPace) -> Option<Timestamp> {
+    fn next_time(&self, cdn: bool, pace: &Pace) -> Option<Timestamp> {
         let last = match self.cdn_again {
             None if self.want.is_some() && cdn => self.rescue_at(pace),
             None => self.given_up_at(),
             Some(again) => self.given_up_at().min(again),
         };
-        let hedge = (!self.hedged).then(|| self.hedge_at());
+        let hedge = (!self.hedged).then(|| self.hedge_at(pace));
         let next = hedge.map_or(last, |hedge| hedge.min(last));
         self.origin.is_none().then_some(next)
     }
@@ -386,12 +392,17 @@ impl Need {
         self.since + self.patience().hedge <= now
     }
 
-    fn hedge_at(&self) -> Timestamp {
-        self.progress + self.patience().hedge
+    fn hedge_at(&self, pace: &Pace) -> Timestamp {
+        let hedge = self.progress + self.patience().hedge;
+        if self.pushed {
+            pace.pushes.hedge_at(self.since, hedge)
+        } else {
+            hedge
+        }
     }
 
-    fn rescue_at(&self, pace: &CdnPace) -> Timestamp {
-        let rescue = pace.rescue_at(self.since, self.due);
+    fn rescue_at(&self, pace: &Pace) -> Timestamp {
+        let rescue = pace.cdn.rescue_at(self.since, self.due);
         if self.is_start() {
             // How long that may take is settled by the operator: there is no buffer to be eaten.
             return rescue;
