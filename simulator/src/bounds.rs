@@ -2,7 +2,7 @@
 
 use crate::population::{Population, Role};
 use crate::scenario::Scenario;
-use crate::tally::{Moment, Second};
+use crate::tally::Second;
 
 /// Theoretical bounds of a run, to be read beside its results.
 #[derive(Debug, Clone, Copy, Default)]
@@ -12,8 +12,6 @@ pub struct Bounds {
     /// Peers' share of all bytes: min{1, Σ u_i / (N r)}, the mean over the run without its
     /// transient. Whoever lies, drips or gives nothing has no uplink.
     pub offload: f64,
-    /// The same where an agent first has to get what it passes on: see [`Carriers`].
-    pub attainable: f64,
     /// Copies that the origin has to send: one for each region.
     pub copies: f64,
     /// Links from a waypoint to the farthest viewer, at least, if the widest feed first.
@@ -38,8 +36,7 @@ impl Bounds {
         let everybody = (source + number(offered)) / number(busiest.max(1));
         Self {
             r_max_kbps: source.min(everybody) / 1000.0,
-            offload: share(seconds, |moment| moment.offered),
-            attainable: share(seconds, |moment| moment.attainable),
+            offload: share(seconds),
             copies: number(scenario.region.len() as u64),
             depth: depth(population, source, rate, busiest),
         }
@@ -60,44 +57,12 @@ fn source(scenario: &Scenario, population: &Population) -> f64 {
     number(waypoints) + cdn
 }
 
-/// Those who carry a stream at one moment.
-///
-/// An agent takes the whole stream before it gives any. The waypoints and viewers may bring it that
-/// much; what they do not, other agents do, and players go without. Whoever gives less than it
-/// takes is of use only as long as waypoints and viewers have some left.
-#[derive(Debug, Default)]
-pub(crate) struct Carriers {
-    /// Uplinks of waypoints and of viewers who let others have some, bit/s.
-    feeding: u64,
-    agents: Vec<u64>,
-}
-
-impl Carriers {
-    pub(crate) fn note(&mut self, role: Role, uplink: u64) {
-        match role {
-            Role::Agent => self.agents.push(uplink),
-            Role::Waypoint | Role::Viewer => self.feeding += uplink,
-        }
-    }
-
-    /// The most that players can have of peers where a stream has this rate, bit/s.
-    pub(crate) fn attainable(&self, rate: u64) -> u64 {
-        let wide = |uplink: &&u64| **uplink >= rate;
-        let takes = rate * self.agents.iter().filter(wide).count() as u64;
-        let gives: u64 = self.agents.iter().filter(wide).sum();
-        let narrow: u64 = self.agents.iter().sum::<u64>() - gives;
-        let left = self.feeding.saturating_sub(takes);
-        let short = takes.saturating_sub(self.feeding);
-        gives - short + narrow.min(left)
-    }
-}
-
 /// The mean of what peers could have brought, weighted with what players wanted.
-fn share(seconds: &[Second], could_bring: fn(&Moment) -> u64) -> f64 {
+fn share(seconds: &[Second]) -> f64 {
     let (mut could, mut wanted) = (0.0, 0.0);
     for second in seconds {
         let demand = number(second.moment.demand);
-        could += number(could_bring(&second.moment)).min(demand);
+        could += number(second.moment.offered).min(demand);
         wanted += demand;
     }
     if wanted > 0.0 { could / wanted } else { 0.0 }
@@ -151,31 +116,4 @@ pub(crate) const fn number(count: u64) -> f64 {
 )]
 const fn whole(number: f64) -> usize {
     number as usize
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn attainable(waypoint: u64, agents: &[u64], rate: u64) -> u64 {
-        let mut carriers = Carriers::default();
-        carriers.note(Role::Waypoint, waypoint);
-        for uplink in agents {
-            carriers.note(Role::Agent, *uplink);
-        }
-        carriers.attainable(rate)
-    }
-
-    #[test]
-    fn what_agents_take_of_each_other_players_do_not_get() {
-        assert_eq!(attainable(80, &[18; 20], 10), 360 - (200 - 80));
-        assert_eq!(attainable(1000, &[18; 20], 10), 360);
-    }
-
-    #[test]
-    fn whoever_gives_less_than_it_takes_helps_only_with_what_waypoints_have_left() {
-        assert_eq!(attainable(0, &[30, 4, 4], 10), 20);
-        assert_eq!(attainable(15, &[30, 4, 4], 10), 30 + 5);
-        assert_eq!(attainable(0, &[4, 4], 10), 0);
-    }
 }

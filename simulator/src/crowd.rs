@@ -20,7 +20,7 @@ use runnel_protocol::ids::{PeerId, PublicKey};
 use runnel_protocol::segment::SubstreamSet;
 use runnel_protocol::time::Timestamp;
 
-use crate::bounds::{Bounds, Carriers};
+use crate::bounds::Bounds;
 use crate::checkers::Verdict;
 use crate::digest::Digest;
 use crate::office::Office;
@@ -238,16 +238,12 @@ impl Crowd {
 
     fn moment(&self) -> Moment {
         let mut moment = Moment::default();
-        let mut carriers = Carriers::default();
         let guests = &self.population.guests;
         for (stand_in, guest) in self.stand_ins.iter().zip(guests) {
             if !matches!(stand_in.state, State::There | State::Coming) {
                 continue;
             }
             moment.peers += 1;
-            if self.peers {
-                carriers.note(guest.role, guest.offers.0);
-            }
             if guest.role != Role::Waypoint && self.peers {
                 moment.offered += guest.offers.0;
             }
@@ -257,11 +253,10 @@ impl Crowd {
                 moment.starting += u64::from(!stand_in.player.started);
                 moment.stalled +=
                     u64::from(stand_in.player.started && stand_in.player.buffer <= 0.0);
-                moment.demand += title.renditions[stand_in.player.rendition as usize].rate;
+                moment.demand += title.renditions[stand_in.player.rendition as usize].mean_rate();
                 moment.stalls += u64::from(stand_in.player.stalls);
             }
         }
-        moment.close(&carriers);
         moment
     }
 

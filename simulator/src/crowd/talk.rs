@@ -264,7 +264,7 @@ impl Crowd {
         let [from_peers, from_waypoints, from_cdn] =
             core::mem::take(&mut stand_in.got).map(u64::from);
         let title = &self.population.titles[stand_in.title as usize];
-        let rate = BitsPerSecond(title.renditions[stand_in.player.rendition as usize].rate);
+        let rate = BitsPerSecond(title.renditions[stand_in.player.rendition as usize].mean_rate());
         if stand_in.role == Some(Role::Viewer) {
             beat.contents.push(ContentReport {
                 content,

@@ -19,7 +19,6 @@ pub fn json(outcome: &Outcome) -> Value {
         "offload_transient": outcome.transient_offload(),
         "offload_without_policies": outcome.unbound_offload,
         "offload_bound": outcome.bounds.offload,
-        "offload_attainable": outcome.bounds.attainable,
         "r_max_kbps": finite(outcome.bounds.r_max_kbps),
         "min_depth": outcome.bounds.depth,
         "copies": outcome.copies(),

@@ -28,10 +28,9 @@ pub fn table(outcome: &Outcome) -> String {
         (
             "offload",
             format!(
-                "{:.1} % of {:.1} % possible, {:.1} % once agents have theirs; in the transient {:.1} %",
+                "{:.1} % of {:.1} % possible; in the transient {:.1} %",
                 outcome.offload() * 100.0,
                 outcome.bounds.offload * 100.0,
-                outcome.bounds.attainable * 100.0,
                 outcome.transient_offload() * 100.0
             ),
         ),

@@ -2,7 +2,6 @@
 
 use runnel_protocol::time::Timestamp;
 
-use crate::bounds::Carriers;
 use crate::player::Player;
 
 /// What was counted at one moment.
@@ -18,8 +17,6 @@ pub struct Moment {
     pub stalled: u64,
     /// What agents and willing viewers offer who keep to it, in bits per second.
     pub offered: u64,
-    /// What players can get of that at most, since agents take some of it first.
-    pub attainable: u64,
     /// What players would take, in bits per second.
     pub demand: u64,
     /// Stalls of players that are there, from the beginning.
@@ -32,12 +29,6 @@ impl Moment {
         self.starting += u64::from(player.started.is_none());
         self.stalled += u64::from(player.is_stalled(now));
         self.stalls += player.stalls;
-    }
-
-    /// Everybody was counted.
-    pub(crate) fn close(&mut self, carriers: &Carriers) {
-        let rate = self.demand / self.players.max(1);
-        self.attainable = carriers.attainable(rate);
     }
 }
 

@@ -8,7 +8,6 @@ use runnel_protocol::control::Assign;
 use runnel_protocol::units::BitsPerSecond;
 
 use super::{Event, World};
-use crate::bounds::Carriers;
 use crate::node::{At, Fed};
 use crate::population::Role;
 use crate::tally::SECOND;
@@ -21,17 +20,14 @@ impl World {
         let now = self.now;
         self.later(now + SECOND, Event::Second);
         let mut moment = crate::tally::Moment::default();
-        let mut carriers = Carriers::default();
         for index in 0..self.nodes.len() {
             let at = At(u32::try_from(index).unwrap_or(u32::MAX));
             if let Some(node) = self.node(at).filter(|node| node.is_honest()) {
-                carriers.note(node.role, node.offers.0);
                 let gives = node.role != Role::Waypoint;
                 moment.offered += if gives { node.offers.0 } else { 0 };
             }
             self.report(at, &mut moment);
         }
-        moment.close(&carriers);
         self.tally.on_second(now, moment, self.origin.sent);
         self.sample();
     }
@@ -57,7 +53,7 @@ impl World {
             content: title.id,
             buffer: player.buffer(now),
             stalls: u16::try_from(stalls).unwrap_or(u16::MAX),
-            rate: BitsPerSecond(title.renditions[player.rendition].rate),
+            rate: BitsPerSecond(title.renditions[player.rendition].mean_rate()),
         };
         if self.peers {
             self.give(at, playback);

@@ -56,7 +56,11 @@ export class PlaybackWatch {
   }
 }
 
-/** Bits per second of the rendition that is loaded; 0 while none is. */
+/**
+ * Bits per second of the rendition that is loaded, on average where the playlist says it (RFC 8216, section 4.3.4.2):
+ * what uplinks have to carry. 0 while none is loaded.
+ */
 export function playedRate(hls: Hls): number {
-  return hls.levels[hls.loadLevel]?.bitrate ?? 0;
+  const level = hls.levels[hls.loadLevel];
+  return level?.attrs.decimalInteger("AVERAGE-BANDWIDTH") || level?.bitrate || 0;
 }
