@@ -3,6 +3,7 @@
 use runnel_protocol::codec::encode;
 use runnel_protocol::control::{Assign, Child, Contact, FromCoordinator, Parent, Treatment};
 use runnel_protocol::ids::PeerId;
+use runnel_protocol::segment::SubstreamSet;
 use runnel_protocol::ticket::SignedTicket;
 use runnel_protocol::time::Timestamp;
 
@@ -76,6 +77,7 @@ pub(crate) fn dismissal(delivery: &Delivery, epoch: u64, why: &str) -> FromCoord
         epoch,
         content: delivery.content,
         stripes: delivery.stripes,
+        carries: SubstreamSet::EMPTY,
         parents: Vec::new(),
         children: Vec::new(),
         stream_keys: Vec::new(),
@@ -114,6 +116,7 @@ fn compose(delivery: &Delivery, world: &mut World, peer: PeerId, now: Timestamp)
         epoch: 0,
         content: delivery.content,
         stripes: delivery.stripes,
+        carries: member.carries,
         parents: parents.into_iter().collect::<Option<_>>()?,
         children: children.into_iter().collect::<Option<_>>()?,
         stream_keys: world
@@ -137,6 +140,7 @@ fn parent(
         contact: contact(world, feed.parent, child, ticket)?,
         source: feed.source,
         substreams: feed.substreams,
+        carries: delivery.members.get(&feed.parent)?.carries,
         why: feed.why.to_string(),
     })
 }

@@ -57,6 +57,8 @@ pub(crate) struct Candidate {
     pub(crate) spare: u64,
     /// What it pushes to the child already; `None` if it is not a parent.
     pub(crate) pushes: Option<SubstreamSet>,
+    /// The stripes that it has to give.
+    pub(crate) carries: SubstreamSet,
     /// Its place in each stripe's tree; matters to agents only.
     pub(crate) depths: Depths,
     /// The stripe that it is interior in; `None` for a source, which is in all.
@@ -227,6 +229,12 @@ impl Candidate {
 /// The parents that push, then the standby.
 pub(crate) fn choose(stripes: u8, mut candidates: Vec<Candidate>) -> Vec<Choice> {
     candidates.sort_by_cached_key(Candidate::rank);
+    let all = SubstreamSet::all(stripes);
+    if candidates.iter().any(|one| one.carries != all) {
+        // Each stripe from somebody who has it.
+        let given = trees::plan(all, None, &candidates);
+        return with_standby(&candidates, &given, |one| one.carries == all);
+    }
     let alone = candidates.len().min(1);
     let (parents, rest) = candidates.split_at_mut(alone);
     let best = rest.first().map(Candidate::welcome);
@@ -249,23 +257,30 @@ pub(crate) fn choose(stripes: u8, mut candidates: Vec<Candidate>) -> Vec<Choice>
 /// The parents that push to an agent, stripe by stripe as [`trees`] plans them, then the standby:
 /// one that gets nothing through this very agent.
 pub(crate) fn choose_for_agent(
-    stripes: u8,
+    carries: SubstreamSet,
     home: Substream,
     mut candidates: Vec<Candidate>,
 ) -> Vec<Choice> {
     candidates.sort_by_cached_key(Candidate::rank);
-    let given = trees::plan(stripes, home, &candidates);
-    let parents = candidates.iter().zip(&given);
+    let given = trees::plan(carries, Some(home), &candidates);
+    with_standby(&candidates, &given, |one| one.depths.reach(carries))
+}
+
+/// The parents that push these stripes, then the first of the others who stands by and `fits`.
+fn with_standby(
+    candidates: &[Candidate],
+    given: &[SubstreamSet],
+    fits: impl Fn(&Candidate) -> bool,
+) -> Vec<Choice> {
+    let parents = candidates.iter().zip(given);
     let (parents, rest): (Vec<_>, Vec<_>) = parents.partition(|(_, set)| !set.is_empty());
-    let mut choices: Vec<Choice> = parents
-        .into_iter()
+    let mut rest = rest.into_iter();
+    let pushing = parents.into_iter();
+    let mut choices: Vec<Choice> = pushing
         .map(|(parent, set)| parent.choice(*set, parent.role_in(*set)))
         .collect();
-    let standby = rest
-        .into_iter()
-        .map(|(one, _)| one)
-        .find(|one| one.is_standby() && one.depths.reach_all(stripes));
-    choices.extend(standby.map(|one| one.choice(SubstreamSet::EMPTY, Role::Standby)));
+    let standby = rest.find(|(one, _)| one.is_standby() && fits(one));
+    choices.extend(standby.map(|(one, _)| one.choice(SubstreamSet::EMPTY, Role::Standby)));
     choices
 }
 
@@ -386,6 +401,7 @@ mod tests {
             short_of_links: false,
             spare: u64::from(room) * 500_000,
             pushes: None,
+            carries: SubstreamSet::all(4),
             depths: Depths::NOWHERE,
             home: None,
             network: Place::of([10, name, 0, 0].into()).network,

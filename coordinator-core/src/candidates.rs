@@ -308,6 +308,7 @@ impl<'a> Search<'a> {
                 Role::Agent => self.delivery.depths(parent, self.child),
                 Role::Head | Role::Viewer => Depths::NOWHERE,
             },
+            carries: member.carries,
             home: member.home.map(|(home, _)| home),
             network: record.place.network,
             dear: self.dear(parent, member),

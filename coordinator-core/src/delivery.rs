@@ -2,6 +2,7 @@
 //! feeds whom, marks what is dirty, and has it planned within a budget on each look.
 
 mod balance;
+mod carrying;
 mod changes;
 mod crossing;
 mod making_room;
@@ -85,14 +86,16 @@ pub(crate) struct Delivery {
     pub(crate) leases: Leases,
     /// Members that may be able to feed others.
     pub(crate) supply: Supply,
+    /// Whether those who play it play at a live edge.
+    pub(crate) live: bool,
     /// Members that play, a count.
     pub(crate) players: usize,
     /// Members that asked for the content themselves, a count.
     pub(crate) opened: usize,
     /// What those who play received.
     pub(crate) received: Received,
-    /// How much uplink is at home in each stripe.
-    homes: Homes,
+    /// How much uplink is at home in each stripe, by region: viewers need as much of each.
+    homes: BTreeMap<Region, Homes>,
     rates: RatesInUse,
     ladder: Ladder,
     /// What the CDN may send of it, where that is limited.
@@ -136,10 +139,11 @@ impl Delivery {
             members: Table::default(),
             leases: Leases::default(),
             supply: Supply::default(),
+            live: false,
             players: 0,
             opened: 0,
             received: Received::default(),
-            homes: Homes::default(),
+            homes: BTreeMap::new(),
             rates: RatesInUse::new(world.config.default_rate, now),
             ladder: Ladder::default(),
             cdn_capacity: content.cdn_capacity,
@@ -204,18 +208,20 @@ impl Delivery {
     ) {
         let role = role_of(record);
         let arrival = self.arrivals;
-        let member = self
-            .members
-            .entry(peer)
-            .or_insert_with(|| Member::new(role, record.place.region, arrival, now));
+        let member = self.members.entry(peer).or_insert_with(|| {
+            let place = (arrival, self.stripes);
+            Member::new(role, record.place.region, place, now)
+        });
         self.arrivals += 1;
         if member.role == Role::Agent && member.home.is_none() {
             let uplink = record.uplink.offered();
-            member.home = Some((self.homes.take(self.stripes, uplink.0), uplink));
+            let homes = self.homes.entry(member.region).or_default();
+            member.home = Some((homes.take(self.stripes, uplink.0), uplink));
         }
         if let Some(plays) = opens {
             self.opened += usize::from(!member.opened);
             member.opened = true;
+            member.carries = SubstreamSet::all(self.stripes);
             let audience = self.audiences.entry(member.region).or_default();
             for players in [&mut self.players, &mut audience.players] {
                 *players += usize::from(plays && !member.plays);
@@ -313,8 +319,10 @@ impl Delivery {
         if let Some(seat) = member.seat {
             self.balance.leave(&seat);
         }
-        if let Some((home, uplink)) = member.home {
-            self.homes.give_back(home, uplink.0);
+        if let Some((home, uplink)) = member.home
+            && let Some(homes) = self.homes.get_mut(&member.region)
+        {
+            homes.give_back(home, uplink.0);
         }
         if let Some(audience) = self.audiences.get_mut(&member.region) {
             audience.players -= usize::from(member.plays);
@@ -439,6 +447,7 @@ impl Delivery {
         if !member.plays {
             return;
         }
+        self.live = report.live;
         self.received.add(report);
         world.totals.received.add(report);
         member.tally.on_report(report, covers);
@@ -572,7 +581,7 @@ impl Delivery {
 
     /// The stripes that nobody pushes to a member.
     pub(crate) fn uncovered(&self, member: &Member) -> SubstreamSet {
-        SubstreamSet::all(self.stripes).without(member.covered())
+        member.carries.without(member.covered())
     }
 }
 

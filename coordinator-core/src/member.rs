@@ -103,6 +103,8 @@ pub(crate) struct Member {
     pub(crate) rate: BitsPerSecond,
     /// The rate its feeds were planned with.
     pub(crate) planned: BitsPerSecond,
+    /// The stripes that it is to have: all, but for an agent that was called in where uplink is short.
+    pub(crate) carries: SubstreamSet,
     /// The stripe that an agent is interior in, and the uplink that was counted for it there.
     pub(crate) home: Option<(Substream, BitsPerSecond)>,
     /// Hops from the source in that stripe's tree when it was last planned; what has moved above
@@ -147,11 +149,18 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub(crate) fn new(role: Role, region: Region, arrival: u64, now: Timestamp) -> Self {
+    /// A member to be that is fed all of `stripes`, planned after those who came before.
+    pub(crate) fn new(
+        role: Role,
+        region: Region,
+        (arrival, stripes): (u64, u8),
+        now: Timestamp,
+    ) -> Self {
         Self {
             role,
             region,
             arrival,
+            carries: SubstreamSet::all(stripes),
             plays: false,
             opened: false,
             holds: false,
@@ -282,7 +291,7 @@ impl Member {
 
     /// Whether nothing better could be wished for it: whoever wants something is looked at
     /// again when somebody gets room.
-    pub(crate) fn is_content(&self, stripes: u8) -> bool {
+    pub(crate) fn is_content(&self) -> bool {
         let preferred =
             |feed: &&Feed| feed.class == Class::Preferred && !feed.substreams.is_empty();
         let filled = self
@@ -294,10 +303,7 @@ impl Member {
             Role::Agent => self.feeds.len(),
             Role::Viewer => self.feeds.iter().filter(preferred).count(),
         };
-        self.covered() == SubstreamSet::all(stripes)
-            && filled
-            && sources >= 2
-            && self.has_spare_parent()
+        self.covered() == self.carries && filled && sources >= 2 && self.has_spare_parent()
     }
 
     fn has_spare_parent(&self) -> bool {

@@ -43,6 +43,10 @@ fn recruit_in(
     world: &mut World,
     now: Timestamp,
 ) -> usize {
+    if delivery.supply.agents(region) < usize::from(delivery.stripes) {
+        // So few that a stripe would have nobody.
+        delivery.widen(region, world);
+    }
     let wanted = AT_LEAST.saturating_sub(delivery.supply.agents(region));
     // More hands are of use only where somebody has something to hand out.
     let short = lacks && delivery.supply.has_source();
@@ -59,6 +63,9 @@ fn recruit_in(
         world.view.enter(peer, delivery.content);
         if let Some(record) = world.view.get(peer) {
             delivery.join(peer, record, None, now);
+            if short && has_whole_carriers(region, delivery) {
+                delivery.narrow(peer, record);
+            }
             delivery.note_standing(peer, world, now);
             let content = Some(delivery.content);
             world.log.note(peer, content, What::Recruited, now);
@@ -66,6 +73,12 @@ fn recruit_in(
         }
     }
     looked_at
+}
+
+/// Whether there are enough who have all stripes for others to have one. Files, of which whole
+/// segments are asked for, are always carried whole.
+fn has_whole_carriers(region: Region, delivery: &Delivery) -> bool {
+    delivery.live && delivery.supply.agents(region) > usize::from(delivery.stripes)
 }
 
 /// A part of those who are there, but no more than are missing: each brings what it takes and at

@@ -1,9 +1,10 @@
-//! Which parent pushes which stripe to an agent: one tree per stripe, all planned together (R9).
+//! Which parent pushes which stripe: one tree per stripe, all planned together (R9).
 //!
 //! Every agent has a *home* stripe. There it is interior: it takes a place as near to the source
 //! as it can and gives its uplink to that tree first. In the other trees it is a leaf, hung below
 //! whoever is at home there, so that losing one agent leaves a hole in one stripe and not in all.
-//! How far this is from the best possible is in `docs/TREES.md`.
+//! An agent that was called in where uplink is short has its home stripe alone. Viewers are leaves
+//! everywhere. How far this is from the best possible is in `docs/TREES.md`.
 
 use core::cmp::Reverse;
 
@@ -32,10 +33,9 @@ impl Depths {
         }
     }
 
-    /// Whether it receives all stripes, none of them through whoever asks.
-    pub(crate) fn reach_all(&self, stripes: u8) -> bool {
-        let mut all = SubstreamSet::all(stripes).iter();
-        all.all(|stripe| self.of(stripe).is_some())
+    /// Whether it receives these stripes, none of them through whoever asks.
+    pub(crate) fn reach(&self, stripes: SubstreamSet) -> bool {
+        stripes.iter().all(|stripe| self.of(stripe).is_some())
     }
 
     pub(crate) fn is_nowhere(&self) -> bool {
@@ -76,7 +76,9 @@ impl Homes {
 /// elsewhere it is a leaf, and leaves those places to who will feed others from them.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
+    score: Reverse<i64>,
     class: Class,
+    short_of_links: bool,
     is_new: bool,
     hops_at_home: u8,
     source: bool,
@@ -88,15 +90,17 @@ struct Rank {
     peer: PeerId,
 }
 
-fn rank(candidate: &Candidate, stripe: Substream, home: Substream) -> Option<Rank> {
-    let hops = candidate.depths.of(stripe)?;
+fn rank(candidate: &Candidate, stripe: Substream, home: Option<Substream>) -> Option<Rank> {
+    let hops = hops(candidate, stripe, home)?;
     let hops = hops.saturating_add(if candidate.crowded { WORTH_A_MOVE } else { 0 });
-    let at_home = stripe == home;
+    let at_home = home == Some(stripe);
     Some(Rank {
+        score: Reverse(candidate.score),
         class: candidate.class_in(stripe),
+        short_of_links: candidate.short_of_links,
         is_new: !candidate.pushes.is_some_and(|set| set.contains(stripe)),
         hops_at_home: if at_home { hops } else { 0 },
-        foreign: candidate.home.is_some_and(|other| other != stripe),
+        foreign: home.is_some() && candidate.home.is_some_and(|other| other != stripe),
         source: !at_home && candidate.home.is_none(),
         hops,
         near: candidate.near,
@@ -106,12 +110,26 @@ fn rank(candidate: &Candidate, stripe: Substream, home: Substream) -> Option<Ran
     })
 }
 
-/// The stripes that each candidate pushes to an agent at home in `home`, in the candidates' order.
-/// Nobody gives more than it has room for; a stripe stays without parent only where no way of
-/// sharing the candidates' room covers it.
-pub(crate) fn plan(stripes: u8, home: Substream, candidates: &[Candidate]) -> Vec<SubstreamSet> {
+/// How far down the stripe's tree a candidate stands, if it has the stripe to give. To a viewer,
+/// which feeds nobody, all are the same.
+fn hops(candidate: &Candidate, stripe: Substream, home: Option<Substream>) -> Option<u8> {
+    match home {
+        Some(_) => candidate.depths.of(stripe),
+        None => candidate.carries.contains(stripe).then_some(0),
+    }
+}
+
+/// Which of the stripes `wanted` each candidate pushes, in the candidates' order: to an agent at
+/// home in `home`, or to a viewer. Nobody gives more than it has room for; a stripe stays without
+/// parent only where no way of sharing the candidates' room covers it.
+pub(crate) fn plan(
+    wanted: SubstreamSet,
+    home: Option<Substream>,
+    candidates: &[Candidate],
+) -> Vec<SubstreamSet> {
     let mut plan = Plan::new(home, candidates);
-    let order = plan.order(stripes);
+    let order = plan.order(wanted);
+    let stripes = u8::try_from(wanted.count()).unwrap_or(MAX_SUBSTREAMS);
     let last: Vec<bool> = candidates
         .iter()
         .map(|one| one.class == Class::LastResort)
@@ -138,14 +156,14 @@ pub(crate) fn plan(stripes: u8, home: Substream, candidates: &[Candidate]) -> Ve
 }
 
 struct Plan<'a> {
-    home: Substream,
+    home: Option<Substream>,
     candidates: &'a [Candidate],
     given: Vec<SubstreamSet>,
     most_each: u8,
 }
 
 impl<'a> Plan<'a> {
-    fn new(home: Substream, candidates: &'a [Candidate]) -> Self {
+    fn new(home: Option<Substream>, candidates: &'a [Candidate]) -> Self {
         Self {
             home,
             candidates,
@@ -155,15 +173,15 @@ impl<'a> Plan<'a> {
     }
 
     /// What works already, then the home stripe, then those that fewest can give.
-    fn order(&self, stripes: u8) -> Vec<Substream> {
+    fn order(&self, wanted: SubstreamSet) -> Vec<Substream> {
         let key = |stripe: &Substream| {
             let works = |one: &Candidate| one.pushes.is_some_and(|set| set.contains(*stripe));
-            let can = |one: &&Candidate| one.room > 0 && one.depths.of(*stripe).is_some();
+            let can = |one: &&Candidate| one.room > 0 && hops(one, *stripe, self.home).is_some();
             let able = self.candidates.iter().filter(can).count();
             let new = !self.candidates.iter().any(works);
-            (new, *stripe != self.home, able, *stripe)
+            (new, Some(*stripe) != self.home, able, *stripe)
         };
-        let mut order: Vec<Substream> = SubstreamSet::all(stripes).iter().collect();
+        let mut order: Vec<Substream> = wanted.iter().collect();
         order.sort_by_cached_key(key);
         order
     }
@@ -248,13 +266,13 @@ impl<'a> Plan<'a> {
         for (from, parent) in self.candidates.iter().enumerate() {
             let kept = parent.pushes.unwrap_or_default();
             for stripe in self.given[from].without(kept).iter() {
-                let now = parent.depths.of(stripe).unwrap_or(0);
+                let now = hops(parent, stripe, self.home).unwrap_or(0);
                 moves.extend(self.able(stripe).into_iter().filter_map(|to| {
                     let other = &self.candidates[to];
                     let fits = other.network != network
                         && other.class_in(stripe) <= parent.class_in(stripe)
                         && self.has_room(to);
-                    let more = other.depths.of(stripe)?.saturating_sub(now);
+                    let more = hops(other, stripe, self.home)?.saturating_sub(now);
                     fits.then_some((more, from, to, stripe))
                 }));
             }

@@ -3,8 +3,9 @@
 use core::time::Duration;
 
 use runnel_protocol::control::LinkResult;
+use runnel_protocol::ids::ContentId;
 use runnel_protocol::peer::{Control, Request, RequestId};
-use runnel_protocol::segment::{SegmentKey, Substream, chunk_count};
+use runnel_protocol::segment::{SegmentKey, Substream, SubstreamSet, chunk_count};
 use runnel_protocol::time::{Timestamp, millis};
 
 use crate::fetch::Asked;
@@ -19,6 +20,9 @@ const MAX_MISSES: u32 = 3;
 /// needs up to 3.3 s for its first segment: 2 s until the next is published, 0.25 s until the
 /// waypoint sees it, 1 s through an uplink of twice the rate (measured).
 const SILENCE: Duration = Duration::from_millis(3500);
+/// The same of a parent that has few stripes to give: of a segment it sends one chunk or two, early in
+/// one and late in the next.
+const SILENCE_OF_FEW: Duration = Duration::from_millis(5500);
 /// Places after which all of a segment should have come: two segments' time, where a healthy path
 /// needs little more than one.
 const OWED_AFTER: u64 = 2;
@@ -75,14 +79,20 @@ impl Peer {
             !known && !owing
         };
         let others: Vec<_> = candidates.iter().filter(is_new).copied().collect();
+        let stripes = self.stripes(segment.content);
+        let all = SubstreamSet::all(stripes);
+        // Only who has all of a segment can be asked for all, and only by whom it is to have all.
+        let takes_all = self.carries(segment.content) == all;
+        let have_all = others.iter().filter(|one| takes_all && one.carries == all);
+        let have_all: Vec<_> = have_all.copied().collect();
         let Some(entry) = self.verifier.entry(segment) else {
-            return self.whole(segment, &others);
+            return self.whole(segment, &have_all);
         };
         let missing = self.buffer.missing(segment, entry.body.length);
-        if missing.len() as u64 == u64::from(chunk_count(entry.body.length)) {
-            return self.whole(segment, &others);
+        let nothing_yet = missing.len() as u64 == u64::from(chunk_count(entry.body.length));
+        if nothing_yet && !have_all.is_empty() {
+            return self.whole(segment, &have_all);
         }
-        let stripes = self.stripes(segment.content);
         let sought = self.sought(segment.content);
         let is_sought = |index: &u32| {
             let stripe = Substream::of(segment.sequence, *index, stripes);
@@ -201,15 +211,31 @@ impl Peer {
         }
     }
 
+    /// For how long a parent may bring nothing although it owes something.
+    fn silence(&self, id: LinkId, content: ContentId) -> Duration {
+        let all = SubstreamSet::all(self.stripes(content));
+        let peer = self.links.get(id).and_then(|link| link.peer);
+        let known = self.contents.get(&content);
+        let assign = known.and_then(|known| known.assign.as_ref());
+        let mut parents = assign.into_iter().flat_map(|assign| &assign.parents);
+        let parent = parents.find(|parent| Some(parent.contact.peer) == peer);
+        if parent.is_some_and(|parent| parent.carries != all) {
+            SILENCE_OF_FEW
+        } else {
+            SILENCE
+        }
+    }
+
     /// Puts a segment down as missed by a parent; `true` if that makes it stalled.
     fn miss(&mut self, id: LinkId, segment: &SegmentKey, now: Timestamp) -> bool {
+        let silence = self.silence(id, segment.content);
         let Some(link) = self.links.get_mut(id) else {
             return false;
         };
         let need = self.fetches.needs.get_mut(segment);
         // Asked elsewhere first and of the CDN then, a segment is late once.
         link.misses += u32::from(need.is_none_or(|need| need.blamed.insert(id)));
-        let stalled = now.since(link.heard) >= SILENCE || link.misses >= MAX_MISSES;
+        let stalled = now.since(link.heard) >= silence || link.misses >= MAX_MISSES;
         if stalled {
             link.stall(now);
         }

@@ -42,9 +42,12 @@ fn best_for(stripe: Substream, candidates: &[Candidate]) -> Option<&Candidate> {
     let meant = candidates
         .iter()
         .filter(|candidate| candidate.substreams.contains(stripe));
+    let others = candidates
+        .iter()
+        .filter(|candidate| candidate.carries.contains(stripe));
     meant
         .min_by_key(|candidate| candidate.rank)
-        .or_else(|| best(candidates))
+        .or_else(|| others.min_by_key(|candidate| candidate.rank))
 }
 
 pub(crate) fn best(candidates: &[Candidate]) -> Option<&Candidate> {
@@ -116,7 +119,7 @@ mod tests {
     use crate::source::Rank;
 
     fn parent(link: u64, cost: Source, substreams: u16) -> Candidate {
-        let substreams = SubstreamSet(substreams);
+        let (substreams, carries) = (SubstreamSet(substreams), SubstreamSet::all(4));
         let assigned = Reverse(!substreams.is_empty());
         let rank = Rank {
             cost,
@@ -125,7 +128,11 @@ mod tests {
             outstanding: 0,
             link: LinkId::dialled(link),
         };
-        Candidate { rank, substreams }
+        Candidate {
+            rank,
+            substreams,
+            carries,
+        }
     }
 
     #[test]

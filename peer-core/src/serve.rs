@@ -187,7 +187,11 @@ impl Peer {
         if wanted.is_empty() {
             return self.decline(asking.link, asking.request, Decline::NotHere);
         }
-        let (ready, awaiting) = self.sort(&asking.segment, wanted);
+        let (ready, mut awaiting) = self.sort(&asking.segment, wanted);
+        awaiting.retain(|index| self.is_to_have(&asking.segment, *index));
+        if ready.is_empty() && awaiting.is_empty() {
+            return self.decline(asking.link, asking.request, Decline::NotHere);
+        }
         let lacking = !awaiting.is_empty();
         let order = Order {
             link: asking.link,
@@ -205,6 +209,11 @@ impl Peer {
         if lacking {
             self.seek(asking.segment, asking.due, now);
         }
+    }
+
+    fn is_to_have(&self, segment: &SegmentKey, index: u32) -> bool {
+        let stripe = Substream::of(segment.sequence, index, self.stripes(segment.content));
+        self.carries(segment.content).contains(stripe)
     }
 
     /// Pushes what is here of a segment to a subscriber, the rest as it comes; not what goes to him

@@ -31,6 +31,8 @@ pub(crate) struct Candidate {
     pub(crate) rank: Rank,
     /// Substreams that the coordinator gave it.
     pub(crate) substreams: SubstreamSet,
+    /// Substreams that it has.
+    pub(crate) carries: SubstreamSet,
 }
 
 impl Candidate {

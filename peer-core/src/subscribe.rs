@@ -67,7 +67,7 @@ impl Peer {
     }
 
     fn candidate(&self, parent: &Parent) -> Option<Candidate> {
-        let substreams = parent.substreams;
+        let (substreams, carries) = (parent.substreams, parent.carries);
         let id = self.links.ready_to(parent.contact.peer)?;
         let link = self.links.get(id)?;
         let rank = Rank {
@@ -77,7 +77,11 @@ impl Peer {
             outstanding: self.fetches.outstanding(id),
             link: id,
         };
-        Some(Candidate { rank, substreams })
+        Some(Candidate {
+            rank,
+            substreams,
+            carries,
+        })
     }
 
     /// Brings the subscriptions for a content in line with who uses what and who is there.
@@ -178,7 +182,6 @@ impl Peer {
     /// coordinator gave to somebody. For the others nobody has room, and a standby that pushed them
     /// would be late for those whom it was meant for.
     pub(crate) fn sought(&self, content: ContentId) -> SubstreamSet {
-        let all = SubstreamSet::all(self.stripes(content));
         let known = self.contents.get(&content);
         let assign = known.and_then(|known| known.assign.as_ref());
         match assign.filter(|_| self.config.has_origin()) {
@@ -191,8 +194,19 @@ impl Peer {
                 let given = parents.map(|parent| parent.substreams);
                 given.fold(SubstreamSet::EMPTY, SubstreamSet::union)
             }
-            None => all,
+            None => self.carries(content),
         }
+    }
+
+    /// The stripes that this peer is to have of a content: what it lacks of the others it seeks for
+    /// nobody.
+    pub(crate) fn carries(&self, content: ContentId) -> SubstreamSet {
+        let known = self.contents.get(&content);
+        let assign = known.and_then(|known| known.assign.as_ref());
+        assign.map_or_else(
+            || SubstreamSet::all(self.stripes(content)),
+            |assign| assign.carries,
+        )
     }
 
     /// Whether a link was asked for a segment's track, if only for news of it.

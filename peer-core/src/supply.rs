@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use runnel_protocol::control::Source;
 use runnel_protocol::ids::ContentId;
-use runnel_protocol::segment::SegmentKey;
+use runnel_protocol::segment::{SegmentKey, SubstreamSet};
 use runnel_protocol::time::Timestamp;
 
 use crate::buffer::Slot;
@@ -186,9 +186,12 @@ impl Peer {
             sought && (self.is_reaching_parents(segment.content) || self.is_first_of_all(&segment));
         let foreign = self.is_foreign(&segment);
         let circular = |one: &Candidate| self.is_asked_by(one.link(), &segment);
+        // Of what was never heard of, only who has all can be asked.
+        let all = SubstreamSet::all(self.stripes(segment.content));
+        let known = pushed || self.verifier.entry(&segment).is_some();
         let candidates: Vec<_> = candidates
             .into_iter()
-            .filter(|one| sought && !circular(one))
+            .filter(|one| sought && !circular(one) && (known || one.carries == all))
             .collect();
         let Some(need) = self.fetches.needs.get_mut(&segment) else {
             return;

@@ -232,6 +232,8 @@ pub struct Assign {
     pub content: ContentId,
     /// Stripes of each of its tracks.
     pub stripes: u8,
+    /// Those that this peer is to have: all, unless it was called in to pass on some.
+    pub carries: SubstreamSet,
     /// From whom to receive.
     pub parents: Vec<Parent>,
     /// Whom to serve, where this side has to dial as well (P7) or a link is to be kept.
@@ -268,6 +270,8 @@ pub struct Parent {
     pub source: Source,
     /// Substreams that it pushes; empty for a standby.
     pub substreams: SubstreamSet,
+    /// Substreams that it has: of the others nothing can be had from it.
+    pub carries: SubstreamSet,
     /// Why it was chosen, in words.
     pub why: String,
 }

@@ -229,10 +229,12 @@ fn from_coordinator() -> Vec<FromCoordinator> {
             epoch: 26,
             content,
             stripes: 4,
+            carries: SubstreamSet(0b1111),
             parents: vec![Parent {
                 contact: contact(),
                 source: Source::Peer,
-                substreams: SubstreamSet(0b1111),
+                substreams: SubstreamSet(0b0010),
+                carries: SubstreamSet(0b0011),
                 why: "widest spare uplink".into(),
             }],
             children: vec![Child {

@@ -49,7 +49,7 @@ impl Delivery {
         match member.role {
             _ if member.barred => 0,
             Role::Viewer if member.plays => self.expected(member).0,
-            Role::Agent => self.expected(member).0,
+            Role::Agent => self.stripe_rate(member).0 * u64::from(member.carries.count()),
             Role::Viewer | Role::Head => 0,
         }
     }

@@ -33,8 +33,9 @@ impl Delivery {
         let member = self.members.get(&child);
         let home = member.and_then(|member| member.home);
         let known = member.zip(world.view.get(child));
+        let carries = member.map(|member| member.carries).unwrap_or_default();
         let choose = |candidates| match home {
-            Some((home, _)) => assign::choose_for_agent(self.stripes, home, candidates),
+            Some((home, _)) => assign::choose_for_agent(carries, home, candidates),
             None => assign::choose(self.stripes, candidates),
         };
         if candidates.iter().all(|one| one.links.is_empty()) {

@@ -2,7 +2,7 @@
 //! kept true when somebody above changes its parents.
 
 use runnel_protocol::ids::PeerId;
-use runnel_protocol::segment::{Substream, SubstreamSet};
+use runnel_protocol::segment::Substream;
 
 use super::Delivery;
 use crate::member::{Member, Role};
@@ -44,7 +44,8 @@ impl Delivery {
             member.is_some_and(|member| member.role == Role::Head)
         };
         let mut depths = Depths::NOWHERE;
-        for stripe in SubstreamSet::all(self.stripes).iter() {
+        let carries = self.members.get(&peer).map(|member| member.carries);
+        for stripe in carries.unwrap_or_default().iter() {
             let way = self
                 .way_up(peer, stripe)
                 .filter(|way| !way.contains(&child));

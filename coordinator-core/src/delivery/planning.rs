@@ -176,7 +176,7 @@ impl Delivery {
             its.on_helped();
         }
         other.remove(child);
-        if member.out || member.barred || member.is_content(self.stripes) {
+        if member.out || member.barred || member.is_content() {
             its.remove(child);
         } else {
             its.insert(child);

@@ -29,6 +29,7 @@ fn candidate(name: u8, room: u8, depth: u8) -> Candidate {
         short_of_links: false,
         spare: u64::from(room) * KBIT,
         pushes: None,
+        carries: SubstreamSet::all(4),
         depths,
         home: Some(Substream(name % 4)),
         network: network(name),
@@ -53,7 +54,7 @@ fn sets(bits: &[u16]) -> Vec<SubstreamSet> {
 #[test]
 fn a_child_takes_its_home_from_the_source_and_the_rest_from_who_is_at_home_there() {
     let candidates = [source(8), candidate(1, 8, 1), candidate(2, 8, 1)];
-    let given = plan(4, Substream(0), &candidates);
+    let given = plan(SubstreamSet::all(4), Some(Substream(0)), &candidates);
     // Nobody is at home in stripe 3: the wide one of the two agents carries it, not the source.
     assert_eq!(given, sets(&[0b0001, 0b1010, 0b0100]));
 }
@@ -62,7 +63,7 @@ fn a_child_takes_its_home_from_the_source_and_the_rest_from_who_is_at_home_there
 fn the_shorter_way_wins_at_home() {
     let deep = candidate(1, 8, 5);
     let high = candidate(5, 1, 2);
-    let given = plan(4, Substream(1), &[deep, high]);
+    let given = plan(SubstreamSet::all(4), Some(Substream(1)), &[deep, high]);
     assert!(given[1].contains(Substream(1)), "{given:?}");
 }
 
@@ -70,15 +71,19 @@ fn the_shorter_way_wins_at_home() {
 fn what_works_stays_and_only_what_is_missing_is_placed() {
     let mut candidates = [candidate(1, 4, 3), candidate(2, 4, 1)];
     candidates[0].pushes = Some(SubstreamSet(0b0011));
-    let given = plan(4, Substream(0), &candidates);
+    let given = plan(SubstreamSet::all(4), Some(Substream(0)), &candidates);
     assert_eq!(given, sets(&[0b0011, 0b1100]));
 }
 
 #[test]
 fn losing_one_of_two_loses_half() {
-    let given = plan(4, Substream(0), &[source(8), candidate(1, 8, 1)]);
+    let given = plan(
+        SubstreamSet::all(4),
+        Some(Substream(0)),
+        &[source(8), candidate(1, 8, 1)],
+    );
     assert!(given.iter().all(|set| set.count() == 2), "{given:?}");
-    let alone = plan(4, Substream(0), &[source(8)]);
+    let alone = plan(SubstreamSet::all(4), Some(Substream(0)), &[source(8)]);
     assert_eq!(alone, sets(&[0b1111]));
 }
 
@@ -89,12 +94,24 @@ fn nobody_is_a_last_resort_only_to_lose_half() {
         ..candidate(1, room, 1)
     };
     assert_eq!(
-        plan(4, Substream(0), &[source(4), viewer(8)]),
+        plan(
+            SubstreamSet::all(4),
+            Some(Substream(0)),
+            &[source(4), viewer(8)]
+        ),
         sets(&[0b1111, 0])
     );
-    let given = plan(4, Substream(0), &[source(1), candidate(2, 9, 1), viewer(8)]);
+    let given = plan(
+        SubstreamSet::all(4),
+        Some(Substream(0)),
+        &[source(1), candidate(2, 9, 1), viewer(8)],
+    );
     assert_eq!(given, sets(&[0b0001, 0b1110, 0]));
-    let given = plan(4, Substream(0), &[source(1), viewer(8)]);
+    let given = plan(
+        SubstreamSet::all(4),
+        Some(Substream(0)),
+        &[source(1), viewer(8)],
+    );
     assert_eq!(given, sets(&[0b0001, 0b1110]), "for what is left it is one");
 }
 
@@ -109,13 +126,17 @@ fn parents_sit_in_two_networks_where_that_costs_nothing() {
         ..candidate(3, 8, 4)
     };
     let candidates = [here(4), here(8), there];
-    let given = plan(4, Substream(0), &candidates);
+    let given = plan(SubstreamSet::all(4), Some(Substream(0)), &candidates);
     assert_eq!(given[2].count(), 1, "{given:?}");
     let dear = Candidate {
         class: Class::IfNeeded,
         ..candidates[2].clone()
     };
-    let given = plan(4, Substream(0), &[here(4), here(8), dear]);
+    let given = plan(
+        SubstreamSet::all(4),
+        Some(Substream(0)),
+        &[here(4), here(8), dear],
+    );
     assert!(given[2].is_empty(), "not at the operator's cost");
 }
 
@@ -128,7 +149,7 @@ fn a_stripe_that_only_one_can_give_is_not_lost_to_another() {
     let mut wide = candidate(2, 9, 1);
     wide.depths = Depths::NOWHERE;
     wide.depths.set(Substream(0), 1);
-    let given = plan(2, Substream(0), &[narrow, wide]);
+    let given = plan(SubstreamSet::all(2), Some(Substream(0)), &[narrow, wide]);
     assert_eq!(given, sets(&[0b10, 0b01]));
 }
 
@@ -185,7 +206,7 @@ proptest! {
     /// and as many stripes are covered as any way of sharing the room could cover.
     #[test]
     fn all_that_can_be_covered_is(candidates in candidates(), home in 0u8..4) {
-        let given = plan(4, Substream(home), &candidates);
+        let given = plan(SubstreamSet::all(4), Some(Substream(home)), &candidates);
         let mut covered = SubstreamSet::EMPTY;
         for (set, one) in given.iter().zip(&candidates) {
             prop_assert!(set.count() <= u32::from(one.room));
@@ -268,7 +289,7 @@ impl Swarm {
         widest.sort_by_key(|one| (Reverse(self.room[*one]), *one));
         let found: Vec<usize> = core::iter::once(0).chain(widest).take(16).collect();
         let candidates: Vec<Candidate> = found.iter().map(|one| self.candidate(*one)).collect();
-        let given = plan(self.stripes, home, &candidates);
+        let given = plan(SubstreamSet::all(self.stripes), Some(home), &candidates);
         self.room.push(uplink);
         self.uplink.push(uplink);
         self.home.push(Some(home));

@@ -24,6 +24,7 @@ mod sound;
 mod stage;
 mod standby;
 mod steadiness;
+mod stripes;
 mod tokens;
 mod transfers;
 mod treatment;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use runnel_peer_core::Input;
 use runnel_protocol::control::{Assign, FromCoordinator, Parent, Source, Treatment};
+use runnel_protocol::segment::SubstreamSet;
 
 use crate::world::{At, STRIPES, World, content, media};
 
@@ -14,6 +15,7 @@ fn assign(world: &mut World, to: At, epoch: u64, parents: Vec<Parent>) {
         epoch,
         content: content(),
         stripes: STRIPES,
+        carries: SubstreamSet::all(STRIPES),
         parents,
         children: vec![],
         stream_keys: vec![world.certificate()],

@@ -18,6 +18,7 @@ mod pull;
 mod push;
 mod session;
 mod start;
+mod stripes;
 mod tickets;
 mod timers;
 mod world;

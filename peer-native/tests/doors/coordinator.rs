@@ -134,6 +134,7 @@ impl Coordinator {
             contact: contact(&above),
             source: Source::Waypoint,
             substreams: SubstreamSet::EMPTY,
+            carries: SubstreamSet::all(1),
             why: "the only one".to_owned(),
         };
         let fed = Child {
@@ -164,6 +165,7 @@ impl Coordinator {
             epoch: 1,
             content: self.content,
             stripes: 1,
+            carries: SubstreamSet::all(1),
             parents,
             children,
             stream_keys: certificate.into_iter().collect(),

@@ -125,6 +125,7 @@ impl World {
             contact: self.contact(parent, ticket, true),
             source,
             substreams: SubstreamSet(substreams),
+            carries: SubstreamSet::all(STRIPES),
             why: "test".into(),
         }
     }
@@ -158,11 +159,21 @@ impl World {
     }
 
     pub fn assign_with(&mut self, to: At, parents: Vec<Parent>, children: Vec<Child>) {
+        self.tell(to, SubstreamSet::all(STRIPES), parents, children);
+    }
+
+    /// Calls an agent in for some of the stripes.
+    pub fn assign_some(&mut self, to: At, carries: SubstreamSet, parents: Vec<Parent>) {
+        self.tell(to, carries, parents, vec![]);
+    }
+
+    fn tell(&mut self, to: At, carries: SubstreamSet, parents: Vec<Parent>, children: Vec<Child>) {
         self.epoch += 1;
         let assign = Assign {
             epoch: self.epoch,
             content: content(),
             stripes: STRIPES,
+            carries,
             parents,
             children,
             stream_keys: vec![self.certificate()],
