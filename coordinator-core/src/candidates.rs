@@ -3,6 +3,7 @@
 mod links;
 
 use core::cmp::Reverse;
+use core::net::SocketAddr;
 use std::sync::Arc;
 
 use runnel_protocol::control::Platform;
@@ -15,10 +16,11 @@ use crate::assign::{Candidate, Class};
 use crate::capacity::Rung;
 use crate::delivery::Delivery;
 use crate::described::Known;
+use crate::family::{Family, Speaks};
 use crate::member::{Excluded, MAX_EXCLUSIONS, Member, Role};
 use crate::policy::{Ruling, Strictness, Verdict};
 use crate::reach::{Nearness, offered};
-use crate::rules::{CAPACITY, Objection, Pair, first_objection};
+use crate::rules::{CAPACITY, Objection, Pair, Reach, first_objection};
 use crate::supply::Area;
 use crate::table::Table;
 use crate::trees::Depths;
@@ -341,7 +343,7 @@ impl<'a> Search<'a> {
             parent,
             parent_record: record,
             current: feed.is_some(),
-            reachable: self.reachable(record),
+            reach: self.reach(parent, record),
             holds: member.can_feed(),
             loops,
             regular_children: siblings - usize::from(member.regular_children.contains_key(&child)),
@@ -381,10 +383,36 @@ impl<'a> Search<'a> {
 
     /// A lightweight end is never dialled, so the other one's addresses have to do; two regular
     /// peers try both ways.
-    fn reachable(&self, parent: &Record) -> bool {
-        let downward = || !contact_endpoints(parent, self.record).is_empty();
-        let upward = || !contact_endpoints(self.record, parent).is_empty();
-        downward() || upward()
+    fn reach(&self, peer: PeerId, parent: &Record) -> Reach {
+        let downward = || self.reach_of((self.child, self.record), parent);
+        let upward = || self.reach_of((peer, parent), self.record);
+        match downward() {
+            Reach::Yes => Reach::Yes,
+            Reach::NoAddress => upward(),
+            found @ Reach::AnotherFamily(_) => match upward() {
+                Reach::Yes => Reach::Yes,
+                Reach::NoAddress | Reach::AnotherFamily(_) => found,
+            },
+        }
+    }
+
+    /// Whether `caller` can dial `owner`, as far as is known.
+    fn reach_of(&self, (peer, caller): (PeerId, &Record), owner: &Record) -> Reach {
+        let told = told_endpoints(owner, caller);
+        let Some(first) = told.first() else {
+            return Reach::NoAddress;
+        };
+        let in_vain = self.world.attempts.are_in_vain(peer, self.now);
+        let can = |endpoint: &SocketAddr| match caller.families.speaks(Family::of(endpoint.ip())) {
+            Speaks::Yes => true,
+            Speaks::Perhaps => !in_vain,
+            Speaks::No => false,
+        };
+        if told.iter().any(can) {
+            Reach::Yes
+        } else {
+            Reach::AnotherFamily(Family::of(first.ip()))
+        }
     }
 
     /// Whether everything that a candidate receives comes through the child. An agent may stand
@@ -478,8 +506,18 @@ impl<'a> Search<'a> {
     }
 }
 
-/// The addresses at which `caller` may dial `owner`; none where the owner never accepts.
-pub(crate) fn contact_endpoints(owner: &Record, caller: &Record) -> Vec<core::net::SocketAddr> {
+/// The addresses at which `caller` is to dial `owner`, those first of whose family it certainly has one; none
+/// where the owner never accepts.
+pub(crate) fn contact_endpoints(owner: &Record, caller: &Record) -> Vec<SocketAddr> {
+    let speaks = |endpoint: &SocketAddr| caller.families.speaks(Family::of(endpoint.ip()));
+    let mut endpoints = told_endpoints(owner, caller);
+    endpoints.retain(|endpoint| speaks(endpoint) != Speaks::No);
+    endpoints.sort_by_key(|endpoint| speaks(endpoint) != Speaks::Yes);
+    endpoints
+}
+
+/// The addresses of `owner` that `caller` may learn.
+fn told_endpoints(owner: &Record, caller: &Record) -> Vec<SocketAddr> {
     if !owner.is_regular() {
         return Vec::new();
     }

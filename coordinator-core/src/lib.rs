@@ -25,6 +25,7 @@ mod described;
 mod directory;
 mod eject;
 mod explain;
+mod family;
 mod io;
 mod kind;
 mod ladder;

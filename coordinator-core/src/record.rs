@@ -11,6 +11,7 @@ use runnel_protocol::units::BitsPerSecond;
 
 use crate::blacklist::Apart;
 use crate::capacity::{Rung, Uplink};
+use crate::family::{Families, Family, Speaks};
 use crate::io::SessionId;
 use crate::kind::Why;
 use crate::place::Place;
@@ -47,6 +48,7 @@ pub(crate) struct Record {
     pub(crate) session: SessionId,
     /// Where it comes from, as the socket sees it.
     pub(crate) address: IpAddr,
+    pub(crate) families: Families,
     pub(crate) place: Place,
     pub(crate) key: PublicKey,
     pub(crate) platform: Platform,
@@ -102,12 +104,17 @@ impl Record {
         cap.map_or(offer, |cap| offer.min(cap))
     }
 
-    /// Whether it has an address of the family of `other`. Who comes over IPv6 may have IPv4 as well,
-    /// so such pairs are tried; but that one fails says nothing of either end.
-    pub(crate) fn shares_a_family_with(&self, other: IpAddr) -> bool {
-        let endpoints = self.endpoints.iter().map(|endpoint| endpoint.ip());
-        let mut own = endpoints.chain([self.address]);
-        own.any(|own| own.to_canonical().is_ipv4() == other.to_canonical().is_ipv4())
+    /// Whether it and `other` certainly have an address family in common, at whichever end the
+    /// address is.
+    pub(crate) fn shares_a_family_with(&self, other: &Self) -> bool {
+        self.families.reaches(&other.endpoints) || other.families.reaches(&self.endpoints)
+    }
+
+    /// The family of `other`'s addresses, where an attempt to dial them shows whether it has it.
+    pub(crate) fn would_find_out_by(&self, other: &Self) -> Option<Family> {
+        let first = Family::of(other.endpoints.first()?.ip());
+        let unknown = !self.shares_a_family_with(other);
+        (unknown && self.families.speaks(first) == Speaks::Perhaps).then_some(first)
     }
 
     pub(crate) fn is_regular(&self) -> bool {

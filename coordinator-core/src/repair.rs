@@ -11,6 +11,7 @@ use crate::blacklist::Apart;
 use crate::congestion::{Beat, Verdict, Watch};
 use crate::delivery::Delivery;
 use crate::explain::What;
+use crate::family::Family;
 use crate::member::{Feed, Member};
 use crate::steady::Cause;
 use crate::tickets::Pairing;
@@ -114,6 +115,13 @@ fn on_connected(
         feed.watch = Watch::default();
     }
     world.blacklist.forgive(pair.parent, pair.child);
+    // Whoever dialled tells.
+    if let Some(family) = across(world, reporter, pair.other(reporter))
+        && let Some(record) = world.view.get_mut(reporter)
+    {
+        record.families.found(family);
+        world.attempts.forget(reporter);
+    }
     if let Some(record) = world.view.get_mut(pair.parent) {
         record.history.on_connected();
     }
@@ -131,9 +139,12 @@ fn part(
     now: Timestamp,
 ) {
     let until = world.blacklist.add(pair.parent, pair.child, cause, now);
-    let child = world.view.get(pair.child).map(|child| child.address);
+    let tells = tells_of_parent(world, pair);
+    if cause == Apart::Unreachable && across(world, reporter, pair.other(reporter)).is_some() {
+        world.attempts.on_failed(reporter, now);
+    }
     if let Some(record) = world.view.get_mut(pair.parent)
-        && child.is_none_or(|child| record.shares_a_family_with(child))
+        && tells
     {
         record.history.on_failed(cause, now);
     }
@@ -143,6 +154,22 @@ fn part(
     world.log.note_pair(both, delivery.content, what, now);
     world.totals.repairs += 1;
     mark_both(delivery, pair, cause.into());
+}
+
+/// Whether that two peers could not connect speaks against the parent: not where the child may lack the
+/// address family.
+fn tells_of_parent(world: &World, pair: Pair) -> bool {
+    let ends = (world.view.get(pair.parent), world.view.get(pair.child));
+    let (Some(parent), Some(child)) = ends else {
+        return true;
+    };
+    parent.shares_a_family_with(child)
+}
+
+/// The family that whoever dialled used without being known to have it.
+fn across(world: &World, dialler: PeerId, other: PeerId) -> Option<Family> {
+    let other = world.view.get(other)?;
+    world.view.get(dialler)?.would_find_out_by(other)
 }
 
 /// In different trees two agents may feed each other.

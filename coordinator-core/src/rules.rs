@@ -12,6 +12,7 @@ use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
 use crate::blacklist::{Apart, Ban};
+use crate::family::Family;
 use crate::links::Shortage;
 use crate::policy::{LinkSet, Ruling};
 use crate::view::Record;
@@ -27,8 +28,7 @@ pub(crate) struct Pair<'a> {
     pub(crate) parent_record: &'a Record,
     /// The parent feeds the child already.
     pub(crate) current: bool,
-    /// One end learned an address at which it can dial the other.
-    pub(crate) reachable: bool,
+    pub(crate) reach: Reach,
     /// The parent receives the content, holds some, or is its head.
     pub(crate) holds: bool,
     /// The child feeds the parent, directly or through others.
@@ -58,6 +58,16 @@ pub(crate) struct Pair<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// Whether one end learns an address at which it can dial the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    Yes,
+    /// There is none that it may be told.
+    NoAddress,
+    /// There are some, of a family that it does not have.
+    AnotherFamily(Family),
+}
+
 /// A named reason for leaving a candidate out.
 pub(crate) struct Rule {
     pub(crate) name: &'static str,
@@ -65,7 +75,7 @@ pub(crate) struct Rule {
 }
 
 /// In the order in which they are asked; the first objection stands.
-pub(crate) const RULES: [Rule; 13] = [
+pub(crate) const RULES: [Rule; 14] = [
     Rule {
         name: "self",
         judge: itself,
@@ -86,6 +96,10 @@ pub(crate) const RULES: [Rule; 13] = [
     Rule {
         name: "reach",
         judge: reach,
+    },
+    Rule {
+        name: "no-common-family",
+        judge: family,
     },
     Rule {
         name: "silence",
@@ -145,6 +159,7 @@ pub(crate) enum Objection {
     Forbidden(Arc<Ruling>),
     HoldsNothing,
     Unreachable,
+    NoCommonFamily(Family),
     Silent(Duration),
     KeptApart {
         cause: Apart,
@@ -184,7 +199,14 @@ fn holds(pair: &Pair<'_>) -> Option<Objection> {
 }
 
 fn reach(pair: &Pair<'_>) -> Option<Objection> {
-    (!pair.reachable).then_some(Objection::Unreachable)
+    (pair.reach == Reach::NoAddress).then_some(Objection::Unreachable)
+}
+
+fn family(pair: &Pair<'_>) -> Option<Objection> {
+    match pair.reach {
+        Reach::AnotherFamily(family) => Some(Objection::NoCommonFamily(family)),
+        Reach::Yes | Reach::NoAddress => None,
+    }
 }
 
 fn silence(pair: &Pair<'_>) -> Option<Objection> {
@@ -264,6 +286,7 @@ impl Objection {
             | Self::BothLightweight
             | Self::HoldsNothing
             | Self::Unreachable
+            | Self::NoCommonFamily(_)
             | Self::Silent(_)
             | Self::KeptApart { .. }
             | Self::Accused
@@ -293,6 +316,11 @@ impl fmt::Display for Objection {
             Self::NoLinkRoom(shortage) => write!(f, "{shortage}"),
             Self::HoldsNothing => write!(f, "it neither holds the content nor receives it"),
             Self::Unreachable => write!(f, "it named no address that can be dialled from there"),
+            Self::NoCommonFamily(family) => write!(
+                f,
+                "the two have no address family in common: over {family}, the only way, one does not get to \
+                 the other"
+            ),
             Self::Silent(time) => {
                 write!(f, "it has said nothing for {:.1} s", time.as_secs_f32())
             }
@@ -346,6 +374,7 @@ mod tests {
 
     use super::*;
     use crate::capacity::Uplink;
+    use crate::family::Families;
     use crate::io::SessionId;
     use crate::kind::Why;
     use crate::place::Place;
@@ -358,6 +387,7 @@ mod tests {
         Record {
             session: SessionId(1),
             address,
+            families: Families::of_page(address),
             place: Place::of(address),
             key: PublicKey([1; 32]),
             platform: Platform::Browser,
@@ -393,7 +423,7 @@ mod tests {
             parent: PeerId([2; 16]),
             parent_record,
             current: false,
-            reachable: true,
+            reach: Reach::Yes,
             holds: true,
             loops: false,
             regular_children: 0,

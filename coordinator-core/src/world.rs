@@ -10,6 +10,7 @@ use crate::blacklist::Blacklist;
 use crate::config::Config;
 use crate::described::Known;
 use crate::explain::Log;
+use crate::family::Attempts;
 use crate::io::Output;
 use crate::links::Links;
 use crate::policy::Judge;
@@ -25,6 +26,8 @@ pub(crate) struct World {
     pub(crate) random: Random,
     pub(crate) view: View,
     pub(crate) blacklist: Blacklist,
+    /// By whom addresses of another family than its own were tried in vain.
+    pub(crate) attempts: Attempts,
     pub(crate) tickets: TicketBook,
     pub(crate) waypoints: Waypoints,
     pub(crate) log: Log,
@@ -61,6 +64,7 @@ impl World {
             random: Random::new(seed),
             view: View::default(),
             blacklist: Blacklist::default(),
+            attempts: Attempts::default(),
             tickets: TicketBook::default(),
             waypoints: Waypoints::default(),
             log: Log::default(),

@@ -14,6 +14,7 @@ use super::passes::Right;
 use super::{ControlCenter, Judged};
 use crate::capacity::Uplink;
 use crate::explain::What;
+use crate::family::Families;
 use crate::io::{CloseCause, Output, SessionId};
 use crate::kind::Why;
 use crate::place::Place;
@@ -96,6 +97,7 @@ impl ControlCenter {
             }
         }
         self.world.view.remove(peer);
+        self.world.attempts.forget(peer);
         self.world.judge.forget(peer);
         self.probing.forget(peer);
         self.unvouched.remove(&peer);
@@ -250,6 +252,7 @@ fn record(
     Record {
         session,
         address,
+        families: Families::told_by(&hello, address),
         place,
         key: hello.key,
         platform: hello.implementation.platform,

@@ -35,6 +35,15 @@ fn agent(stage: &mut Stage, name: &'static str, address: &str, open: bool) -> So
     endpoint
 }
 
+/// A waypoint too narrow for viewers, with addresses of both families.
+fn waypoint_of_both(stage: &mut Stage) {
+    let mut hello = stage.hello(Platform::Native, 2 * RATE);
+    let ways = ["203.0.113.1:4433", "[2001:db8:ff::1]:4433"];
+    hello.endpoints = ways.map(|one| one.parse().unwrap()).to_vec();
+    stage.join("waypoint", hello, "203.0.113.1");
+    stage.enrol("waypoint");
+}
+
 /// A waypoint too narrow for viewers, and an agent behind a firewall that helps.
 fn behind_a_firewall() -> (Stage, SocketAddr) {
     let mut stage = Stage::new(1);
@@ -136,7 +145,7 @@ fn who_is_reached_by_the_test_is_used_whoever_else_could_not_connect() {
 #[test]
 fn that_nobody_gets_from_one_address_family_to_the_other_speaks_against_no_agent() {
     let mut stage = Stage::new(1);
-    stage.waypoint_at("waypoint", 2 * RATE, "203.0.113.1");
+    waypoint_of_both(&mut stage);
     agent(&mut stage, "agent", "2001:db8:7::1", true);
     stage.open("agent", "live", true);
     stage.run(40 * SECOND);
@@ -277,4 +286,79 @@ fn where_the_operator_has_switched_the_test_off_the_word_counts() {
     assert_eq!(stage.summary("agent").kind, PeerType::Regular);
     stage.run(A_WHILE);
     assert!(stage.probed.is_empty());
+}
+
+#[test]
+fn agents_without_a_common_family_are_no_pair_and_the_reason_is_kept() {
+    let mut stage = Stage::new(1);
+    waypoint_of_both(&mut stage);
+    agent(&mut stage, "six", "2001:db8:7::1", true);
+    stage.open("six", "live", true);
+    agent(&mut stage, "four", "198.51.100.7", true);
+    stage.open("four", "live", true);
+    stage.run(5 * SECOND);
+    assert!(!stage.parents("four").contains_key("six"));
+    assert!(!stage.parents("six").contains_key("four"));
+    let told = stage.explanation("six");
+    let excluded = told.contents.iter().flat_map(|content| &content.excluded);
+    let reasons: Vec<&str> = excluded.map(|one| one.rule).collect();
+    assert!(reasons.contains(&"no-common-family"), "{reasons:?}");
+    stage.check();
+}
+
+/// Three agents with IPv6 only, the ones that a page which comes over IPv4 may try.
+fn of_the_other_family() -> Stage {
+    let mut stage = Stage::new(1);
+    waypoint_of_both(&mut stage);
+    for (name, address) in [
+        ("a", "2001:db8:1::1"),
+        ("b", "2001:db8:2::1"),
+        ("c", "2001:db8:3::1"),
+    ] {
+        agent(&mut stage, name, address, true);
+        stage.open(name, "live", true);
+    }
+    stage.run(40 * SECOND);
+    stage.viewer_at("viewer", "192.0.2.9");
+    stage.settle();
+    stage
+}
+
+fn agents_of(stage: &Stage, viewer: &'static str) -> Vec<&'static str> {
+    let mut parents = stage.parents(viewer);
+    parents.remove("waypoint");
+    parents.into_keys().collect()
+}
+
+#[test]
+fn a_page_tries_the_other_family_twice_and_is_not_sent_there_again_for_ten_minutes() {
+    let mut stage = of_the_other_family();
+    for _ in 0..2 {
+        let parent = agents_of(&stage, "viewer")[0];
+        stage.report("viewer", parent, LinkResult::Failed);
+        stage.settle();
+    }
+    stage.run(60 * SECOND);
+    assert_eq!(agents_of(&stage, "viewer"), [""; 0]);
+    let excluded = &stage.explanation("viewer").contents[0].excluded;
+    let told = excluded.iter().any(|one| one.rule == "no-common-family");
+    assert!(told, "{excluded:?}");
+    stage.check();
+}
+
+#[test]
+fn a_page_that_gets_through_to_the_other_family_has_it() {
+    let mut stage = of_the_other_family();
+    let parent = agents_of(&stage, "viewer")[0];
+    stage.report("viewer", parent, LinkResult::Connected { after_ms: 50 });
+    for other in agents_of(&stage, "viewer") {
+        if other != parent {
+            stage.report("viewer", other, LinkResult::Failed);
+        }
+    }
+    stage.run(60 * SECOND);
+    assert!(
+        agents_of(&stage, "viewer").len() > 1,
+        "they are tried again"
+    );
 }

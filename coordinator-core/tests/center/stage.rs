@@ -307,7 +307,8 @@ impl Stage {
         self.enrol(name);
     }
 
-    fn enrol(&mut self, name: &'static str) {
+    /// Enrols it as a waypoint for both contents.
+    pub(crate) fn enrol(&mut self, name: &'static str) {
         let stream_key = PublicKey([200; 32]);
         let code = Some(CODE.to_owned());
         self.say(name, ToCoordinator::Enrol(Enrol { code, stream_key }));
