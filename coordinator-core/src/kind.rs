@@ -5,6 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use runnel_protocol::control::{ClientHello, PeerType, Platform};
 
+use crate::family::Family;
 use crate::reach::{is_local, is_usable};
 
 /// Most addresses of one peer that are tested.
@@ -30,6 +31,10 @@ pub(crate) enum Why {
     /// The same, and this address was tested: nobody could connect to it from outside.
     OnlyInItsNetwork(Tested),
     Reached,
+    /// Over one address family; over the other, nobody could connect to this address.
+    ReachedBut(Tested),
+    /// Neither was it reached, nor could it connect to anybody who was.
+    NoUdp,
     /// The operator has switched the test off.
     Believed,
 }
@@ -61,11 +66,19 @@ impl Why {
             | Self::ForeignAddress
             | Self::NotTestedYet
             | Self::Unvouched
+            | Self::NoUdp
             | Self::NotReached(_) => PeerType::Lightweight,
-            Self::InItsNetwork | Self::OnlyInItsNetwork(_) | Self::Reached | Self::Believed => {
-                PeerType::Regular
-            }
+            Self::InItsNetwork
+            | Self::OnlyInItsNetwork(_)
+            | Self::Reached
+            | Self::ReachedBut(_)
+            | Self::Believed => PeerType::Regular,
         }
+    }
+
+    /// Whether a test has shown that others get to it from outside.
+    pub(crate) const fn is_reached(self) -> bool {
+        matches!(self, Self::Reached | Self::ReachedBut(_))
     }
 }
 
@@ -110,6 +123,18 @@ impl fmt::Display for Why {
                 );
             }
             Self::Reached => "connections to it were tested and accepted: it can feed others",
+            Self::ReachedBut(address) => {
+                return write!(
+                    f,
+                    "connections to it were tested and accepted over one address family, but nobody could \
+                     connect to {address} over UDP: forward that port to it on the router, and open it in the \
+                     firewall, to feed those others as well"
+                );
+            }
+            Self::NoUdp => {
+                "no UDP gets out of its network: it cannot connect to anybody who can be reached. Let UDP out \
+                 to all ports, and answers in; until then it can neither receive nor feed others"
+            }
             Self::Believed => "an installed agent that says that it accepts connections",
         })
     }
@@ -143,10 +168,12 @@ impl Named {
     }
 }
 
-/// Sorts what was named by a peer that comes from `from`. Only the very address that it comes
-/// from is tested: others may be a victim's, at whom everybody could have the coordinator, and
-/// then the audience, send packets (T12, T13). Behind a router, that address with the port of a
-/// local one is where a forwarded port leads in. A waypoint's addresses are the operator's word.
+/// Sorts what was named by a peer that comes from `from`. Tested is the very address that it comes
+/// from: others may be a victim's, at whom everybody could have the coordinator send packets (T13).
+/// Behind a router, that address with the port of a local one is where a forwarded port leads in.
+/// One public address of the other family is tested as well, as often as [`crate::probing`] allows:
+/// nobody is told it before the peer has answered there (T12). A waypoint's addresses are the
+/// operator's word.
 pub(crate) fn sort(endpoints: &[SocketAddr], from: IpAddr, waypoint: bool) -> Named {
     let mut named = Named::default();
     for endpoint in endpoints {
@@ -161,7 +188,19 @@ pub(crate) fn sort(endpoints: &[SocketAddr], from: IpAddr, waypoint: bool) -> Na
             }
         }
     }
+    if let Some(other) = across(endpoints, from) {
+        named.test(other);
+    }
     named
+}
+
+/// The first public address of the family that `from` is not of: nothing proves that it is the peer's.
+pub(crate) fn across(endpoints: &[SocketAddr], from: IpAddr) -> Option<SocketAddr> {
+    let mut public = endpoints
+        .iter()
+        .map(|one| SocketAddr::new(one.ip().to_canonical(), one.port()))
+        .filter(|one| !is_local(one.ip()) && !from.is_loopback());
+    public.find(|one| Family::of(one.ip()) != Family::of(from))
 }
 
 #[cfg(test)]
@@ -191,8 +230,8 @@ mod tests {
         assert_eq!(forwarded, ["203.0.113.8:3"], "a router may forward it");
         assert_eq!(
             sorted("2001:db8::8", false).0,
-            [""; 0],
-            "IPv6 is not translated"
+            ["203.0.113.7:1"],
+            "IPv6 is not translated, but it may have one address of the other family"
         );
         assert_eq!(sorted("192.168.1.5", false).0, ["192.168.1.5:3"]);
         assert_eq!(sorted("::1", false).0, ["127.0.0.1:4"]);

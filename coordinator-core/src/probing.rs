@@ -11,6 +11,7 @@ use runnel_protocol::ids::PeerId;
 use runnel_protocol::time::Timestamp;
 
 use crate::io::SessionId;
+use crate::kind::across;
 use crate::random::Random;
 use crate::table::Table;
 use crate::wheel::Wheel;
@@ -20,7 +21,8 @@ use crate::wheel::Wheel;
 const MAX_UNDER_WAY: usize = 256;
 /// Tests per address and minute: everybody behind a large NAT may have itself tested, and nobody
 /// there can have the coordinator send more than this to the others. The coordinator's own machine
-/// has no others.
+/// has no others. The same goes for each /24 and /48 of addresses of the other family, which nothing
+/// proves to be the peer's: 30 tests of three packets are 15 kbit/s, whoever claims to be there.
 const MAX_PER_ADDRESS: u8 = 30;
 const MINUTE: Duration = Duration::from_secs(60);
 /// Mean time between tests of one peer that nobody complains about, jittered by a quarter.
@@ -30,6 +32,9 @@ const AGAIN: Duration = Duration::from_secs(600);
 const DOUBT: Duration = Duration::from_secs(10);
 /// Least time between two tests that others' failures ask for.
 const COMPLAINTS_APART: Duration = Duration::from_secs(30);
+/// Attempts of an agent that fail before it is told that UDP does not get out: to peers that others get
+/// to, with none in between that succeeds.
+const FAILED_WAYS_OUT: u8 = 2;
 /// Tests that come due per tick: 100,000 agents are gone through in ten minutes with a third of it.
 const DUE_PER_TICK: usize = 512;
 
@@ -44,6 +49,15 @@ struct Claim {
     tested: Option<Timestamp>,
     /// Whether it was not reached the last time, and nothing was concluded from that.
     doubted: bool,
+    out: WayOut,
+}
+
+/// What an agent's own attempts to connect to others over UDP have come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WayOut {
+    /// So many have failed.
+    Failed(u8),
+    Works,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +65,29 @@ enum State {
     Idle,
     Waiting,
     UnderWay,
+}
+
+impl Claim {
+    /// Where a test sends packets, as they are counted.
+    fn networks(&self) -> Vec<IpAddr> {
+        let own = (!self.address.is_loopback()).then_some(self.address);
+        let across = across(&self.named, self.address).map(|one| network_of(one.ip()));
+        own.into_iter().chain(across).collect()
+    }
+}
+
+/// The first address of the /24 or /48.
+fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(four) => {
+            let [a, b, c, _] = four.octets();
+            IpAddr::from([a, b, c, 0])
+        }
+        IpAddr::V6(six) => {
+            let [a, b, c, ..] = six.segments();
+            IpAddr::from([a, b, c, 0, 0, 0, 0, 0])
+        }
+    }
 }
 
 /// The peers that say that others can connect to them, and their tests.
@@ -63,7 +100,7 @@ pub(crate) struct Probing {
     /// [`MAX_UNDER_WAY`] at most.
     under_way: BTreeMap<SessionId, PeerId>,
     due: Wheel<(PeerId, SessionId)>,
-    /// Tests begun by address in the minute that began then.
+    /// Tests begun by address, and by network across families, in the minute that began then.
     begun: BTreeMap<IpAddr, u8>,
     minute: Option<Timestamp>,
 }
@@ -84,6 +121,7 @@ impl Probing {
             state: State::Idle,
             tested: None,
             doubted: false,
+            out: WayOut::Failed(0),
         };
         self.claims.insert(peer, claim);
     }
@@ -119,6 +157,29 @@ impl Probing {
         }
     }
 
+    /// It has connected to somebody: `true` the first time. Some routers let others in at the port from
+    /// which something went out.
+    pub(crate) fn on_way_out(&mut self, peer: PeerId) -> bool {
+        let claim = self.claims.get_mut(&peer);
+        claim
+            .is_some_and(|claim| core::mem::replace(&mut claim.out, WayOut::Works) != WayOut::Works)
+    }
+
+    /// It could not connect to somebody whom others get to.
+    pub(crate) fn on_no_way_out(&mut self, peer: PeerId) {
+        if let Some(claim) = self.claims.get_mut(&peer)
+            && let WayOut::Failed(count) = &mut claim.out
+        {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// Whether nothing that it sends over UDP seems to arrive anywhere.
+    pub(crate) fn has_no_way_out(&self, peer: PeerId) -> bool {
+        let out = self.claims.get(&peer).map(|claim| claim.out);
+        matches!(out, Some(WayOut::Failed(count)) if count >= FAILED_WAYS_OUT)
+    }
+
     /// Asks for the tests that have come due.
     pub(crate) fn on_tick(&mut self, now: Timestamp) {
         for (peer, session) in self.due.take_due(DUE_PER_TICK, now) {
@@ -141,14 +202,18 @@ impl Probing {
                 self.begun.clear();
             }
             let minute = *self.minute.insert(minute.unwrap_or(now));
-            let begun = self.begun.entry(claim.address).or_default();
-            if *begun >= MAX_PER_ADDRESS && !claim.address.is_loopback() {
+            let networks = claim.networks();
+            let count = |network| self.begun.get(network).copied().unwrap_or_default();
+            if networks.iter().any(|one| count(one) >= MAX_PER_ADDRESS) {
                 claim.state = State::Idle;
                 let later = minute + MINUTE + spread(MINUTE, random);
                 self.due.insert(later, (peer, session));
                 continue;
             }
-            *begun = begun.saturating_add(1);
+            for network in networks {
+                let begun = self.begun.entry(network).or_default();
+                *begun = begun.saturating_add(1);
+            }
             claim.state = State::UnderWay;
             claim.tested = Some(now);
             self.under_way.insert(session, peer);
@@ -268,6 +333,21 @@ mod tests {
             30,
             "the others' turn comes"
         );
+    }
+
+    #[test]
+    fn no_network_across_families_has_more_than_so_many_tests_a_minute_whoever_names_it() {
+        let mut probing = Probing::default();
+        for number in 0..100 {
+            let [high, low] = u16::to_be_bytes(number);
+            let victim = [0x2001, 0xdb8, 7, number, 0, 0, 0, 1];
+            let named = SocketAddr::new(victim.into(), 53);
+            let session = SessionId(u64::from(number));
+            let from = [198, 51, high, low].into();
+            probing.note(peer(number), session, from, Box::new([named]));
+            probing.ask(peer(number));
+        }
+        assert_eq!(begin(&mut probing, START).len(), 30);
     }
 
     #[test]

@@ -205,6 +205,9 @@ impl ControlCenter {
             repair::on_outcome(delivery, &mut self.world, peer, outcome, now)
         });
         self.world.totals.unrelated_reports += u64::from(!related);
+        if related {
+            self.on_dialled(peer, outcome, now);
+        }
         self.doubt(outcome.peer, now);
         self.look_if_dirty(outcome.content, now);
     }

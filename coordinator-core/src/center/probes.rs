@@ -2,12 +2,13 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use runnel_protocol::control::{ClientHello, FromCoordinator};
+use runnel_protocol::control::{ClientHello, FromCoordinator, LinkResult, Outcome};
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::time::Timestamp;
 
 use super::ControlCenter;
 use crate::explain::What;
+use crate::family::Family;
 use crate::io::{Output, SessionId};
 use crate::kind::{self, Named, Why};
 use crate::reach::is_usable;
@@ -42,7 +43,7 @@ impl ControlCenter {
     /// Has a peer tested that named something that may be, and was not reached yet.
     pub(super) fn test(&mut self, peer: PeerId, now: Timestamp) {
         let record = self.world.view.get(peer);
-        let is_known = record.is_none_or(|record| record.why == Why::Reached);
+        let is_known = record.is_none_or(|record| record.why.is_reached());
         if !is_known && !self.named(peer).tested.is_empty() {
             self.probing.ask(peer);
             self.begin_tests(now);
@@ -59,10 +60,46 @@ impl ControlCenter {
     pub(super) fn doubt(&mut self, peer: PeerId, now: Timestamp) {
         let record = self.world.view.get(peer);
         let doubtful =
-            record.is_some_and(|one| one.why == Why::Reached && one.history.is_hopeless(now));
+            record.is_some_and(|one| one.why.is_reached() && one.history.is_hopeless(now));
         if doubtful {
             self.probing.on_complaint(peer, now);
             self.begin_tests(now);
+        }
+    }
+
+    /// What an agent's attempt to connect to somebody says of its own network.
+    pub(super) fn on_dialled(&mut self, peer: PeerId, outcome: &Outcome, now: Timestamp) {
+        let ends = (self.world.view.get(peer), self.world.view.get(outcome.peer));
+        let (Some(own), Some(other)) = ends else {
+            return;
+        };
+        if own.address == other.address || own.why.is_reached() {
+            return;
+        }
+        match outcome.result {
+            LinkResult::Connected { .. } if self.probing.on_way_out(peer) => {
+                self.probing.ask(peer);
+                self.begin_tests(now);
+            }
+            LinkResult::Failed
+                if other.why.is_reached()
+                    && !other.history.is_hopeless(now)
+                    && own.families.reaches(&other.endpoints) =>
+            {
+                self.probing.on_no_way_out(peer);
+                let is_judged = matches!(
+                    own.why,
+                    Why::InItsNetwork | Why::OnlyInItsNetwork(_) | Why::NotReached(_)
+                );
+                if is_judged && self.probing.has_no_way_out(peer) {
+                    self.retype(peer, Why::NoUdp, Vec::new(), now);
+                }
+            }
+            LinkResult::Connected { .. }
+            | LinkResult::Failed
+            | LinkResult::Lost
+            | LinkResult::Stalled
+            | LinkResult::Full => {}
         }
     }
 
@@ -92,7 +129,7 @@ impl ControlCenter {
         // What others have found out as well needs no second test.
         let is_believed = |peer| {
             view.get(peer)
-                .is_some_and(|one| one.why == Why::Reached && !one.history.is_hopeless(now))
+                .is_some_and(|one| one.why.is_reached() && !one.history.is_hopeless(now))
         };
         let was_reached = !reached.is_empty();
         let verdict = self
@@ -107,11 +144,14 @@ impl ControlCenter {
         if let Some((peer, true)) = verdict {
             let Named { mut tested, local } = self.named(peer);
             if let Some(first) = tested.first().copied() {
+                let shut = shut_family(&tested, reached);
                 tested.retain(|endpoint| reached.contains(endpoint));
-                let why = match (tested.is_empty(), local.is_empty()) {
-                    (false, _) => Why::Reached,
-                    (true, false) => Why::OnlyInItsNetwork(first.into()),
-                    (true, true) => Why::NotReached(first.into()),
+                let why = match (shut, tested.is_empty(), local.is_empty()) {
+                    (Some(shut), false, _) => Why::ReachedBut(shut.into()),
+                    (None, false, _) => Why::Reached,
+                    (_, true, _) if self.probing.has_no_way_out(peer) => Why::NoUdp,
+                    (_, true, false) => Why::OnlyInItsNetwork(first.into()),
+                    (_, true, true) => Why::NotReached(first.into()),
                 };
                 tested.extend(local);
                 self.retype(peer, why, tested, now);
@@ -164,4 +204,11 @@ impl ControlCenter {
         self.world.growth += 1;
         self.clock.look_soon(now);
     }
+}
+
+/// An address of a family of which none was reached, where one of the other family was.
+fn shut_family(tested: &[SocketAddr], reached: &[SocketAddr]) -> Option<SocketAddr> {
+    let is_open = |family| reached.iter().any(|one| Family::of(one.ip()) == family);
+    let mut shut = tested.iter().filter(|one| !is_open(Family::of(one.ip())));
+    shut.next().copied()
 }

@@ -288,6 +288,68 @@ fn where_the_operator_has_switched_the_test_off_the_word_counts() {
     assert!(stage.probed.is_empty());
 }
 
+/// An agent with public addresses of both families, which comes over IPv4.
+fn of_both_families(stage: &mut Stage, name: &'static str) -> [SocketAddr; 2] {
+    let ways = [OUTSIDE, "[2001:db8:7::1]:4433"].map(|one| one.parse().unwrap());
+    let mut hello = stage.hello(Platform::Native, 10 * RATE);
+    hello.endpoints = ways.to_vec();
+    stage.join(name, hello, "198.51.100.7");
+    stage.open(name, "live", false);
+    ways
+}
+
+#[test]
+fn an_address_of_the_other_family_is_tested_as_well_and_those_who_have_only_that_learn_it() {
+    let mut stage = Stage::new(1);
+    waypoint_of_both(&mut stage);
+    let [four, six] = of_both_families(&mut stage, "agent");
+    stage.viewer_at("six", "2001:db8:9::1");
+    stage.viewer_at("four", "192.0.2.9");
+    stage.run(5 * SECOND);
+    let ways = |stage: &Stage, viewer: &'static str| {
+        let mut parents = stage.assign(viewer).parents.clone();
+        parents.retain(|parent| parent.contact.peer == stage.peer("agent"));
+        parents.remove(0).contact.endpoints
+    };
+    assert_eq!(ways(&stage, "six"), [six, four], "its own family first");
+    assert_eq!(ways(&stage, "four"), [four, six]);
+    stage.check();
+}
+
+#[test]
+fn who_is_reached_over_one_family_only_is_told_what_to_do_about_the_other() {
+    let mut stage = Stage::new(1);
+    stage.shut.insert(OUTSIDE.parse().unwrap());
+    let [_, six] = of_both_families(&mut stage, "agent");
+    stage.run(5 * SECOND);
+    assert_eq!(stage.summary("agent").endpoints, [six]);
+    let (kinds, why) = told(&stage, "agent");
+    assert_eq!(kinds, [PeerType::Regular]);
+    assert!(why.contains(OUTSIDE) && why.contains("forward"), "{why}");
+}
+
+#[test]
+fn a_victims_address_of_the_other_family_is_handed_out_to_nobody() {
+    let mut stage = Stage::new(1);
+    stage.waypoint_at("waypoint", 2 * RATE, "203.0.113.1");
+    let victim: SocketAddr = "[2001:db8:53::53]:53".parse().unwrap();
+    stage.shut.insert(victim);
+    let mut hello = stage.hello(Platform::Native, 10 * RATE);
+    let own: SocketAddr = OUTSIDE.parse().unwrap();
+    hello.endpoints = vec![victim, own];
+    stage.join("liar", hello, "198.51.100.7");
+    stage.open("liar", "live", false);
+    stage.viewer_at("viewer", "2001:db8:9::1");
+    stage.run(A_WHILE);
+    assert_eq!(stage.summary("liar").endpoints, [own]);
+    let parents = &stage.assign("viewer").parents;
+    let told = |victim: &SocketAddr| {
+        let mut contacts = parents.iter().map(|parent| &parent.contact.endpoints);
+        contacts.any(|endpoints| endpoints.contains(victim))
+    };
+    assert!(!told(&victim));
+}
+
 #[test]
 fn agents_without_a_common_family_are_no_pair_and_the_reason_is_kept() {
     let mut stage = Stage::new(1);
@@ -361,4 +423,36 @@ fn a_page_that_gets_through_to_the_other_family_has_it() {
         agents_of(&stage, "viewer").len() > 1,
         "they are tried again"
     );
+}
+
+#[test]
+fn an_agent_from_which_no_udp_gets_out_is_told_so_until_it_does() {
+    let mut stage = behind_a_router(false);
+    assert!(stage.parents("agent").contains_key("waypoint"));
+    for _ in 0..2 {
+        stage.report("agent", "waypoint", LinkResult::Failed);
+        stage.run(25 * SECOND);
+    }
+    let (kinds, why) = told(&stage, "agent");
+    assert_eq!(kinds.last(), Some(&PeerType::Lightweight));
+    assert!(why.contains("no UDP gets out"), "{why}");
+    stage.report("agent", "waypoint", LinkResult::Connected { after_ms: 50 });
+    stage.run(5 * SECOND);
+    let (kinds, why) = told(&stage, "agent");
+    assert_eq!(kinds.last(), Some(&PeerType::Regular));
+    assert!(why.contains(OUTSIDE), "{why}");
+    stage.check();
+}
+
+#[test]
+fn a_router_that_lets_in_what_something_went_out_to_is_tested_once_something_did() {
+    let mut stage = behind_a_router(false);
+    let tests = stage.probed.len();
+    stage.shut.clear();
+    stage.report("agent", "waypoint", LinkResult::Connected { after_ms: 50 });
+    stage.report("agent", "waypoint", LinkResult::Connected { after_ms: 50 });
+    stage.settle();
+    assert_eq!(stage.probed.len(), tests + 1, "once");
+    assert!(told(&stage, "agent").1.contains("tested and accepted"));
+    stage.check();
 }
