@@ -12,12 +12,8 @@ use std::time::Duration;
 
 use quinn::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig};
 use quinn::{ConnectError, ConnectionError, TransportConfig, VarInt};
-use runnel_protocol::ALPN;
 use runnel_protocol::ids::CertificateHash;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, PeerIncompatible, SignatureScheme};
+use runnel_protocol::pinned::{SERVER_NAME, trusting};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -25,8 +21,6 @@ use crate::measure;
 
 /// Time for one address: a handshake around the world with two packets lost takes less.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// The name inside agents' certificates; nobody checks it.
-const SERVER_NAME: &str = "runnel";
 /// After so many addresses at which nobody was reached, and none at which somebody was, the fault
 /// may be this machine's.
 const SUSPICIOUS: u32 = 16;
@@ -39,7 +33,7 @@ pub enum ProberError {
     Port(#[source] std::io::Error),
     /// TLS lacks what QUIC requires.
     #[error("TLS for testing peers: {0}")]
-    Tls(#[from] Error),
+    Tls(#[from] rustls::Error),
     /// The same.
     #[error("TLS for testing peers: {0}")]
     Cipher(#[from] NoInitialCipherSuite),
@@ -70,7 +64,6 @@ impl Outcome {
 pub(crate) struct Prober {
     four: Option<quinn::Endpoint>,
     six: Option<quinn::Endpoint>,
-    provider: Arc<CryptoProvider>,
     /// Addresses tested before the first one at which somebody was reached.
     in_vain: Arc<AtomicU32>,
     stop: CancellationToken,
@@ -89,12 +82,11 @@ impl Prober {
         let prober = Self {
             four,
             six,
-            provider: Arc::new(rustls::crypto::ring::default_provider()),
             in_vain: Arc::default(),
             stop,
         };
         // What TLS lacks is found now, not with the first peer.
-        prober.config(Vec::new())?;
+        config(Vec::new())?;
         Ok(prober)
     }
 
@@ -104,7 +96,7 @@ impl Prober {
         endpoints: Vec<SocketAddr>,
         certificates: Vec<CertificateHash>,
     ) -> Vec<SocketAddr> {
-        let Ok(config) = self.config(certificates) else {
+        let Ok(config) = config(certificates) else {
             return Vec::new();
         };
         let attempts = endpoints
@@ -163,79 +155,18 @@ impl Prober {
             );
         }
     }
-
-    /// TLS that takes these certificates and nothing else.
-    fn config(&self, hashes: Vec<CertificateHash>) -> Result<quinn::ClientConfig, ProberError> {
-        let provider = Arc::clone(&self.provider);
-        let pinned = Arc::new(Pinned {
-            hashes,
-            provider: Arc::clone(&provider),
-        });
-        let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .dangerous()
-            .with_custom_certificate_verifier(pinned)
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![ALPN.to_vec()];
-        let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
-        let mut transport = TransportConfig::default();
-        // Whoever answers may send nothing beyond the handshake.
-        transport
-            .max_concurrent_bidi_streams(VarInt::from_u32(0))
-            .max_concurrent_uni_streams(VarInt::from_u32(0))
-            .datagram_receive_buffer_size(None);
-        config.transport_config(Arc::new(transport));
-        Ok(config)
-    }
 }
 
-/// Trusts a certificate because the peer named its hash, and for no other reason.
-#[derive(Debug)]
-struct Pinned {
-    hashes: Vec<CertificateHash>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let hash = ring::digest::digest(&ring::digest::SHA256, end_entity);
-        if self.hashes.iter().any(|one| one.0 == hash.as_ref()) {
-            Ok(ServerCertVerified::assertion())
-        } else {
-            Err(CertificateError::ApplicationVerificationFailure.into())
-        }
-    }
-
-    /// QUIC has no TLS 1.2 (RFC 9001 §4.2).
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig.into())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
+/// TLS that takes these certificates and nothing else.
+fn config(hashes: Vec<CertificateHash>) -> Result<quinn::ClientConfig, ProberError> {
+    let tls = trusting(hashes)?;
+    let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
+    let mut transport = TransportConfig::default();
+    // Whoever answers may send nothing beyond the handshake.
+    transport
+        .max_concurrent_bidi_streams(VarInt::from_u32(0))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .datagram_receive_buffer_size(None);
+    config.transport_config(Arc::new(transport));
+    Ok(config)
 }

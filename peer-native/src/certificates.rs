@@ -12,6 +12,7 @@ use std::sync::Arc;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use runnel_protocol::codec::{decode, encode};
 use runnel_protocol::ids::CertificateHash;
+use runnel_protocol::pinned::{SERVER_NAME, hash_of};
 use runnel_protocol::units::UnixSeconds;
 use runnel_protocol::{ALPN, ALPN_WEBTRANSPORT};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -29,8 +30,6 @@ const BACK_DATED: u64 = HOUR;
 /// A certificate is replaced this long before it expires: clocks of viewers run fast, and an
 /// agent may sleep through a night.
 const RETIRED_EARLY: u64 = DAY;
-/// The name inside a certificate. Nobody checks it: the hash is what is pinned.
-pub(crate) const SERVER_NAME: &str = "runnel";
 
 /// Why certificates cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -201,14 +200,6 @@ impl Certificates {
     fn save(&self) -> io::Result<()> {
         write_secret(&self.path, &encode(&self.pair))
     }
-}
-
-/// SHA-256 of a certificate in DER.
-pub(crate) fn hash_of(der: &[u8]) -> CertificateHash {
-    let digest = ring::digest::digest(&ring::digest::SHA256, der);
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest.as_ref());
-    CertificateHash(hash)
 }
 
 fn date(at: u64) -> OffsetDateTime {

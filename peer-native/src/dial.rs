@@ -5,18 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
-use runnel_protocol::ALPN;
 use runnel_protocol::ids::CertificateHash;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, PeerIncompatible, SignatureScheme};
+use runnel_protocol::pinned::{SERVER_NAME, trusting};
 use tokio::time::timeout;
 use tracing::debug;
 use web_transport_quinn::Session;
 
 use crate::addresses::Truncated;
-use crate::certificates::{SERVER_NAME, hash_of};
 use crate::endpoint::Endpoint;
 use crate::limits;
 
@@ -61,71 +56,10 @@ async fn attempt(
 /// TLS that trusts these certificates and nothing else; `None` only if the cryptographic
 /// library lacks what QUIC requires, which a test would have shown.
 fn client_config(hashes: Vec<CertificateHash>) -> Option<quinn::ClientConfig> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let pinned = Arc::new(Pinned {
-        hashes,
-        provider: provider.clone(),
-    });
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .ok()?
-        .dangerous()
-        .with_custom_certificate_verifier(pinned)
-        .with_no_client_auth();
-    tls.alpn_protocols = vec![ALPN.to_vec()];
+    let tls = trusting(hashes).ok()?;
     let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).ok()?));
     config.transport_config(Arc::new(limits::transport()));
     Some(config)
-}
-
-/// Trusts a certificate because the coordinator named its hash, and for no other reason.
-#[derive(Debug)]
-struct Pinned {
-    hashes: Vec<CertificateHash>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        if self.hashes.contains(&hash_of(end_entity)) {
-            Ok(ServerCertVerified::assertion())
-        } else {
-            Err(CertificateError::ApplicationVerificationFailure.into())
-        }
-    }
-
-    /// QUIC has no TLS 1.2 (RFC 9001 §4.2).
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig.into())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ pub mod ids;
 pub mod manifest;
 mod octets;
 pub mod peer;
+#[cfg(feature = "pinned")]
+pub mod pinned;
 pub mod proof;
 pub mod segment;
 pub mod signature;
