@@ -1,7 +1,7 @@
 //! What the person who runs the agent settles: defaults, a file, the environment, flags; each
 //! goes before the one named earlier, and a key that means nothing is refused.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
@@ -35,7 +35,8 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     coordinator: Option<String>,
 
-    /// UDP address to listen on; port 0 takes any that is free [default: 0.0.0.0:0].
+    /// UDP address to listen on; port 0 takes any that is free, and [::] both
+    /// IPv4 and IPv6 where the machine has both [default: [::]:0].
     #[arg(long, value_name = "ADDR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     listen: Option<SocketAddr>,
@@ -161,7 +162,7 @@ impl Default for Config {
         let home = std::env::var_os("HOME").map(PathBuf::from);
         Self {
             coordinator: String::new(),
-            listen: SocketAddr::from(([0, 0, 0, 0], 0)),
+            listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
             advertise: Vec::new(),
             data: home.unwrap_or_default().join(".local/share/runnel"),
             uplink_kbps: 5000,

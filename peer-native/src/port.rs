@@ -6,7 +6,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -14,6 +14,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, EndpointConfig, UdpPoller};
+use socket2::{Domain, Socket, Type};
 use tokio::sync::mpsc;
 
 /// Datagrams of WebRTC that wait to be looked at; what comes beyond that is lost, as on any network.
@@ -46,13 +47,14 @@ impl fmt::Debug for Port {
 }
 
 impl Port {
-    /// Opens the port; datagrams of WebRTC come out of the receiver.
+    /// Opens the port; datagrams of WebRTC come out of the receiver. `[::]` is every address of the
+    /// machine, or every one of IPv4 where the machine has no IPv6 at all.
     ///
     /// # Errors
     /// The address is taken or not ours.
     pub(crate) fn bind(address: SocketAddr) -> io::Result<(Self, mpsc::Receiver<Datagram>)> {
         let (webrtc, datagrams) = mpsc::channel(WAITING);
-        let socket = runtime()?.wrap_udp_socket(UdpSocket::bind(address)?)?;
+        let socket = runtime()?.wrap_udp_socket(open(address)?)?;
         Ok((Self { socket, webrtc }, datagrams))
     }
 
@@ -174,6 +176,26 @@ impl AsyncUdpSocket for Port {
     fn may_fragment(&self) -> bool {
         self.socket.may_fragment()
     }
+}
+
+fn open(address: SocketAddr) -> io::Result<UdpSocket> {
+    if address.ip() != Ipv6Addr::UNSPECIFIED {
+        return UdpSocket::bind(address);
+    }
+    match open_both(address) {
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+            UdpSocket::bind((Ipv4Addr::UNSPECIFIED, address.port()))
+        }
+        opened => opened,
+    }
+}
+
+/// Both families in one socket, whatever the system's default is (RFC 3493 §5.3).
+fn open_both(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::IPV6, Type::DGRAM, None)?;
+    socket.set_only_v6(false)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
 }
 
 fn runtime() -> io::Result<Arc<dyn quinn::Runtime>> {
