@@ -22,8 +22,9 @@ use tokio_util::task::TaskTracker;
 use crate::clock;
 use crate::engine::{Command, Errand, Handle, Outbox};
 use crate::measure;
-use crate::operator::{has_local_name, is_proxied};
+use crate::operator::is_this_machine;
 use crate::origins::is_loopback;
+use crate::proxies::is_proxied;
 use crate::tokens::{self, Keyring, Visitor};
 use crate::turnstile::Turnstile;
 
@@ -46,6 +47,8 @@ pub(crate) struct Door {
     engine: Handle,
     keyring: watch::Receiver<Arc<Keyring>>,
     turnstile: Turnstile,
+    /// Whether the operator has named the proxies.
+    knows_proxies: bool,
     next: AtomicU64,
     tasks: TaskTracker,
 }
@@ -54,13 +57,14 @@ impl Door {
     pub(crate) fn new(
         engine: Handle,
         keyring: watch::Receiver<Arc<Keyring>>,
-        turnstile: Turnstile,
+        (turnstile, knows_proxies): (Turnstile, bool),
         tasks: TaskTracker,
     ) -> Self {
         Self {
             engine,
             keyring,
             turnstile,
+            knows_proxies,
             next: AtomicU64::new(1),
             tasks,
         }
@@ -73,8 +77,9 @@ impl Door {
 
     /// The answer to whoever comes from a network that brings too many at once.
     fn turns_away(&self, headers: &HeaderMap, address: IpAddr) -> Option<Response> {
-        if is_loopback(address) && is_proxied(headers) {
-            // Everybody behind the proxy has its address: only the proxy can tell them apart.
+        let is_masked = is_loopback(address) && is_proxied(headers);
+        if is_masked && !self.knows_proxies {
+            // Everybody behind the proxy has its address: only it can tell them apart.
             return None;
         }
         let seconds = self.turnstile.pass(address).err()?;
@@ -136,7 +141,7 @@ fn visitor(headers: &HeaderMap, address: SocketAddr) -> Visitor {
     let origin = headers.get(header::ORIGIN);
     Visitor {
         origin: origin.map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned()),
-        local: is_loopback(address.ip()) && has_local_name(headers) && !is_proxied(headers),
+        local: is_this_machine(headers, address.ip()),
     }
 }
 

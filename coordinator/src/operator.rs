@@ -1,6 +1,6 @@
 //! The operator's door: who may change things, or see all peers.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::origins::is_loopback;
+use crate::proxies::is_proxied;
 
 /// Who is let in.
 #[derive(Debug)]
@@ -24,15 +25,14 @@ impl Operator {
         }
     }
 
-    /// With a token: whoever has it, from anywhere. Without: this machine only, and only under a
-    /// local name, so that a web page cannot reach in by rebinding its own.
+    /// With a token: whoever has it, from anywhere. Without: this machine only.
     fn admits(&self, headers: &HeaderMap, address: SocketAddr) -> Result<(), &'static str> {
         match self.token {
             Some(token) if bearer(headers).is_some_and(|given| blake3::hash(given) == token) => {
                 Ok(())
             }
             Some(_) => Err("the operator's token is required, as Authorization: Bearer\n"),
-            None if is_loopback(address.ip()) && has_local_name(headers) => Ok(()),
+            None if is_this_machine(headers, address.ip()) => Ok(()),
             None => Err("open to this machine only, unless an admin token is configured\n"),
         }
     }
@@ -43,9 +43,13 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     value.strip_prefix(b"Bearer ")
 }
 
-/// Whether the client called this machine by a name that is its own: a page whose name was rebound to
-/// it did not.
-pub(crate) fn has_local_name(headers: &HeaderMap) -> bool {
+/// Whether a program on this machine asks for itself: by a name that is this machine's own, so no page whose
+/// name was rebound to it, and for nobody else.
+pub(crate) fn is_this_machine(headers: &HeaderMap, address: IpAddr) -> bool {
+    is_loopback(address) && has_local_name(headers) && !is_proxied(headers)
+}
+
+fn has_local_name(headers: &HeaderMap) -> bool {
     let host = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
@@ -56,15 +60,6 @@ pub(crate) fn has_local_name(headers: &HeaderMap) -> bool {
         );
         name == "localhost" || name.parse().is_ok_and(is_loopback)
     })
-}
-
-/// What proxies add that have not heard of RFC 7239.
-const FORWARDED_FOR: &str = "x-forwarded-for";
-
-/// Whether a proxy says that it hands on somebody else's request, who then seems to sit where the
-/// proxy does.
-pub(crate) fn is_proxied(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::FORWARDED) || headers.contains_key(FORWARDED_FOR)
 }
 
 /// Lets only the operator through.
@@ -102,6 +97,8 @@ mod tests {
         assert!(operator.admits(&named("evil.example"), local).is_err());
         let far = "203.0.113.1:5000".parse().unwrap();
         assert!(operator.admits(&named("127.0.0.1:8470"), far).is_err());
+        let proxied = headers(&[(header::HOST, "localhost"), (header::FORWARDED, "for=_x")]);
+        assert!(operator.admits(&proxied, local).is_err());
     }
 
     #[test]

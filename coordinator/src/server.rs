@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::any;
 use axum::serve::ListenerExt as _;
 use governor::clock::DefaultClock;
@@ -30,6 +31,7 @@ use crate::measure;
 use crate::operator::Operator;
 use crate::policies::{PolicyError, Shelf};
 use crate::prober::{Prober, ProberError};
+use crate::proxies::{self, Proxies};
 use crate::settings::{NetworkSetting, Settings};
 use crate::store::{Store, StoreError};
 use crate::tokens::{self, Keyring};
@@ -127,13 +129,15 @@ impl Server {
         let door = Arc::new(Door::new(
             engine.clone(),
             known,
-            turnstile(&settings),
+            (turnstile(&settings), !settings.trusted_proxies.is_empty()),
             tasks.clone(),
         ));
         let peers = Router::new()
             .route(WEBSOCKET_PATH, any(door::enter))
             .with_state(Arc::clone(&door));
-        let router = api::router(api, operator).merge(peers);
+        let proxies = Proxies::new(settings.trusted_proxies, settings.forwarded_header);
+        let unmasking = from_fn_with_state(Arc::new(proxies), proxies::unmask);
+        let router = api::router(api, operator).merge(peers).layer(unmasking);
         let serving = tokio::spawn(serve(listener, router, stop.clone()));
         tokio::spawn(keep_up(door, stop.clone()));
         tracing::info!(%address, root_key = %root_key, "the coordinator is up");

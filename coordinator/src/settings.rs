@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::origins::{self, OriginError};
+use crate::proxies::ForwardedHeader;
 
 /// Everything that can be set. Unknown keys are refused.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,6 +41,12 @@ pub struct Settings {
     /// Whether agents that say that they accept connections are tested, over UDP from this machine;
     /// else they are believed.
     pub probe: bool,
+    /// Addresses of reverse proxies that hand on others' requests: whom they ask for counts as
+    /// whoever comes.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The header in which they say so; they must replace or append to it, whatever a client has
+    /// written there.
+    pub forwarded_header: ForwardedHeader,
     /// Contents that are offered from the start.
     pub content: Vec<ContentSetting>,
     /// Which addresses are in which region and network; the longest prefix decides.
@@ -161,6 +168,8 @@ impl Default for Settings {
             network_connections_burst: NETWORK_BURST,
             transfers_kept_days: 30,
             probe: true,
+            trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::default(),
             content: Vec::new(),
             network: Vec::new(),
             policies: None,
@@ -370,6 +379,22 @@ mod tests {
         let error = load("[[network]]\ncidr = \"203.0.113\"\nregion = \"north\"");
         let error = error.unwrap_err().to_string();
         assert!(error.contains("cidr"), "{error}");
+    }
+
+    #[test]
+    fn proxies_are_trusted_by_address_and_by_one_header() {
+        let settings = load("trusted_proxies = [\"10.0.0.0/8\", \"::1/128\"]").unwrap();
+        assert_eq!(settings.trusted_proxies.len(), 2);
+        assert_eq!(settings.forwarded_header, ForwardedHeader::XForwardedFor);
+        let settings = load("forwarded_header = \"forwarded\"").unwrap();
+        assert_eq!(settings.forwarded_header, ForwardedHeader::Forwarded);
+        for wrong in [
+            "trusted_proxies = [\"nginx\"]",
+            "forwarded_header = \"via\"",
+        ] {
+            let error = load(wrong).unwrap_err().to_string();
+            assert!(error.contains(wrong.split(' ').next().unwrap()), "{error}");
+        }
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::net::Ipv4Addr;
 use std::num::NonZeroU32;
 use std::time::Instant;
 
+use runnel_coordinator::{Server, Settings};
 use runnel_protocol::codec::{MAX_MESSAGE, encode};
 use runnel_protocol::control::{FromCoordinator, Heartbeat, Platform, ToCoordinator};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::client::{Client, House, connect, connect_from, house, house_with, http};
+use crate::client::{Client, House, connect, connect_from, house, house_with, http, settings};
 
 #[tokio::test]
 async fn a_viewer_opens_a_content_and_is_told_who_feeds_it() {
@@ -187,5 +188,43 @@ async fn those_behind_a_proxy_on_this_machine_are_not_counted_as_one() {
         let arrival = connect_from(&house, host(0, 1), &[SUBPROTOCOL, forwarded]).await;
         assert!(arrival.is_ok());
     }
+    house.server.stop().await;
+}
+
+#[tokio::test]
+async fn those_behind_a_trusted_proxy_are_counted_by_their_own_networks_and_nobody_can_pretend() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        network_connections_per_second: NonZeroU32::MIN,
+        network_connections_burst: NonZeroU32::MIN,
+        trusted_proxies: vec!["127.0.3.0/24".parse().unwrap()],
+        ..settings(&folder)
+    };
+    let server = Server::start(settings).await.unwrap();
+    let house = House { server, folder };
+    let proxy = host(3, 1);
+    let comes = async |from: Ipv4Addr, says: &str| {
+        let forwarded = ("x-forwarded-for", says);
+        connect_from(&house, from, &[SUBPROTOCOL, forwarded])
+            .await
+            .is_ok()
+    };
+    // One a second gets in, so several in a row do not.
+    let is_held_up = async |from, says| {
+        for _ in 0..20 {
+            if !comes(from, says).await {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(comes(proxy, "203.0.113.7").await);
+    assert!(is_held_up(proxy, "203.0.113.8").await, "the same network");
+    assert!(comes(proxy, "198.51.100.7, 127.0.3.2").await, "another one");
+    // A client writes what it likes; the proxy appends what it sees.
+    assert!(is_held_up(proxy, "192.0.2.1, 203.0.113.7").await);
+    // Who is no proxy is counted where it is, whatever it says.
+    assert!(comes(host(5, 1), "192.0.2.2").await);
+    assert!(is_held_up(host(5, 1), "192.0.2.3").await);
     house.server.stop().await;
 }
