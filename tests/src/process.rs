@@ -1,5 +1,7 @@
 //! Real processes: started from the build folder, logged to files, stopped, killed and frozen.
 
+mod leash;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -11,7 +13,8 @@ use tokio::process::{Child, Command};
 
 use crate::wait;
 
-/// A running program with its logs. Dropping it kills it, with all that it started.
+/// A running program with its logs. Dropping it kills it, with all that it started; so does the end of
+/// whoever started it, however that comes.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -61,6 +64,7 @@ impl Process {
             .id()
             .and_then(|id| Pid::from_raw(id.cast_signed()))
             .with_context(|| format!("{name} ended at once"))?;
+        leash::hold(group)?;
         Ok(Self {
             name: name.to_owned(),
             child,
@@ -166,6 +170,7 @@ impl Drop for Process {
         if self.child.id().is_some() {
             let _ = kill_process_group(self.group, Signal::KILL);
         }
+        leash::free(self.group);
     }
 }
 
