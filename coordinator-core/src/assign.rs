@@ -12,6 +12,7 @@ use runnel_protocol::control::Source;
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::segment::{Substream, SubstreamSet};
 
+use crate::history::Trouble;
 use crate::place::Network;
 use crate::policy::LinkSet;
 use crate::reach::Nearness;
@@ -42,8 +43,8 @@ pub(crate) struct Candidate {
     pub(crate) score: i64,
     pub(crate) class: Class,
     pub(crate) near: Nearness,
-    /// See [`crate::view::History::trouble`].
-    pub(crate) trouble: u8,
+    /// What speaks against it among equals.
+    pub(crate) trouble: Trouble,
     /// Stripes it has room for; zero for one that can only stand by.
     pub(crate) room: u8,
     /// For any of that a viewer has to give up its place.
@@ -147,7 +148,7 @@ struct Rank {
     short_of_links: bool,
     is_new: bool,
     near: Nearness,
-    trouble: u8,
+    trouble: Trouble,
     spare: Reverse<u64>,
     peer: PeerId,
 }
@@ -384,6 +385,8 @@ fn shares(stripes: u8, parents: &[Candidate]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
+
     use super::*;
     use crate::place::Place;
 
@@ -394,7 +397,7 @@ mod tests {
             score: 0,
             class: Class::Preferred,
             near: Nearness::Far,
-            trouble: 0,
+            trouble: Trouble::default(),
             room,
             crowded: false,
             stands_by: true,
@@ -563,7 +566,7 @@ mod tests {
         };
         let reliable = agent(2, 8);
         let shaky = Candidate {
-            trouble: 2,
+            trouble: Trouble::new(2, Duration::from_secs(600)),
             ..agent(1, 8)
         };
         let choices = choose(4, vec![shaky, reliable, near]);

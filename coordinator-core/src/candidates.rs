@@ -299,7 +299,7 @@ impl<'a> Search<'a> {
                 (record.address, record.place),
                 (self.record.address, self.record.place),
             ),
-            trouble: record.trouble(),
+            trouble: record.trouble(self.now),
             room,
             crowded: record.uplink.spare() < self.stripe,
             short_of_links: !pair.linked && record.is_short_of_links(),

@@ -5,6 +5,7 @@ mod passes;
 mod peers;
 mod policies;
 mod probes;
+mod remembering;
 mod ticks;
 mod trials;
 mod trust;
@@ -105,6 +106,9 @@ impl ControlCenter {
             Input::Policies(set) => self.on_policies(set, now),
             Input::Try { id, set } => self.on_trial(id, set, now),
             Input::TrustedKeys(keys) => self.on_trusted_keys(&keys, now),
+            Input::Profiles(profiles) => self.on_profiles(&profiles),
+            Input::Recalled { peer, past } => self.on_recalled(peer, &past, now),
+            Input::Forget(peer) => self.forget(peer, now),
             Input::Drain => self.on_drain(),
         }
     }

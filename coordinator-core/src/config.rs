@@ -35,6 +35,8 @@ pub struct Config {
     pub probe: bool,
     /// Whether whoever comes is asked by what right: then the shell judges join tokens.
     pub tokens: bool,
+    /// Whether the shell keeps what peers did, and finds it when they come again.
+    pub history: bool,
     /// Which addresses are in which region and network.
     pub networks: NetworkTable,
     /// A content that nobody has played for this long lets its volunteers go.
@@ -57,6 +59,7 @@ impl Config {
             settle: Duration::ZERO,
             probe: true,
             tokens: true,
+            history: true,
             networks: NetworkTable::default(),
             idle: Duration::from_secs(30),
         }

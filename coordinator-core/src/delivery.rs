@@ -335,6 +335,7 @@ impl Delivery {
         self.supply.remove(peer);
         self.untold.remove(&peer);
         for feed in &member.feeds {
+            world.remember_link(feed.parent, peer, Some(feed.account), now);
             self.release(peer, feed, world);
         }
         for child in member.children() {
@@ -364,6 +365,7 @@ impl Delivery {
         if let Some(member) = self.members.get_mut(&child) {
             // Who leaves one content may stay in others: its uplink is one account.
             for feed in member.feeds.extract_if(.., |feed| feed.parent == parent) {
+                world.remember_link(parent, child, Some(feed.account), now);
                 world.view.release(parent, child, feed.reserved);
                 self.leases.give_back(&(child, parent), feed.links);
             }

@@ -10,6 +10,7 @@ use runnel_protocol::signature::{Signature, Signed};
 use runnel_protocol::ticket::{SignedTicket, Ticket};
 
 use crate::content::Content;
+use crate::history::{Past, Profile, Remembered};
 use crate::links::LinkUse;
 use crate::policy::PolicySet;
 use crate::token::{KeyName, Verdict};
@@ -89,6 +90,17 @@ pub enum Input {
     TrustedKeys(Vec<KeyName>),
     /// What ran over links before: from the store at start, ahead of the policies.
     LinksUsed(Vec<LinkUse>),
+    /// What kinds of peers were like before: from the store at start.
+    Profiles(Vec<Profile>),
+    /// The answer to [`Output::Recall`].
+    Recalled {
+        /// Of whom.
+        peer: PeerId,
+        /// What is kept of it.
+        past: Past,
+    },
+    /// Forget what a peer has done: it, or the operator, asks for it.
+    Forget(PeerId),
     /// The server goes down in order.
     Drain,
 }
@@ -161,6 +173,11 @@ pub enum Output {
         /// What would change.
         report: Option<Box<TrialReport>>,
     },
+    /// Find what is kept of a peer and answer with [`Input::Recalled`]; there is no hurry, and no
+    /// answer where nothing is kept. What was told before with [`Self::Remember`] has to be in it.
+    Recall(PeerId),
+    /// Add this to what is kept of a peer and of its profile.
+    Remember(Box<Remembered>),
     /// Add this to what is kept of links: told every ten seconds.
     LinksUsed(Vec<LinkUse>),
 }

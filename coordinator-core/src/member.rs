@@ -11,6 +11,7 @@ use runnel_protocol::units::BitsPerSecond;
 use crate::assign::{Choice, Chosen, Class};
 use crate::congestion::{Lag, Watch};
 use crate::eject::Seat;
+use crate::history::LinkAccount;
 use crate::place::Region;
 use crate::policy::{LinkSet, Treatment};
 use crate::rules::Objection;
@@ -57,6 +58,8 @@ pub(crate) struct Feed {
     /// What it brings against what it should (R2, R3), and what was sent against it (H4).
     pub(crate) watch: Watch,
     pub(crate) lag: Lag,
+    /// What it brought, and what was missing, since its parent's history was told of it.
+    pub(crate) account: LinkAccount,
 }
 
 impl From<&Choice> for Feed {
@@ -75,6 +78,7 @@ impl From<&Choice> for Feed {
             connected: false,
             watch: Watch::default(),
             lag: Lag::default(),
+            account: LinkAccount::default(),
         }
     }
 }

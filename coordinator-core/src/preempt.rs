@@ -10,20 +10,36 @@ use runnel_protocol::ids::PeerId;
 /// about the same width never change places, and swapping back takes more than twice as much.
 const MARGIN_PERCENT: u64 = 150;
 
+/// The part of its uplink that somebody is worth who leaves soon: a quarter, so that whoever stays
+/// goes first unless it is much narrower.
+const BRIEF_COUNTS_FOR: u64 = 4;
+
 /// What an agent is worth in the tree of one stripe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Standing {
     /// The stripe is its home: it is meant to be interior there.
     pub(crate) at_home: bool,
+    /// By its history it is not one of those who leave soon: with each of them all go that it
+    /// feeds.
+    pub(crate) lasting: bool,
     /// Uplink it offers, bit/s.
     pub(crate) uplink: u64,
 }
 
 impl Standing {
+    /// Its uplink, as far as it can be relied on.
+    const fn worth(self) -> u64 {
+        if self.lasting {
+            self.uplink
+        } else {
+            self.uplink / BRIEF_COUNTS_FOR
+        }
+    }
+
     /// Whether it pushes `other` aside.
     fn outclasses(self, other: Self) -> bool {
         let wider = |one: Self, two: Self| {
-            u128::from(one.uplink) * 100 >= u128::from(two.uplink) * u128::from(MARGIN_PERCENT)
+            u128::from(one.worth()) * 100 >= u128::from(two.worth()) * u128::from(MARGIN_PERCENT)
         };
         match (self.at_home, other.at_home) {
             (true, true) | (false, false) => wider(self, other),
@@ -62,7 +78,7 @@ pub(crate) fn rise(newcomer: Standing, can_feed: bool, levels: &[Level]) -> Opti
         let worst = level
             .occupants
             .iter()
-            .min_by_key(|(peer, standing)| (standing.at_home, standing.uplink, *peer));
+            .min_by_key(|(peer, standing)| (standing.at_home, standing.worth(), *peer));
         let worse = worst.filter(|(_, standing)| can_feed && newcomer.outclasses(*standing));
         worse.map(|(displaced, _)| Rise::InsteadOf {
             parent,
@@ -82,6 +98,7 @@ mod tests {
     fn home(uplink: u64) -> Standing {
         Standing {
             at_home: true,
+            lasting: true,
             uplink,
         }
     }
@@ -128,11 +145,24 @@ mod tests {
     fn a_guest_gives_way_to_who_is_at_home_unless_it_is_much_wider() {
         let guest = |uplink| Standing {
             at_home: false,
+            lasting: true,
             uplink,
         };
         assert!(home(10).outclasses(guest(14)));
         assert!(!home(10).outclasses(guest(15)));
         assert!(!guest(99).outclasses(home(1)));
+    }
+
+    #[test]
+    fn whoever_leaves_soon_gives_way_to_who_stays_unless_that_one_is_much_narrower() {
+        let brief = |uplink| Standing {
+            lasting: false,
+            ..home(uplink)
+        };
+        assert!(home(10).outclasses(brief(20)));
+        assert!(!home(10).outclasses(brief(40)));
+        assert!(!brief(40).outclasses(home(10)));
+        assert!(brief(15).outclasses(brief(10)), "among themselves as ever");
     }
 
     #[test]

@@ -1,32 +1,20 @@
 //! One peer as it is known: at most 256 bytes, links and text apart, since there are a million.
 
 use core::net::{IpAddr, SocketAddr};
-use core::time::Duration;
 use std::sync::Arc;
 
 use runnel_protocol::control::{Heartbeat, PeerType, Platform, Source};
-use runnel_protocol::ids::{CertificateHash, ContentId, PeerId, PublicKey};
+use runnel_protocol::ids::{CertificateHash, ContentId, PublicKey};
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
-use crate::blacklist::Apart;
 use crate::capacity::{Rung, Uplink};
 use crate::family::{Families, Family, Speaks};
+use crate::history::{History, Trouble};
 use crate::io::SessionId;
 use crate::kind::Why;
 use crate::place::Place;
 use crate::token::Held;
-
-/// Accusers remembered per peer.
-const MAX_ACCUSERS: usize = 8;
-/// Distinct accusers within [`ACCUSED_FOR`] that make a peer unfit for everybody: a single liar
-/// cannot take an agent away from the others.
-const ACCUSERS_TO_DISTRUST: usize = 3;
-const ACCUSED_FOR: Duration = Duration::from_secs(600);
-/// Attempts in a row that failed, each by another peer's word, before nobody is sent there.
-const HOPELESS: u16 = 5;
-/// How long such a series counts.
-const HOPELESS_FOR: Duration = Duration::from_secs(60);
 
 /// Load of a machine's processors from which on others are preferred.
 const BUSY_PERCENT: u8 = 90;
@@ -143,9 +131,11 @@ impl Record {
         load.is_some_and(|load| load >= BUSY_PERCENT)
     }
 
-    /// What speaks against it among equals: attempts that failed, in quarters, and its load.
-    pub(crate) fn trouble(&self) -> u8 {
-        self.history.trouble() + u8::from(self.is_busy())
+    /// What speaks against it among equals: its history and its load.
+    pub(crate) fn trouble(&self, now: Timestamp) -> Trouble {
+        let mut trouble = self.history.trouble(now);
+        trouble.faults += u8::from(self.is_busy());
+        trouble
     }
 
     /// Whether its line carries so much more to it.
@@ -197,89 +187,6 @@ impl Contents {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = ContentId> {
         self.0.iter().copied()
-    }
-}
-
-/// How a peer has done as a parent in this session (N2, in small).
-///
-/// Most peers never are one, so theirs takes no room.
-#[derive(Debug, Default)]
-pub(crate) struct History(Option<Box<Deeds>>);
-
-#[derive(Debug, Default)]
-struct Deeds {
-    connected: u16,
-    failed: u16,
-    failed_in_a_row: u16,
-    last_failure: Option<Timestamp>,
-    accusers: Vec<(PeerId, Timestamp)>,
-}
-
-impl History {
-    fn deeds(&mut self) -> &mut Deeds {
-        self.0.get_or_insert_default()
-    }
-
-    pub(crate) fn on_connected(&mut self) {
-        let deeds = self.deeds();
-        deeds.connected = deeds.connected.saturating_add(1);
-        deeds.failed_in_a_row = 0;
-    }
-
-    /// Whoever is too busy for one child may serve the next: only links that could not be made, or
-    /// did not last, speak against sending anybody there.
-    pub(crate) fn on_failed(&mut self, cause: Apart, now: Timestamp) {
-        let deeds = self.deeds();
-        deeds.failed = deeds.failed.saturating_add(1);
-        match cause {
-            Apart::Unreachable | Apart::Lost => {
-                deeds.failed_in_a_row = deeds.failed_in_a_row.saturating_add(1);
-                deeds.last_failure = Some(now);
-            }
-            Apart::Full | Apart::Stalled | Apart::Slow | Apart::Congested | Apart::Misbehaved => {}
-        }
-    }
-
-    /// A test has reached it: those who could not had reasons of their own.
-    pub(crate) fn on_reached(&mut self) {
-        if let Some(deeds) = &mut self.0 {
-            deeds.failed_in_a_row = 0;
-        }
-    }
-
-    /// Remembers an accusation; true where it makes the peer distrusted.
-    pub(crate) fn on_accused(&mut self, by: PeerId, now: Timestamp) -> bool {
-        let before = self.is_distrusted(now);
-        let accusers = &mut self.deeds().accusers;
-        accusers.retain(|(who, at)| *who != by && now.since(*at) < ACCUSED_FOR);
-        if accusers.len() == MAX_ACCUSERS {
-            accusers.remove(0);
-        }
-        accusers.push((by, now));
-        !before && self.is_distrusted(now)
-    }
-
-    pub(crate) fn is_distrusted(&self, now: Timestamp) -> bool {
-        let accusers = self.0.iter().flat_map(|deeds| &deeds.accusers);
-        let recent = accusers.filter(|(_, at)| now.since(*at) < ACCUSED_FOR);
-        recent.count() >= ACCUSERS_TO_DISTRUST
-    }
-
-    pub(crate) fn is_hopeless(&self, now: Timestamp) -> bool {
-        let lately = |at| now.since(at) < HOPELESS_FOR;
-        self.0.as_ref().is_some_and(|deeds| {
-            deeds.failed_in_a_row >= HOPELESS && deeds.last_failure.is_some_and(lately)
-        })
-    }
-
-    /// Share of attempts that failed, in quarters: breaks ties only.
-    pub(crate) fn trouble(&self) -> u8 {
-        let Some(deeds) = &self.0 else { return 0 };
-        let all = u32::from(deeds.connected) + u32::from(deeds.failed);
-        let quarters = (u32::from(deeds.failed) * 4).checked_div(all);
-        quarters
-            .and_then(|value| u8::try_from(value).ok())
-            .unwrap_or(0)
     }
 }
 

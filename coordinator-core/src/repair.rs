@@ -122,8 +122,11 @@ fn on_connected(
         record.families.found(family);
         world.attempts.forget(reporter);
     }
-    if let Some(record) = world.view.get_mut(pair.parent) {
-        record.history.on_connected();
+    // A parent's own word that it can be reached says nothing.
+    if reporter == pair.child {
+        world.remember(pair.parent, pair.child, |history, site| {
+            history.on_connected(site, now);
+        });
     }
     let both = (reporter, pair.other(reporter));
     let what = What::Connected { after_ms };
@@ -143,10 +146,10 @@ fn part(
     if cause == Apart::Unreachable && across(world, reporter, pair.other(reporter)).is_some() {
         world.attempts.on_failed(reporter, now);
     }
-    if let Some(record) = world.view.get_mut(pair.parent)
-        && tells
-    {
-        record.history.on_failed(cause, now);
+    if tells {
+        world.remember(pair.parent, pair.child, |history, site| {
+            history.on_failed(cause, site, now);
+        });
     }
     let time = until.since(now);
     let both = (reporter, pair.other(reporter));
@@ -274,15 +277,17 @@ pub(crate) fn on_parent_report(
         starved,
         ..Beat::new(feed.reserved, covers, report.received)
     };
-    let congested = feed
-        .lag
-        .on_received(&report.sequence_numbers, report.late && !starved);
+    let due = report.late && !starved;
+    feed.account.observe(beat.expected, report.received, due);
+    let long = feed.account.is_long();
+    let account = long.then(|| core::mem::take(&mut feed.account));
+    let congested = feed.lag.on_received(&report.sequence_numbers, due);
     let apart = match feed.watch.observe(beat) {
         _ if is_hung(report, world, now) => Apart::Stalled,
         Verdict::Silent => Apart::Stalled,
         Verdict::Slow => Apart::Slow,
         Verdict::Fine if congested => Apart::Congested,
-        Verdict::Fine => return,
+        Verdict::Fine => return world.remember_link(pair.parent, child, account, now),
     };
     part(delivery, world, (child, pair), apart, now);
 }

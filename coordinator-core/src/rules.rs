@@ -13,6 +13,7 @@ use runnel_protocol::units::BitsPerSecond;
 
 use crate::blacklist::{Apart, Ban};
 use crate::family::Family;
+use crate::history::Blemish;
 use crate::links::Shortage;
 use crate::policy::{LinkSet, Ruling};
 use crate::view::Record;
@@ -167,6 +168,7 @@ pub(crate) enum Objection {
     },
     Accused,
     NeverReached,
+    BadHistory(Blemish),
     NoLinkRoom(Arc<Shortage>),
     Loop,
     NoUplink,
@@ -228,8 +230,19 @@ fn conduct(pair: &Pair<'_>) -> Option<Objection> {
 }
 
 fn history(pair: &Pair<'_>) -> Option<Objection> {
-    let hopeless = !pair.current && pair.parent_record.history.is_hopeless(pair.now);
-    hopeless.then_some(Objection::NeverReached)
+    // What feeds the child at present has an account of its own, which parts the two if need be.
+    if pair.current {
+        return None;
+    }
+    let history = &pair.parent_record.history;
+    if history.is_hopeless(pair.now) {
+        return Some(Objection::NeverReached);
+    }
+    // Where everybody else is bad, the operator's own are what is left.
+    let blemish = history
+        .blemish(pair.now)
+        .filter(|_| !pair.parent_record.waypoint);
+    blemish.map(Objection::BadHistory)
 }
 
 fn link_limit(pair: &Pair<'_>) -> Option<Objection> {
@@ -291,6 +304,7 @@ impl Objection {
             | Self::KeptApart { .. }
             | Self::Accused
             | Self::NeverReached
+            | Self::BadHistory(_)
             | Self::Loop
             | Self::NoUplink
             | Self::NoRoom { .. }
@@ -338,6 +352,7 @@ impl fmt::Display for Objection {
             }
             Self::Accused => write!(f, "several peers say that it sent bad data"),
             Self::NeverReached => write!(f, "the last attempts to reach it all failed"),
+            Self::BadHistory(blemish) => write!(f, "{blemish}"),
             Self::Loop => write!(f, "it receives the content from this very peer"),
             Self::NoUplink => write!(f, "it offers no uplink"),
             Self::NoRoom { spare, stripe } => write!(
@@ -375,10 +390,11 @@ mod tests {
     use super::*;
     use crate::capacity::Uplink;
     use crate::family::Families;
+    use crate::history::History;
     use crate::io::SessionId;
     use crate::kind::Why;
     use crate::place::Place;
-    use crate::record::{Contents, History};
+    use crate::record::Contents;
 
     const NOW: Timestamp = Timestamp::from_micros(1_000_000);
 

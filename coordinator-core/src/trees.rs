@@ -12,6 +12,7 @@ use runnel_protocol::ids::PeerId;
 use runnel_protocol::segment::{MAX_SUBSTREAMS, Substream, SubstreamSet};
 
 use crate::assign::{Candidate, Class};
+use crate::history::Trouble;
 use crate::place::Network;
 use crate::reach::Nearness;
 
@@ -85,7 +86,7 @@ struct Rank {
     foreign: bool,
     hops: u8,
     near: Nearness,
-    trouble: u8,
+    trouble: Trouble,
     spare: Reverse<u64>,
     peer: PeerId,
 }

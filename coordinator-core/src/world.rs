@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::described::Known;
 use crate::explain::Log;
 use crate::family::Attempts;
+use crate::history::{Chronicle, History, LinkAccount, Site};
 use crate::io::Output;
 use crate::links::Links;
 use crate::policy::Judge;
@@ -42,6 +43,7 @@ pub(crate) struct World {
     pub(crate) settled_at: Timestamp,
     /// Offers that rose and are not believed yet.
     pub(crate) offers: Offers,
+    pub(crate) chronicle: Chronicle,
     pub(crate) outputs: VecDeque<Output>,
 }
 
@@ -75,7 +77,36 @@ impl World {
             moved_elsewhere: Vec::new(),
             settled_at,
             offers: Offers::default(),
+            chronicle: Chronicle::new(now),
             outputs: VecDeque::new(),
+        }
+    }
+
+    /// What whoever it feeds, from its own site, has to say of a parent.
+    pub(crate) fn remember(
+        &mut self,
+        parent: PeerId,
+        child: PeerId,
+        tell: impl FnOnce(&mut History, Site),
+    ) {
+        let site = self.view.get(child).map(|child| Site::of(child.address));
+        if let (Some(site), Some(parent)) = (site, self.view.get_mut(parent)) {
+            tell(&mut parent.history, site);
+        }
+    }
+
+    /// A link's account is closed, if there is one.
+    pub(crate) fn remember_link(
+        &mut self,
+        parent: PeerId,
+        child: PeerId,
+        account: Option<LinkAccount>,
+        now: Timestamp,
+    ) {
+        if let Some(account) = account {
+            self.remember(parent, child, |history, site| {
+                history.on_link(account, site, now);
+            });
         }
     }
 

@@ -20,6 +20,7 @@ use utoipa_axum::routes;
 
 use crate::codes::{self, DEFAULT_LIFE_SECONDS};
 use crate::engine::{Command, Handle, Question};
+use crate::history_api;
 use crate::link_api;
 use crate::measure;
 use crate::operator::{self, Operator};
@@ -95,7 +96,11 @@ pub(crate) fn router(api: Api, operator: Operator) -> Router {
         .routes(routes!(contents, register))
         .routes(routes!(remove))
         .routes(routes!(enrol))
-        .routes(routes!(transfer_api::transfers, transfer_api::forget))
+        .routes(routes!(
+            transfer_api::transfers,
+            history_api::forget_transfers
+        ))
+        .routes(routes!(history_api::histories, history_api::forget))
         .routes(routes!(link_api::list))
         .routes(routes!(policy_api::list))
         .routes(routes!(policy_words::explain))

@@ -23,7 +23,7 @@ use crate::keeper::Keeper;
 use crate::keys::Keys;
 use crate::measure;
 use crate::prober::Prober;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Commands that wait for the engine; whoever has more waits as well.
 const QUEUE: usize = 8192;
@@ -96,6 +96,8 @@ pub(crate) enum Command {
     },
     Input(Input),
     Ask(Question),
+    /// Forget all of a peer, here and in the store.
+    Forget(PeerId, oneshot::Sender<Result<(), StoreError>>),
     /// Find out what would change if these policies were in force; `None` where too many are tried.
     Try(PolicySet, oneshot::Sender<Option<Box<TrialReport>>>),
 }
@@ -209,6 +211,10 @@ impl Engine {
             }
             Command::Input(input) => self.input(input),
             Command::Ask(question) => self.answer(question),
+            Command::Forget(peer, done) => {
+                self.input(Input::Forget(peer));
+                self.parts.keeper.forget(peer, done);
+            }
             Command::Try(set, answer) => {
                 self.trial_count += 1;
                 let id = TrialId(self.trial_count);
@@ -279,6 +285,8 @@ impl Engine {
                 self.parts.center.handle_input(Input::Signed(signed), now);
             }
             Output::Transferred(transfer) => self.parts.keeper.keep(&transfer),
+            Output::Remember(remembered) => self.parts.keeper.remember(remembered),
+            Output::Recall(peer) => self.parts.keeper.recall(peer, self.handle.clone()),
             Output::LinksUsed(uses) => self.keep_uses(uses),
             Output::Tried { id, report } => {
                 // Whoever asked may have gone: then the answer is dropped.

@@ -1,14 +1,17 @@
-//! Transfer records on their way to the store: collected, written in batches, forgotten in time.
+//! Transfer records and histories on their way to the store: collected, written in batches, in the
+//! order in which they were told, forgotten in time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use runnel_coordinator_core::Transfer;
-use tokio::sync::mpsc;
+use runnel_coordinator_core::{Input, Remembered, Transfer};
+use runnel_protocol::ids::PeerId;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
+use crate::engine::Command;
 use crate::measure;
-use crate::store::{Kept, Store};
+use crate::store::{Kept, Store, StoreError};
 
 /// Records that wait to be written; a crowd that leaves at once is larger, and takes seconds.
 const QUEUE: usize = 65_536;
@@ -16,62 +19,153 @@ const QUEUE: usize = 65_536;
 const BATCH: usize = 4096;
 /// How often old records are forgotten, where new ones come.
 const UPKEEP: Duration = Duration::from_secs(3600);
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+const DAY_S: i64 = 24 * 60 * 60;
 
-/// Where records go.
+/// For how many days things are kept; none at all where that is zero.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Days {
+    pub(crate) transfers: u32,
+    pub(crate) history: u32,
+}
+
+/// What the keeper is asked for.
+#[derive(Debug)]
+enum Errand {
+    Keep(Box<Kept>),
+    Remember(Box<Remembered>),
+    /// The engine is told what is kept of this peer.
+    Recall(PeerId, mpsc::WeakSender<Command>),
+    Forget(PeerId, oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// Where records go. One queue for all: what is asked for, or is to be forgotten, includes what was
+/// told before.
 #[derive(Debug, Clone)]
-pub(crate) struct Keeper(Option<mpsc::Sender<Kept>>);
+pub(crate) struct Keeper {
+    errands: mpsc::Sender<Errand>,
+    days: Days,
+}
 
 impl Keeper {
-    /// Keeps records for so many days; for none, where that is zero. What returns ends, with
-    /// everything written, once the keeper is dropped.
+    /// What is returned ends, with everything written, once the keeper is dropped.
     pub(crate) fn start(
         store: Arc<Store>,
-        days: u32,
+        days: Days,
         clock: Clock,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
-        let (sender, records) = mpsc::channel(QUEUE);
-        let keeper = Self((days > 0).then_some(sender));
-        (keeper, keep(store, days, clock, records))
+        let (errands, waiting) = mpsc::channel(QUEUE);
+        (Self { errands, days }, keep(store, days, clock, waiting))
     }
 
     /// Where the store is that far behind, the record is lost and counted: the decisions go on.
     pub(crate) fn keep(&self, transfer: &Transfer) {
-        let lost = self
-            .0
-            .as_ref()
-            .is_some_and(|sender| sender.try_send(Kept::from(transfer)).is_err());
-        if lost {
-            measure::lost_transfer();
+        let record = || Errand::Keep(Box::new(Kept::from(transfer)));
+        if self.days.transfers > 0 && self.errands.try_send(record()).is_err() {
+            measure::lost_record("transfer");
+        }
+    }
+
+    /// The same of what a peer did.
+    pub(crate) fn remember(&self, remembered: Box<Remembered>) {
+        if self.errands.try_send(Errand::Remember(remembered)).is_err() {
+            measure::lost_record("history");
+        }
+    }
+
+    /// Finds what is kept of a peer; it counts as a stranger where the store is far behind.
+    pub(crate) fn recall(&self, peer: PeerId, engine: mpsc::WeakSender<Command>) {
+        if self.errands.try_send(Errand::Recall(peer, engine)).is_err() {
+            measure::lost_record("recall");
+        }
+    }
+
+    /// Forgets all that is kept of a peer. Where the store is too far behind, the answer is dropped.
+    pub(crate) fn forget(&self, peer: PeerId, done: oneshot::Sender<Result<(), StoreError>>) {
+        if self.errands.try_send(Errand::Forget(peer, done)).is_err() {
+            measure::lost_record("forget");
         }
     }
 }
 
-async fn keep(store: Arc<Store>, days: u32, clock: Clock, mut records: mpsc::Receiver<Kept>) {
-    forget(&store, days, clock).await;
+async fn keep(store: Arc<Store>, days: Days, clock: Clock, mut waiting: mpsc::Receiver<Errand>) {
+    forget_old(&store, days, clock).await;
     let mut forgotten = Instant::now();
-    let mut batch = Vec::with_capacity(BATCH);
-    loop {
-        let count = records.recv_many(&mut batch, BATCH).await;
-        if count == 0 {
-            return;
+    let mut errands = Vec::with_capacity(BATCH);
+    while waiting.recv_many(&mut errands, BATCH).await > 0 {
+        let mut batch = Batch::default();
+        for errand in errands.drain(..) {
+            match errand {
+                Errand::Keep(record) => batch.transfers.push(*record),
+                Errand::Remember(remembered) => batch.remembered.push(*remembered),
+                Errand::Recall(peer, engine) => batch.asked.push((peer, engine)),
+                Errand::Forget(peer, done) => {
+                    core::mem::take(&mut batch).write(&store).await;
+                    // Whoever asked may have gone.
+                    drop(done.send(store.forget_peer(peer).await));
+                }
+            }
         }
-        if let Err(error) = store.keep_transfers(core::mem::take(&mut batch)).await {
-            tracing::error!(%error, count, "transfer records could not be kept");
-        }
+        batch.write(&store).await;
         if forgotten.elapsed() >= UPKEEP {
             forgotten = Instant::now();
-            forget(&store, days, clock).await;
+            forget_old(&store, days, clock).await;
         }
     }
 }
 
-async fn forget(store: &Store, days: u32, clock: Clock) {
-    let now = i64::try_from(clock.now().as_micros() / 1000).unwrap_or(i64::MAX);
-    let oldest = now - i64::from(days) * DAY_MS;
-    match store.forget_transfers_before(oldest).await {
+/// What is written together.
+#[derive(Default)]
+struct Batch {
+    transfers: Vec<Kept>,
+    remembered: Vec<Remembered>,
+    asked: Vec<(PeerId, mpsc::WeakSender<Command>)>,
+}
+
+impl Batch {
+    async fn write(self, store: &Store) {
+        if !self.transfers.is_empty() {
+            let count = self.transfers.len();
+            if let Err(error) = store.keep_transfers(self.transfers).await {
+                tracing::error!(%error, count, "transfer records could not be kept");
+            }
+        }
+        if self.remembered.is_empty() && self.asked.is_empty() {
+            return;
+        }
+        let (peers, engines): (Vec<_>, Vec<_>) = self.asked.into_iter().unzip();
+        let found = match store.remember(self.remembered, peers).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::error!(%error, "what peers did could not be kept");
+                return;
+            }
+        };
+        let Some(engine) = engines.into_iter().find_map(|engine| engine.upgrade()) else {
+            return;
+        };
+        for one in found {
+            let (peer, past) = (one.peer, one.past);
+            let recalled = Command::Input(Input::Recalled { peer, past });
+            if engine.send(recalled).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+async fn forget_old(store: &Store, days: Days, clock: Clock) {
+    let now = i64::try_from(clock.now().unix_seconds().0).unwrap_or(i64::MAX);
+    let oldest = |days: u32| now - i64::from(days) * DAY_S;
+    let transfers = store.forget_transfers_before(oldest(days.transfers) * 1000);
+    say("transfer records", days.transfers, transfers.await);
+    let histories = store.forget_histories_before(oldest(days.history));
+    say("histories", days.history, histories.await);
+}
+
+fn say(what: &str, days: u32, forgotten: Result<usize, StoreError>) {
+    match forgotten {
         Ok(0) => {}
-        Ok(count) => tracing::info!(count, days, "old transfer records are forgotten"),
-        Err(error) => tracing::error!(%error, "old transfer records stay"),
+        Ok(count) => tracing::info!(count, days, "old {what} are forgotten"),
+        Err(error) => tracing::error!(%error, "old {what} stay"),
     }
 }

@@ -9,6 +9,7 @@ mod clock;
 mod codes;
 mod door;
 mod engine;
+mod history_api;
 mod keeper;
 mod keys;
 mod link_api;

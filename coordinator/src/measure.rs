@@ -97,9 +97,9 @@ pub(crate) fn slow_session() {
     counter!("runnel_slow_sessions_total").increment(1);
 }
 
-/// A transfer record for which the store had no room.
-pub(crate) fn lost_transfer() {
-    counter!("runnel_lost_transfers_total").increment(1);
+/// Something for which the store had no room: `kind` is one of a fixed few.
+pub(crate) fn lost_record(kind: &'static str) {
+    counter!("runnel_lost_records_total", "kind" => kind).increment(1);
 }
 
 /// Bytes of control messages, by direction.

@@ -25,7 +25,7 @@ use crate::api::{self, Api};
 use crate::clock::Clock;
 use crate::door::{self, Door};
 use crate::engine::{self, Command, Handle, Parts};
-use crate::keeper::Keeper;
+use crate::keeper::{Days, Keeper};
 use crate::keys::Keys;
 use crate::measure;
 use crate::operator::Operator;
@@ -92,14 +92,20 @@ impl Server {
         let policies = Shelf::fill(settings.policies.as_deref(), store.policies()?)?;
         let mut center = furnish(&settings, &store, &keys, clock)?;
         center.handle_input(Input::LinksUsed(store.link_uses()?), clock.now());
+        if settings.history_kept_days > 0 {
+            center.handle_input(Input::Profiles(store.profiles()?), clock.now());
+        }
         center.handle_input(Input::Policies(policies.set()?), clock.now());
         let mut providers = store.watch_providers()?;
         let keyring = providers.changed()?.unwrap_or_default();
         warn_of_strangers(&settings, &keyring);
         let (keyring, known) = watch::channel(Arc::new(keyring));
         let tasks = TaskTracker::new();
-        let (keeper, keeping) =
-            Keeper::start(Arc::clone(&store), settings.transfers_kept_days, clock);
+        let days = Days {
+            transfers: settings.transfers_kept_days,
+            history: settings.history_kept_days,
+        };
+        let (keeper, keeping) = Keeper::start(Arc::clone(&store), days, clock);
         tasks.spawn(keeping);
         let stop = CancellationToken::new();
         let prober = prober(&settings, &stop)?;
@@ -219,6 +225,7 @@ fn furnish(
     config.admissions_per_second = settings.admissions_per_second;
     config.max_sessions = settings.max_sessions;
     config.probe = settings.probe;
+    config.history = settings.history_kept_days > 0;
     config.networks = NetworkTable::new(settings.network.iter().map(line));
     let waypoints = store.waypoints()?;
     if !waypoints.is_empty() {

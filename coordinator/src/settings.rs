@@ -38,6 +38,9 @@ pub struct Settings {
     pub network_connections_burst: NonZeroU32,
     /// For how many days transfer records are kept; 0 keeps none.
     pub transfers_kept_days: u32,
+    /// For how many days after they were last there it is remembered how peers did; 0 remembers
+    /// nothing.
+    pub history_kept_days: u32,
     /// Whether agents that say that they accept connections are tested, over UDP from this machine;
     /// else they are believed.
     pub probe: bool,
@@ -167,6 +170,7 @@ impl Default for Settings {
             network_connections_per_second: NETWORK_RATE,
             network_connections_burst: NETWORK_BURST,
             transfers_kept_days: 30,
+            history_kept_days: 90,
             probe: true,
             trusted_proxies: Vec::new(),
             forwarded_header: ForwardedHeader::default(),

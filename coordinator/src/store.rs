@@ -1,7 +1,8 @@
 //! What outlives the process: keys, providers, contents, one-time codes, waypoints and their certificates,
-//! in one SQLite file. One thread writes, and commits together what waits together (measured:
+//! records and histories, in one SQLite file. One thread writes, and commits together what waits together (measured:
 //! 295 single commits a second, 50,000 rows a second in groups).
 
+mod histories;
 mod link_uses;
 mod policies;
 mod providers;
@@ -21,6 +22,7 @@ use runnel_protocol::units::BitsPerSecond;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
+pub(crate) use self::histories::KeptHistory;
 pub(crate) use self::providers::{NewKey, ProvidersWatch};
 pub(crate) use self::transfers::{Kept, Wanted};
 use crate::clock;
@@ -48,13 +50,14 @@ const SCHEMA: &str = "
 ";
 
 /// What was added to that, in order. SQLite's `user_version` counts those that a file has.
-const ADDED: [&str; 6] = [
+const ADDED: [&str; 7] = [
     "ALTER TABLE contents ADD COLUMN media_origins TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE contents ADD COLUMN cdn_capacity INTEGER",
     transfers::TABLE,
     policies::TABLE,
     providers::TABLES,
     link_uses::TABLE,
+    histories::TABLES,
 ];
 
 /// Why the store does not do what it should.

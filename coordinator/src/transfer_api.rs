@@ -1,10 +1,10 @@
-//! Transfer records, for billing and for whoever wants to be forgotten.
+//! Transfer records, for billing.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -119,20 +119,24 @@ pub(crate) async fn transfers(
     match asked.format {
         Format::Json => Ok(Json(views.collect::<Vec<_>>()).into_response()),
         Format::Csv => {
-            let text = written(views).map_err(|_| Refusal::Unavailable)?;
+            let text = written(&COLUMNS, views).map_err(|_| Refusal::Unavailable)?;
             Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], text).into_response())
         }
     }
 }
 
-fn written(views: impl Iterator<Item = TransferView>) -> Result<Vec<u8>, csv::Error> {
+/// Rows as CSV.
+pub(crate) fn written(
+    columns: &[&str],
+    rows: impl Iterator<Item = impl Serialize>,
+) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv::WriterBuilder::new()
         .has_headers(false)
         .from_writer(Vec::new());
     // Also where there are no records.
-    writer.write_record(COLUMNS)?;
-    for view in views {
-        writer.serialize(view)?;
+    writer.write_record(columns)?;
+    for row in rows {
+        writer.serialize(row)?;
     }
     writer
         .into_inner()
@@ -153,26 +157,3 @@ const COLUMNS: [&str; 12] = [
     "mean",
     "peak",
 ];
-
-/// Whose records are to go.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Whose {
-    /// The peer's id.
-    peer: String,
-}
-
-/// Forgets all records of a peer.
-#[utoipa::path(
-    delete,
-    path = "/v1/transfers",
-    params(Whose),
-    responses((status = 204), (status = 400), (status = 403))
-)]
-pub(crate) async fn forget(
-    State(api): State<Arc<Api>>,
-    Query(whose): Query<Whose>,
-) -> Result<StatusCode, Refusal> {
-    api.store.forget_transfers_of(peer_id(&whose.peer)?).await?;
-    Ok(StatusCode::NO_CONTENT)
-}

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use core::time::Duration;
 use runnel_coordinator_core::{
-    Config, Content, ControlCenter, Input, LinkUse, NetworkTable, Output, PolicySet, Reassignments,
-    SessionId, SignedStatement, Unsigned,
+    Config, Content, ControlCenter, Figures, Input, LinkUse, NetworkTable, Output, Past, PolicySet,
+    Profile, ProfileName, Reassignments, Remembered, SessionId, SignedStatement, Unsigned,
 };
 use runnel_protocol::ids::{ContentId, KeyId, PeerId, PublicKey};
 use runnel_protocol::signature::{Signature, Signed, Statement};
@@ -42,6 +42,9 @@ pub(crate) struct Office {
     /// The policies in force, and what ran over links: the store keeps both.
     policies: PolicySet,
     uses: Vec<LinkUse>,
+    /// What is kept of peers and of their kinds.
+    pasts: BTreeMap<PeerId, Past>,
+    profiles: BTreeMap<ProfileName, Profile>,
     networks: NetworkTable,
     /// What control centers that are gone counted.
     former: Reassignments,
@@ -77,6 +80,8 @@ impl Office {
             wake: None,
             policies: scenario::in_force(&scenario.policy, Duration::ZERO),
             uses: Vec::new(),
+            pasts: BTreeMap::new(),
+            profiles: BTreeMap::new(),
             networks: atlas::table(scenario),
             former: Reassignments::default(),
             tokens: !scenario.audience.plans.is_empty(),
@@ -120,6 +125,7 @@ impl Office {
             config.admissions_per_second = admissions;
         }
         config.networks = self.networks.clone();
+        config.history = settings.history;
         if self.lives > 0 {
             config.settle = SETTLE;
         }
@@ -131,6 +137,8 @@ impl Office {
             center.handle_input(Input::ContentRegistered(content.clone()), now);
         }
         center.handle_input(Input::LinksUsed(self.uses.clone()), now);
+        let profiles = self.profiles.values().cloned().collect();
+        center.handle_input(Input::Profiles(profiles), now);
         center.handle_input(Input::Policies(self.policies.clone()), now);
         for (peer, contents) in &self.enrolled {
             let (peer, contents) = (*peer, contents.clone());
@@ -214,6 +222,12 @@ impl Office {
                     self.handle_input(Input::WaypointEnrolled { peer, contents }, now);
                 }
                 Output::LinksUsed(mut uses) => self.uses.append(&mut uses),
+                Output::Recall(peer) => {
+                    if let Some(past) = self.pasts.get(&peer).copied() {
+                        self.handle_input(Input::Recalled { peer, past }, now);
+                    }
+                }
+                Output::Remember(remembered) => self.remember(*remembered),
                 Output::Transferred(_) | Output::Tried { .. } => {}
                 shown @ (Output::Send { .. }
                 | Output::CheckToken { .. }
@@ -221,6 +235,25 @@ impl Office {
                 | Output::Probe { .. }
                 | Output::CheckSignature { .. }) => return Some(shown),
             }
+        }
+    }
+
+    fn remember(&mut self, new: Remembered) {
+        let name = &new.profile;
+        let profile = self
+            .profiles
+            .entry(name.clone())
+            .or_insert_with(|| Profile {
+                name: name.clone(),
+                figures: Figures::default(),
+            });
+        profile.figures.add(&new.figures);
+        if let Some(peer) = new.peer {
+            let seen = new.at.unix_seconds();
+            let figures = Figures::default();
+            let past = self.pasts.entry(peer).or_insert(Past { figures, seen });
+            past.figures.add(&new.figures);
+            past.seen = seen;
         }
     }
 

@@ -166,8 +166,8 @@ impl Default for Waypoints {
 }
 
 /// The control center's constants, where they differ from its defaults.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Coordinator {
     /// Time between heartbeats, in milliseconds.
     pub heartbeat_ms: Option<u64>,
@@ -175,6 +175,19 @@ pub struct Coordinator {
     pub stripes: Option<u8>,
     /// New sessions per second.
     pub admissions_per_second: Option<u32>,
+    /// Whether it remembers what peers did when they were there before.
+    pub history: bool,
+}
+
+impl Default for Coordinator {
+    fn default() -> Self {
+        Self {
+            heartbeat_ms: None,
+            stripes: None,
+            admissions_per_second: None,
+            history: true,
+        }
+    }
 }
 
 impl Coordinator {

@@ -167,6 +167,8 @@ impl Driver {
             | Output::CheckToken { .. }
             | Output::RedeemCode { .. }
             | Output::Transferred(_)
+            | Output::Recall(_)
+            | Output::Remember(_)
             | Output::Tried { .. }
             | Output::LinksUsed(_) => None,
         }

@@ -15,10 +15,11 @@ use super::{ControlCenter, Judged};
 use crate::capacity::Uplink;
 use crate::explain::What;
 use crate::family::Families;
+use crate::history::History;
 use crate::io::{CloseCause, Output, SessionId};
 use crate::kind::Why;
 use crate::place::Place;
-use crate::record::{Contents, History, Record};
+use crate::record::{Contents, Record};
 use crate::token::{Held, Pass, Verdict};
 
 /// Everybody who is sent away at shutdown comes back within this time.
@@ -96,6 +97,7 @@ impl ControlCenter {
                 delivery.leave(peer, &mut self.world, now);
             }
         }
+        self.tell_history(peer, now);
         self.world.view.remove(peer);
         self.world.attempts.forget(peer);
         self.world.judge.forget(peer);
@@ -194,6 +196,7 @@ impl ControlCenter {
             now,
         );
         self.world.view.insert(peer, record);
+        self.begin_history(peer, session, now);
         self.world.totals.joins += 1;
         self.world.log.note(peer, None, What::Joined(why), now);
         let config = &self.world.config;

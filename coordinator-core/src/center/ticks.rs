@@ -28,6 +28,7 @@ impl ControlCenter {
             self.on_silent(peer, now);
         }
         self.ripen(now);
+        self.tell_histories(now);
         self.renew(now);
         self.retest(now);
         self.end_overdue(now);

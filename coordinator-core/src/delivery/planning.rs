@@ -116,6 +116,10 @@ impl Delivery {
         let regular = member.role == Role::Agent;
         let expected = self.members.get(&child).map(|member| self.expected(member));
         self.move_reservations(child, &old, &feeds, world);
+        let gone = |feed: &&Feed| feeds.iter().all(|other| other.parent != feed.parent);
+        for feed in old.iter().filter(gone) {
+            world.remember_link(feed.parent, child, Some(feed.account), now);
+        }
         for feed in &feeds {
             self.enter_child(child, regular, feed);
         }

@@ -26,6 +26,13 @@ impl Delivery {
         }
     }
 
+    /// A member's next record begins now: it wants nothing kept of what was.
+    pub(crate) fn forget_tally(&mut self, peer: PeerId, now: Timestamp) {
+        if let Some(member) = self.members.get_mut(&peer) {
+            *member.tally = Tally::new(now);
+        }
+    }
+
     /// Whoever stays for long is told of in pieces.
     pub(crate) fn tell_long_tally(&mut self, peer: PeerId, world: &mut World, now: Timestamp) {
         let Some(member) = self.members.get_mut(&peer) else {

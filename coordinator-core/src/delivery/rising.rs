@@ -72,7 +72,7 @@ impl Delivery {
             .view
             .get(peer)
             .is_some_and(|record| record.uplink.spare() >= stripe);
-        let Some(standing) = self.standing(peer, home, world) else {
+        let Some(standing) = self.standing(peer, home, world, now) else {
             return;
         };
         match preempt::rise(standing, can_feed, &levels) {
@@ -91,11 +91,18 @@ impl Delivery {
         }
     }
 
-    fn standing(&self, peer: PeerId, stripe: Substream, world: &World) -> Option<Standing> {
-        let member = self.members.get(&peer)?;
+    fn standing(
+        &self,
+        peer: PeerId,
+        stripe: Substream,
+        world: &World,
+        now: Timestamp,
+    ) -> Option<Standing> {
+        let (member, record) = (self.members.get(&peer)?, world.view.get(peer)?);
         Some(Standing {
             at_home: member.home.is_some_and(|(home, _)| home == stripe),
-            uplink: world.view.get(peer)?.uplink.offered().0,
+            lasting: !record.history.is_brief(now),
+            uplink: record.uplink.offered().0,
         })
     }
 
@@ -117,7 +124,7 @@ impl Delivery {
             let enough = member.role == Role::Head && fed.len() >= HEADS;
             let occupants = fed
                 .iter()
-                .filter_map(|child| Some((*child, self.standing(*child, stripe, world)?)));
+                .filter_map(|child| Some((*child, self.standing(*child, stripe, world, now)?)));
             Some(Level {
                 parent: *parent,
                 has_room: !enough && self.has_room_for(*parent, peer, world, now),

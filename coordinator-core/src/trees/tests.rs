@@ -3,6 +3,7 @@ use runnel_protocol::control::Source;
 
 use super::*;
 use crate::bounds::least_depth;
+use crate::history::Trouble;
 use crate::place::Place;
 use crate::policy::LinkSet;
 use crate::preempt::{Level, Rise, Standing, rise};
@@ -22,7 +23,7 @@ fn candidate(name: u8, room: u8, depth: u8) -> Candidate {
         score: 0,
         class: Class::Preferred,
         near: Nearness::Far,
-        trouble: 0,
+        trouble: Trouble::default(),
         room,
         crowded: false,
         stands_by: true,
@@ -314,6 +315,7 @@ impl Swarm {
     fn standing(&self, member: usize, stripe: usize) -> Standing {
         Standing {
             at_home: self.home[member].is_some_and(|home| usize::from(home.0) == stripe),
+            lasting: true,
             uplink: self.uplink[member],
         }
     }

@@ -10,6 +10,7 @@ mod congestion;
 mod depth;
 mod ejection;
 mod feeding;
+mod history;
 mod ladder;
 mod lawful;
 mod links;

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use runnel_coordinator_core::policy::{self, PolicySet};
 use runnel_coordinator_core::{
-    Config, Content, ControlCenter, Input, LinkSummary, LinkUse, Machine, Output, PeerExplanation,
-    PeerSummary, SessionId, SignedStatement, Transfer, TrialReport, Unsigned, Verdict,
+    Config, Content, ControlCenter, Figures, Input, LinkSummary, LinkUse, Machine, Output, Past,
+    PeerExplanation, PeerSummary, Remembered, SessionId, SignedStatement, Transfer, TrialReport,
+    Unsigned, Verdict,
 };
 use runnel_protocol::control::{
     Assign, ChildReport, ClientHello, ContentLocator, ContentReport, Enrol, FromCoordinator,
@@ -57,6 +58,9 @@ pub(crate) struct Stage {
     pub(crate) transfers: Vec<Transfer>,
     /// What came of trials.
     pub(crate) tried: Vec<TrialReport>,
+    /// What was told of peers and their kinds, and what that makes of each peer's past.
+    pub(crate) remembered: Vec<Remembered>,
+    pub(crate) pasts: BTreeMap<PeerId, Past>,
     /// What ran over links and was to be kept.
     pub(crate) uses: Vec<LinkUse>,
     /// Answer to every signature check.
@@ -103,6 +107,8 @@ impl Stage {
             digest: 0,
             transfers: Vec::new(),
             tried: Vec::new(),
+            remembered: Vec::new(),
+            pasts: BTreeMap::new(),
             uses: Vec::new(),
             signatures_are_good: true,
             verdict: |_| Verdict::Free,
@@ -187,6 +193,14 @@ impl Stage {
                     self.tried.push(*report.unwrap());
                     None
                 }
+                Output::Recall(peer) => {
+                    let past = self.pasts.get(&peer).copied();
+                    past.map(|past| Input::Recalled { peer, past })
+                }
+                Output::Remember(remembered) => {
+                    self.remember(&remembered);
+                    None
+                }
                 Output::LinksUsed(mut uses) => {
                     self.uses.append(&mut uses);
                     None
@@ -203,6 +217,20 @@ impl Stage {
         for byte in format!("{:?} {output:?}", self.now).bytes() {
             self.digest = (self.digest ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
+    }
+
+    /// Adds what is told to what is kept, as a store does.
+    fn remember(&mut self, new: &Remembered) {
+        if let Some(peer) = new.peer {
+            let unknown = Past {
+                figures: Figures::default(),
+                seen: new.at.unix_seconds(),
+            };
+            let past = self.pasts.entry(peer).or_insert(unknown);
+            past.figures.add(&new.figures);
+            past.seen = new.at.unix_seconds();
+        }
+        self.remembered.push(new.clone());
     }
 
     pub(crate) fn digest(&self) -> u64 {

@@ -139,13 +139,6 @@ impl Store {
         self.run(move |transaction| transaction.execute(write, [ended]))
             .await
     }
-
-    /// Forgets all of a peer; how many that were.
-    pub(crate) async fn forget_transfers_of(&self, peer: PeerId) -> Result<usize, StoreError> {
-        let write = "DELETE FROM transfers WHERE peer = ?1";
-        self.run(move |transaction| transaction.execute(write, [peer.0]))
-            .await
-    }
 }
 
 fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
@@ -262,7 +255,7 @@ mod tests {
         );
 
         assert_eq!(store.forget_transfers_before(2000).await.unwrap(), 1);
-        assert_eq!(store.forget_transfers_of(PeerId([1; 16])).await.unwrap(), 1);
+        store.forget_peer(PeerId([1; 16])).await.unwrap();
         assert_eq!(ends(&store, Wanted::default()), [2000]);
     }
 }

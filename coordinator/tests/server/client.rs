@@ -1,6 +1,6 @@
 //! A client of the door that behaves, unless told otherwise, and a server to visit.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -118,7 +118,7 @@ pub(crate) struct Client {
     socket: WebSocketStream<TcpStream>,
     pub(crate) key: KeyPair,
     /// Where an agent says that it is, with which certificate.
-    pub(crate) place: (std::net::SocketAddr, CertificateHash),
+    pub(crate) place: (SocketAddr, CertificateHash),
     /// What it joins with.
     pub(crate) token: Option<String>,
 }
@@ -144,14 +144,23 @@ pub(crate) async fn connect_from(
     address: Ipv4Addr,
     headers: &[(&'static str, &str)],
 ) -> Result<Client, Error> {
-    let url = format!("ws://{}/v1/peer", house.server.address());
+    connect_to(house.server.address(), address, headers).await
+}
+
+/// The same to any server.
+pub(crate) async fn connect_to(
+    server: SocketAddr,
+    address: Ipv4Addr,
+    headers: &[(&'static str, &str)],
+) -> Result<Client, Error> {
+    let url = format!("ws://{server}/v1/peer");
     let mut request = url.into_client_request()?;
     for (name, value) in headers {
         request.headers_mut().insert(*name, value.parse().unwrap());
     }
     let socket = TcpSocket::new_v4()?;
     socket.bind((address, 0).into())?;
-    let stream = socket.connect(house.server.address()).await?;
+    let stream = socket.connect(server).await?;
     let (socket, _) = client_async(request, stream).await?;
     Ok(Client {
         socket,

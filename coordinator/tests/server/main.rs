@@ -8,6 +8,7 @@
 mod client;
 mod door;
 mod guides;
+mod history;
 mod links;
 mod operator;
 mod policies;

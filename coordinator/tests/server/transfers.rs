@@ -98,6 +98,7 @@ async fn a_viewer_that_left_is_on_record_until_it_is_forgotten() {
         StatusCode::NO_CONTENT
     );
     let left = house.json("/v1/transfers").await;
+    assert_eq!(house.json("/v1/history").await, Value::Array(Vec::new()));
     assert_eq!(left.as_array().unwrap().len(), 1);
     assert_eq!(left[0]["peer"], second.to_string());
     house.server.stop().await;

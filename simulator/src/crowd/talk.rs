@@ -129,6 +129,8 @@ impl Crowd {
                 Output::Sign(_)
                 | Output::RedeemCode { .. }
                 | Output::Transferred(_)
+                | Output::Recall(_)
+                | Output::Remember(_)
                 | Output::Tried { .. }
                 | Output::LinksUsed(_) => {}
             }

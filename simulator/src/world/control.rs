@@ -161,6 +161,8 @@ impl World {
             CenterOutput::Sign(_)
             | CenterOutput::RedeemCode { .. }
             | CenterOutput::Transferred(_)
+            | CenterOutput::Recall(_)
+            | CenterOutput::Remember(_)
             | CenterOutput::Tried { .. }
             | CenterOutput::LinksUsed(_) => {}
         }
