@@ -154,6 +154,8 @@ pub enum Target {
     /// Agents by chance.
     #[default]
     Agents,
+    /// Agents by chance, and the same ones in every fault.
+    ShakyAgents,
     /// The agents that feed most.
     BusiestAgents,
     /// Viewers by chance.

@@ -7,6 +7,7 @@ use runnel_protocol::units::BitsPerSecond;
 
 use super::World;
 use super::links::{IDLE, idle_check};
+use crate::dice::Dice;
 use crate::node::{At, Vice};
 use crate::population::Role;
 use crate::scenario::{Fault, Kind, Target};
@@ -219,11 +220,13 @@ impl World {
 
     /// Whom it befalls: those of the fault's kind who are there, by the fault's own dice.
     fn chosen(&self, index: usize, fault: &Fault) -> Vec<At> {
-        let mut dice = crate::dice::Dice::of(self.seed, "fault", index as u64);
+        let mut dice = Dice::of(self.seed, "fault", index as u64);
         let fits = |at: At| {
             let guest = &self.guests[at.0 as usize];
             match fault.who {
-                Target::Agents | Target::BusiestAgents => guest.role == Role::Agent,
+                Target::Agents | Target::BusiestAgents | Target::ShakyAgents => {
+                    guest.role == Role::Agent
+                }
                 Target::Viewers => guest.role == Role::Viewer,
                 Target::Waypoints => guest.role == Role::Waypoint,
                 Target::FirstRegion => guest.region == 0,
@@ -233,12 +236,13 @@ impl World {
             .present()
             .filter(|(at, node)| fits(*at) && !node.hung)
             .map(|(at, _)| {
-                let busy = if fault.who == Target::BusiestAgents {
+                let order = if fault.who == Target::BusiestAgents {
                     u64::MAX - self.tally.served(at)
+                } else if fault.who == Target::ShakyAgents {
+                    Dice::of(self.seed, "shaky", at.0.into()).roll()
                 } else {
-                    0
+                    dice.roll()
                 };
-                let order = if busy == 0 { dice.roll() } else { busy };
                 (order, at)
             })
             .collect();
