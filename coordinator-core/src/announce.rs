@@ -192,11 +192,14 @@ fn ticket(
     // A player of which nothing is known may turn to any rendition.
     let known = Some(member.rate).filter(|rate| rate.0 > 0);
     let rate = known.map_or(delivery.rate(), |_| delivery.expected(member));
+    let serving = world.view.get(server)?;
     let terms = Terms {
-        server: world.view.get(server)?.key,
+        server: serving.key,
         client: world.view.get(client)?.key,
         rate: rate.max(world.config.default_rate),
         connected: feed.connected,
+        law: world.law,
+        changes: serving.changes,
     };
     let pairing = Pairing {
         content: delivery.content,

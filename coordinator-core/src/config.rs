@@ -37,6 +37,11 @@ pub struct Config {
     pub tokens: bool,
     /// Whether the shell keeps what peers did, and finds it when they come again.
     pub history: bool,
+    /// The number of this start: higher than that of every one before, whatever became of it.
+    pub generation: u32,
+    /// Whether policies, or what they go by, may say something else than when the tickets that are
+    /// out were given, by a control center that is gone.
+    pub policies_doubtful: bool,
     /// Which addresses are in which region and network.
     pub networks: NetworkTable,
     /// A content that nobody has played for this long lets its volunteers go.
@@ -60,6 +65,8 @@ impl Config {
             probe: true,
             tokens: true,
             history: true,
+            generation: 1,
+            policies_doubtful: false,
             networks: NetworkTable::default(),
             idle: Duration::from_secs(30),
         }

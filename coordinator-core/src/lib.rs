@@ -30,6 +30,7 @@ mod history;
 mod io;
 mod kind;
 mod ladder;
+mod law;
 mod links;
 mod member;
 mod partners;

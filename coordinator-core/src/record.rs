@@ -60,6 +60,8 @@ pub(crate) struct Record {
     /// What it told of its machine; few do.
     pub(crate) machine: Option<Box<Machine>>,
     pub(crate) last_heard: Timestamp,
+    /// The changes of the law before it came: it serves under no older ticket.
+    pub(crate) changes: u32,
     pub(crate) silent: bool,
     /// One-time codes presented in this session.
     pub(crate) codes_tried: u8,

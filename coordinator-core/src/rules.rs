@@ -419,6 +419,7 @@ mod tests {
             held: None,
             machine: None,
             last_heard: NOW,
+            changes: 0,
             silent: false,
             codes_tried: 0,
             history: History::default(),

@@ -8,6 +8,7 @@ use runnel_protocol::ticket::{ESTABLISH_WITHIN, MAX_TICKET_LIFE, SignedTicket, T
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::{BitsPerSecond, UnixSeconds};
 
+use crate::law::Law;
 use crate::random::Random;
 use crate::table::Table;
 use crate::wheel::Wheel;
@@ -20,8 +21,6 @@ const SPREAD: Duration = Duration::from_secs(120);
 const ESTABLISH_MARGIN: u64 = 15;
 /// Times the expected rate: segments go in bursts, and a child catches up.
 const BURST: u64 = 4;
-/// Policies carry no version yet: the first one.
-const POLICY_VERSION: u64 = 1;
 
 /// Who serves whom what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +37,8 @@ struct Entry {
     rate: BitsPerSecond,
     made: UnixSeconds,
     renew: Timestamp,
+    /// The changes of the law before it was made.
+    changes: u32,
     signature: Option<Box<(KeyId, Signature)>>,
 }
 
@@ -50,6 +51,10 @@ pub(crate) struct Terms {
     pub(crate) rate: BitsPerSecond,
     /// The link stands, so the ticket need not allow a new one.
     pub(crate) connected: bool,
+    /// By what it is given.
+    pub(crate) law: Law,
+    /// The server takes none that was given before so many changes of it.
+    pub(crate) changes: u32,
 }
 
 /// What the book answers.
@@ -108,6 +113,7 @@ impl TicketBook {
             rate: BitsPerSecond(terms.rate.0.saturating_mul(BURST)),
             made: now.unix_seconds(),
             renew,
+            changes: terms.law.changes(),
             signature: None,
         };
         let ticket = entry.ticket(pairing, terms);
@@ -209,7 +215,8 @@ impl Entry {
         let made = self.made.plus(ESTABLISH_WITHIN);
         let fresh = terms.connected || now.unix_seconds().plus(ESTABLISH_MARGIN) < made;
         let wide = self.rate.0 >= terms.rate.0.saturating_mul(BURST / 2);
-        fresh && wide && now < self.renew
+        let current = self.changes >= terms.changes;
+        fresh && wide && current && now < self.renew
     }
 
     fn ticket(&self, pairing: Pairing, terms: &Terms) -> Ticket {
@@ -221,7 +228,7 @@ impl Entry {
             tracks: Vec::new(),
             rate: self.rate,
             bytes: self.rate.bytes_in(Duration::from_secs(MAX_TICKET_LIFE)),
-            policy_version: POLICY_VERSION,
+            policy_version: terms.law.version(self.changes),
             establish_before: self.made.plus(ESTABLISH_WITHIN),
             not_after: self.made.plus(MAX_TICKET_LIFE),
         }

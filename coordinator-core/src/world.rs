@@ -13,6 +13,7 @@ use crate::explain::Log;
 use crate::family::Attempts;
 use crate::history::{Chronicle, History, LinkAccount, Site};
 use crate::io::Output;
+use crate::law::Law;
 use crate::links::Links;
 use crate::policy::Judge;
 use crate::random::Random;
@@ -33,6 +34,7 @@ pub(crate) struct World {
     pub(crate) waypoints: Waypoints,
     pub(crate) log: Log,
     pub(crate) judge: Judge,
+    pub(crate) law: Law,
     pub(crate) links: Links,
     pub(crate) totals: Totals,
     /// Rises whenever somebody may have got room: who wants for a parent is looked at again.
@@ -61,6 +63,7 @@ impl World {
 
     pub(crate) fn new(config: Config, seed: [u8; 32], now: Timestamp) -> Self {
         let settled_at = now + config.settle;
+        let law = Law::new(config.generation, config.policies_doubtful);
         Self {
             config,
             random: Random::new(seed),
@@ -71,6 +74,7 @@ impl World {
             waypoints: Waypoints::default(),
             log: Log::default(),
             judge: Judge::default(),
+            law,
             links: Links::default(),
             totals: Totals::default(),
             growth: 0,
@@ -124,6 +128,7 @@ impl World {
     pub(crate) fn revoke(&mut self, pairing: &Pairing) {
         let tickets = self.tickets.void(pairing);
         if !tickets.is_empty() {
+            self.law.change();
             let both = FromCoordinator::Revoke(tickets);
             self.send(pairing.client, both.clone());
             self.send(pairing.server, both);

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use runnel_coordinator_core::policy::{self, Complaint, Policy, PolicySet};
 
+use crate::store::Fingerprint;
+
 /// Why policies are not taken. What is wrong in a document is told with its line and column.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
@@ -192,6 +194,17 @@ impl Shelf {
 
     pub(crate) fn remove(&mut self, name: &str) -> bool {
         self.0.remove(name).is_some()
+    }
+
+    /// A hash of the documents.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        let mut hasher = blake3::Hasher::new();
+        for one in self.iter() {
+            // Its length first, or two documents could look like one.
+            hasher.update(&one.text.len().to_le_bytes());
+            hasher.update(one.text.as_bytes());
+        }
+        *hasher.finalize().as_bytes()
     }
 
     /// All of them together.

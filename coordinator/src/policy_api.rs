@@ -138,6 +138,7 @@ pub(crate) async fn put(
     }
     let version = api.store.put_policy(name.clone(), text.clone()).await?;
     changed.put(policy, text, version);
+    api.store.note_policies(changed.fingerprint()).await?;
     *shelf = changed;
     enforce(&api, set).await?;
     tracing::info!(policy = name, version, "a policy is in force");
@@ -161,6 +162,7 @@ pub(crate) async fn remove(
     }
     let set = changed.set()?;
     api.store.remove_policy(name.clone()).await?;
+    api.store.note_policies(changed.fingerprint()).await?;
     *shelf = changed;
     enforce(&api, set).await?;
     tracing::info!(policy = name, "a policy is no longer in force");

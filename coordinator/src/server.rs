@@ -10,10 +10,13 @@ use axum::routing::any;
 use axum::serve::ListenerExt as _;
 use governor::clock::DefaultClock;
 use runnel_coordinator_core::{
-    Config, Content, ControlCenter, Input, NetworkEntry, NetworkTable, SignedStatement, Tags,
+    Config, Content, ControlCenter, Input, NetworkEntry, NetworkTable, PolicySet, SignedStatement,
+    Tags,
 };
 use runnel_protocol::WEBSOCKET_PATH;
 use runnel_protocol::ids::ContentId;
+use runnel_protocol::ticket::MAX_TICKET_LIFE;
+use runnel_protocol::time::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
@@ -90,12 +93,13 @@ impl Server {
         let root_key = keys.root.public();
         let clock = Clock::new();
         let policies = Shelf::fill(settings.policies.as_deref(), store.policies()?)?;
-        let mut center = furnish(&settings, &store, &keys, clock)?;
+        let standing = Standing::of(&settings, &policies, &store, clock)?;
+        let mut center = furnish(&settings, &store, &keys, &standing, clock)?;
         center.handle_input(Input::LinksUsed(store.link_uses()?), clock.now());
         if settings.history_kept_days > 0 {
             center.handle_input(Input::Profiles(store.profiles()?), clock.now());
         }
-        center.handle_input(Input::Policies(policies.set()?), clock.now());
+        center.handle_input(Input::Policies(standing.policies), clock.now());
         let mut providers = store.watch_providers()?;
         let keyring = providers.changed()?.unwrap_or_default();
         warn_of_strangers(&settings, &keyring);
@@ -212,11 +216,43 @@ fn prober(settings: &Settings, stop: &CancellationToken) -> Result<Option<Prober
     Ok(None)
 }
 
+/// What is in force at a start, and whether tickets that were given before may be against it.
+struct Standing {
+    policies: PolicySet,
+    generation: u32,
+    doubtful: bool,
+}
+
+impl Standing {
+    fn of(
+        settings: &Settings,
+        shelf: &Shelf,
+        store: &Store,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
+        let policies = shelf.set()?;
+        // Policies go by networks; a later version that writes them otherwise only asks for doubt.
+        let networks = blake3::hash(format!("{:?}", settings.network).as_bytes());
+        let generation = store.begin_generation(shelf.fingerprint(), *networks.as_bytes())?;
+        let now = clock.now();
+        let oldest = now.unix_seconds().0.saturating_sub(MAX_TICKET_LIFE);
+        let changed = generation.changed >= oldest && generation.number > 1;
+        let since = Timestamp::from_micros(oldest.saturating_mul(1_000_000));
+        let doubtful = changed || policies.have_turned(since, now);
+        Ok(Self {
+            policies,
+            generation: generation.number,
+            doubtful,
+        })
+    }
+}
+
 /// A control center that knows what the store and the settings know.
 fn furnish(
     settings: &Settings,
     store: &Store,
     keys: &Keys,
+    standing: &Standing,
     clock: Clock,
 ) -> Result<ControlCenter, StartError> {
     let mut seed = [0u8; 32];
@@ -226,6 +262,8 @@ fn furnish(
     config.max_sessions = settings.max_sessions;
     config.probe = settings.probe;
     config.history = settings.history_kept_days > 0;
+    config.generation = standing.generation;
+    config.policies_doubtful = standing.doubtful;
     config.networks = NetworkTable::new(settings.network.iter().map(line));
     let waypoints = store.waypoints()?;
     if !waypoints.is_empty() {

@@ -2,6 +2,7 @@
 //! records and histories, in one SQLite file. One thread writes, and commits together what waits together (measured:
 //! 295 single commits a second, 50,000 rows a second in groups).
 
+mod generations;
 mod histories;
 mod link_uses;
 mod policies;
@@ -22,6 +23,7 @@ use runnel_protocol::units::BitsPerSecond;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
+pub(crate) use self::generations::Fingerprint;
 pub(crate) use self::histories::KeptHistory;
 pub(crate) use self::providers::{NewKey, ProvidersWatch};
 pub(crate) use self::transfers::{Kept, Wanted};
@@ -50,7 +52,7 @@ const SCHEMA: &str = "
 ";
 
 /// What was added to that, in order. SQLite's `user_version` counts those that a file has.
-const ADDED: [&str; 7] = [
+const ADDED: [&str; 8] = [
     "ALTER TABLE contents ADD COLUMN media_origins TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE contents ADD COLUMN cdn_capacity INTEGER",
     transfers::TABLE,
@@ -58,6 +60,7 @@ const ADDED: [&str; 7] = [
     providers::TABLES,
     link_uses::TABLE,
     histories::TABLES,
+    generations::TABLE,
 ];
 
 /// Why the store does not do what it should.

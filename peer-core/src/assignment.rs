@@ -8,10 +8,9 @@ use runnel_protocol::manifest::StreamKeyCertificate;
 use runnel_protocol::peer::{CloseReason, Control};
 use runnel_protocol::signature::{Signed, Statement};
 use runnel_protocol::time::Timestamp;
-use runnel_protocol::units::UnixSeconds;
 
 use crate::input::LinkId;
-use crate::links::Link;
+use crate::links::{Link, Validity};
 use crate::output::{Event, Output};
 use crate::peer::{Checking, Content, Peer};
 
@@ -231,18 +230,18 @@ impl Peer {
         self.verifier.expire(date);
         self.allowances.expire(date);
         self.banned.retain(|_, until| now < *until);
-        let own = &self.config.key;
+        let validity = self.validity(now);
         for (_, link) in self.links.iter_mut() {
-            link.tickets.retain(|ticket| date < ticket.not_after);
+            link.tickets.retain(|ticket| validity.admits(ticket));
         }
         let over: Vec<_> = self
             .links
             .iter()
             .filter(|(id, link)| {
                 link.is_ready()
-                    && (link.is_over(own, date, now)
+                    && (link.is_over(&validity, now)
                         || self.is_let_go(*id, link)
-                        || self.is_left_behind(link, date))
+                        || self.is_left_behind(link, &validity))
             })
             .map(|(id, _)| id)
             .collect();
@@ -264,9 +263,9 @@ impl Peer {
     }
 
     /// This peer leaves and feeds nobody any more: whoever fed it is of no use.
-    fn is_left_behind(&self, link: &Link, date: UnixSeconds) -> bool {
+    fn is_left_behind(&self, link: &Link, validity: &Validity) -> bool {
         let feeds_nobody = self.children.is_empty() && self.uploads.is_empty();
-        self.draining && feeds_nobody && !link.serves(&self.config.key, date)
+        self.draining && feeds_nobody && !link.serves(validity)
     }
 
     fn redial(&mut self, now: Timestamp) {

@@ -86,7 +86,7 @@ impl Peer {
     }
 
     pub(crate) fn on_hello(&mut self, id: LinkId, hello: Hello, now: Timestamp) {
-        let date = self.date(now);
+        let validity = self.validity_of_new(now);
         let own = self.config.key;
         let dialler = PeerId::of(&hello.key);
         let Some(link) = self.links.get_mut(id) else {
@@ -100,7 +100,7 @@ impl Peer {
         link.key = Some(hello.key);
         let banned = self.banned.contains_key(&dialler) || self.has_revoked(&hello.tickets);
         let signers = self.signers(&hello.tickets);
-        let (Ok(()), Some(signers), false) = (screen(&hello, &own, date), signers, banned) else {
+        let (Ok(()), Some(signers), false) = (screen(&hello, &validity), signers, banned) else {
             return self.turn_away(id, CloseReason::Unauthorised, now);
         };
         if let Some(link) = self.links.get_mut(id) {
@@ -185,14 +185,14 @@ impl Peer {
 
     /// Another ticket on a standing link.
     pub(crate) fn on_present(&mut self, id: LinkId, ticket: SignedTicket, now: Timestamp) {
-        let date = self.date(now);
+        let validity = self.validity_of_new(now);
         let other = self.links.get(id).and_then(|link| link.key);
         let signer = self
             .signers(core::slice::from_ref(&ticket))
             .and_then(|keys| keys.first().copied());
         match (other, signer) {
             (Some(other), Some(signer))
-                if plausible(&ticket.body, &self.config.key, &other, false, date)
+                if plausible(&ticket.body, &other, false, &validity)
                     && !self.has_revoked(core::slice::from_ref(&ticket)) =>
             {
                 let message = ticket.body.message();

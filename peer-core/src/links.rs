@@ -45,6 +45,24 @@ pub(crate) enum State {
     Ready,
 }
 
+/// By what a peer judges tickets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Validity {
+    pub(crate) own: PublicKey,
+    /// As the coordinator sees it.
+    pub(crate) date: UnixSeconds,
+    /// The oldest version of the policies under which it serves.
+    pub(crate) floor: u64,
+}
+
+impl Validity {
+    /// Whether a ticket stands. Under which policies others serve is theirs to judge.
+    pub(crate) fn admits(&self, ticket: &Ticket) -> bool {
+        let current = ticket.server != self.own || self.floor <= ticket.policy_version;
+        current && self.date < ticket.not_after
+    }
+}
+
 /// One link.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -116,33 +134,34 @@ impl Link {
         }
     }
 
-    /// The ticket under which `own` may serve a track over this link on `date`.
+    /// The ticket under which a track may be served over this link.
     pub(crate) fn serving(
         &self,
-        own: &PublicKey,
         content: ContentId,
         track: TrackId,
-        date: UnixSeconds,
+        validity: &Validity,
     ) -> Option<&Ticket> {
         self.tickets
             .iter()
             .filter(|_| self.is_ready())
             .find(|ticket| {
-                ticket.server == *own && ticket.allows(content, track) && date < ticket.not_after
+                ticket.server == validity.own
+                    && ticket.allows(content, track)
+                    && validity.admits(ticket)
             })
     }
 
-    /// Whether `own` has leave to serve anything over this link.
-    pub(crate) fn serves(&self, own: &PublicKey, date: UnixSeconds) -> bool {
-        let standing = |ticket: &Ticket| ticket.server == *own && date < ticket.not_after;
+    /// Whether there is leave to serve anything over this link.
+    pub(crate) fn serves(&self, validity: &Validity) -> bool {
+        let standing = |ticket: &Ticket| ticket.server == validity.own && validity.admits(ticket);
         self.tickets.iter().any(standing)
     }
 
     /// Whether nothing holds it any more: no ticket stands, or no assignment names the other end
-    /// and `own` serves it nothing, or the other end leaves.
-    pub(crate) fn is_over(&self, own: &PublicKey, date: UnixSeconds, now: Timestamp) -> bool {
+    /// and it is served nothing, or the other end leaves.
+    pub(crate) fn is_over(&self, validity: &Validity, now: Timestamp) -> bool {
         let past = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
-        let retired = past(self.retire_at) && !self.serves(own, date);
+        let retired = past(self.retire_at) && !self.serves(validity);
         self.tickets.is_empty() || retired || past(self.drains_at)
     }
 
@@ -283,27 +302,28 @@ impl Links {
     }
 }
 
-/// Whether a ticket that somebody with `other`'s key presents to `own` can be good, before its
-/// signature is checked.
+/// Whether a ticket that somebody with `other`'s key presents can be good, before its signature is
+/// checked.
 pub(crate) fn plausible(
     ticket: &Ticket,
-    own: &PublicKey,
     other: &PublicKey,
     establishing: bool,
-    date: UnixSeconds,
+    validity: &Validity,
 ) -> bool {
+    let Validity { own, date, .. } = validity;
     let between = (ticket.server == *own && ticket.client == *other)
         || (ticket.client == *own && ticket.server == *other);
-    let in_time = !establishing || date <= ticket.establish_before.plus(CLOCK_SLACK);
-    between && in_time && date < ticket.not_after
+    let in_time = !establishing || *date <= ticket.establish_before.plus(CLOCK_SLACK);
+    between && in_time && validity.admits(ticket)
 }
 
 /// Whether a hello is worth checking with cryptography.
 ///
 /// # Errors
-/// [`CloseReason::Unauthorised`] when a ticket is for others, or out of its dates.
-pub(crate) fn screen(hello: &Hello, own: &PublicKey, date: UnixSeconds) -> Result<(), CloseReason> {
-    let good = |signed: &SignedTicket| plausible(&signed.body, own, &hello.key, true, date);
+/// [`CloseReason::Unauthorised`] when a ticket is for others, out of its dates, or of policies that
+/// are not in force any more.
+pub(crate) fn screen(hello: &Hello, validity: &Validity) -> Result<(), CloseReason> {
+    let good = |signed: &SignedTicket| plausible(&signed.body, &hello.key, true, validity);
     if !hello.tickets.is_empty() && hello.tickets.iter().all(good) {
         Ok(())
     } else {

@@ -21,7 +21,7 @@ use crate::entropy::Entropy;
 use crate::fetch::Fetches;
 use crate::heartbeat::Ledger;
 use crate::input::{CheckId, Input, LinkId, LoadId, MediaKind, SignId};
-use crate::links::Links;
+use crate::links::{Links, Validity};
 use crate::output::{Event, Output};
 use crate::playout::Pace;
 use crate::restored::Restored;
@@ -331,6 +331,23 @@ impl Peer {
     /// The date by which tickets, entries and certificates are judged.
     pub(crate) fn date(&self, now: Timestamp) -> UnixSeconds {
         self.session.date(now)
+    }
+
+    /// By what this peer judges tickets of links that stand.
+    pub(crate) fn validity(&self, now: Timestamp) -> Validity {
+        Validity {
+            own: self.config.key,
+            date: self.date(now),
+            floor: self.session.policy_floor(now),
+        }
+    }
+
+    /// By what it judges those that are presented.
+    pub(crate) fn validity_of_new(&self, now: Timestamp) -> Validity {
+        Validity {
+            floor: self.session.policy_floor_for_new(),
+            ..self.validity(now)
+        }
     }
 
     /// A number that names something between core and shell, used once.

@@ -41,18 +41,17 @@ impl Peer {
     }
 
     fn next_turn(&mut self, now: Timestamp) -> Turn {
-        let date = self.date(now);
+        let validity = self.validity(now);
         let Self {
             uploads,
             links,
             allowances,
-            config,
             ..
         } = self;
         uploads.next(now, |job, bytes| {
             let SegmentKey { content, track, .. } = job.segment();
             let link = links.get(job.order.link);
-            let ticket = link.and_then(|link| link.serving(&config.key, content, track, date));
+            let ticket = link.and_then(|link| link.serving(content, track, &validity));
             ticket.map_or(Permission::Never, |ticket| {
                 allowances.ask(ticket, bytes, now)
             })
@@ -79,9 +78,9 @@ impl Peer {
 
     fn charge(&mut self, next: &Next, now: Timestamp) {
         let SegmentKey { content, track, .. } = next.segment;
-        let date = self.date(now);
+        let validity = self.validity(now);
         let link = self.links.get(next.link);
-        let ticket = link.and_then(|link| link.serving(&self.config.key, content, track, date));
+        let ticket = link.and_then(|link| link.serving(content, track, &validity));
         if let Some(ticket) = ticket {
             self.allowances.charge(ticket, next.bytes, now);
         }
@@ -89,9 +88,9 @@ impl Peer {
 
     fn put_back(&mut self, next: &Next, now: Timestamp) {
         let SegmentKey { content, track, .. } = next.segment;
-        let date = self.date(now);
+        let validity = self.validity(now);
         let link = self.links.get(next.link);
-        let ticket = link.and_then(|link| link.serving(&self.config.key, content, track, date));
+        let ticket = link.and_then(|link| link.serving(content, track, &validity));
         if let Some(ticket) = ticket {
             self.allowances.refund(ticket, next.bytes);
         }
@@ -165,9 +164,9 @@ impl Peer {
         track: TrackId,
         now: Timestamp,
     ) -> bool {
-        let (own, date) = (&self.config.key, self.date(now));
+        let validity = self.validity(now);
         let link = self.links.get(link);
-        let ticket = link.and_then(|link| link.serving(own, content, track, date));
+        let ticket = link.and_then(|link| link.serving(content, track, &validity));
         self.consent
             && ticket.is_some_and(|ticket| self.allowances.ask(ticket, 1, now) != Permission::Never)
     }

@@ -20,6 +20,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// How long the others may take to come back to a coordinator that was away: the longest pause,
 /// jittered.
 const RETURN: Duration = Duration::from_secs(30);
+/// How long what stands may go on under tickets that are older than the coordinator's word: new ones
+/// come as soon as both ends of a pair are back.
+const DOUBT: Duration = Duration::from_secs(10);
 /// How long the coordinator may take from the connection to the welcome.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Most contents that one client takes part in.
@@ -37,6 +40,32 @@ enum State {
     Standing,
     /// Tries again then.
     Pausing(Timestamp),
+}
+
+/// The oldest version of the policies under which this peer serves: of what the coordinator did to
+/// older tickets while it was away it may have heard nothing.
+#[derive(Debug, Default)]
+struct Floor {
+    told: u64,
+    /// What stands has until then to be granted anew; before, it is held to this version.
+    until: Option<(Timestamp, u64)>,
+}
+
+impl Floor {
+    fn rise(&mut self, told: u64, stands: bool, now: Timestamp) {
+        if told <= self.told {
+            return;
+        }
+        let pending = self.until.filter(|(until, _)| now < *until);
+        let until = pending.unwrap_or((now + DOUBT, self.told));
+        self.until = stands.then_some(until);
+        self.told = told;
+    }
+
+    fn at(&self, now: Timestamp) -> u64 {
+        let before = self.until.filter(|(until, _)| now < *until);
+        before.map_or(self.told, |(_, before)| before)
+    }
 }
 
 /// A content that somebody asked for.
@@ -62,6 +91,7 @@ pub(crate) struct Session {
     others_return_until: Option<Timestamp>,
     /// The coordinator's clock minus ours, in seconds.
     skew: i64,
+    floor: Floor,
 }
 
 impl Session {
@@ -77,6 +107,7 @@ impl Session {
             token,
             others_return_until: None,
             skew: 0,
+            floor: Floor::default(),
         }
     }
 
@@ -101,6 +132,16 @@ impl Session {
     /// The date as the coordinator sees it.
     pub(crate) fn date(&self, now: Timestamp) -> UnixSeconds {
         UnixSeconds(now.unix_seconds().0.saturating_add_signed(self.skew))
+    }
+
+    /// The oldest version of the policies whose tickets are good for what stands.
+    pub(crate) fn policy_floor(&self, now: Timestamp) -> u64 {
+        self.floor.at(now)
+    }
+
+    /// The same for what is new.
+    pub(crate) const fn policy_floor_for_new(&self) -> u64 {
+        self.floor.told
     }
 
     pub(crate) fn is_standing(&self) -> bool {
@@ -212,6 +253,8 @@ impl Session {
 
     /// The session stands: what has to be said first.
     pub(crate) fn on_welcome(&mut self, welcome: Welcome, now: Timestamp) -> Vec<ToCoordinator> {
+        let told = welcome.policy_floor;
+        self.floor.rise(told, self.welcome.is_some(), now);
         let ours = now.unix_seconds().0;
         self.skew = i64::try_from(welcome.now.0).unwrap_or(0) - i64::try_from(ours).unwrap_or(0);
         if self.welcome.replace(welcome).is_some() {

@@ -196,6 +196,9 @@ pub struct Welcome {
     pub ticket_keys: Vec<PublicKey>,
     /// The coordinator's date: serving peers judge tickets by it.
     pub now: UnixSeconds,
+    /// The oldest version of the policies whose tickets the client may serve under: what became
+    /// of older ones it may have missed.
+    pub policy_floor: u64,
 }
 
 /// A content that was opened.

@@ -32,7 +32,8 @@ pub struct Ticket {
     pub rate: BitsPerSecond,
     /// Most that may be sent in all, in bytes.
     pub bytes: u64,
-    /// Version of the policies under which it was given.
+    /// Version of the policies under which it was given; see
+    /// [`Welcome::policy_floor`](crate::control::Welcome::policy_floor).
     pub policy_version: u64,
     /// A link may be established with it before this.
     pub establish_before: UnixSeconds,

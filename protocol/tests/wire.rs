@@ -213,6 +213,7 @@ fn from_coordinator() -> Vec<FromCoordinator> {
             root_key: PublicKey([24; 32]),
             ticket_keys: vec![PublicKey([25; 32])],
             now: UnixSeconds(1_800_000_000),
+            policy_floor: 7 << 32,
         })),
         FromCoordinator::Opened(Opened {
             content,

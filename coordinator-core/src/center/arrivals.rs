@@ -193,7 +193,7 @@ impl ControlCenter {
             version,
             (why, endpoints),
             pass,
-            now,
+            (self.world.law.changes(), now),
         );
         self.world.view.insert(peer, record);
         self.begin_history(peer, session, now);
@@ -208,6 +208,7 @@ impl ControlCenter {
             root_key: config.root_key,
             ticket_keys: config.ticket_keys.clone(),
             now: now.unix_seconds(),
+            policy_floor: self.world.law.floor(),
         };
         self.tell(session, FromCoordinator::Welcome(Box::new(welcome)));
         self.world.growth += u64::from(why.kind() == PeerType::Regular);
@@ -250,7 +251,7 @@ fn record(
     version: Arc<str>,
     (why, endpoints): Judged,
     pass: Option<Pass>,
-    now: Timestamp,
+    (changes, now): (u32, Timestamp),
 ) -> Record {
     Record {
         session,
@@ -271,6 +272,7 @@ fn record(
         partners: 0,
         machine: None,
         last_heard: now,
+        changes,
         silent: false,
         codes_tried: 0,
         history: History::default(),

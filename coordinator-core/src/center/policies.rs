@@ -38,6 +38,10 @@ impl ControlCenter {
         if core::mem::replace(&mut self.turns, turns) == turns {
             return;
         }
+        // Nobody has been told anything by those before.
+        if self.world.totals.joins > 0 {
+            self.world.law.change();
+        }
         for id in self.directory.busiest_first(|_| true) {
             if let Some(delivery) = self.directory.delivery_mut(id) {
                 delivery.review_all();

@@ -1,6 +1,7 @@
 //! Policies that make sense, and what they say together about a pair.
 
 use core::fmt;
+use core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ use super::value::{Facts, Value};
 
 /// Most policies at a time.
 pub(super) const MAX_POLICIES: usize = 256;
+/// Zones and hours turn at whole minutes.
+const MINUTE: Duration = Duration::from_secs(60);
 /// What one preference may add or take away.
 const MOST_SCORE: i64 = 1000;
 
@@ -310,6 +313,19 @@ impl PolicySet {
     pub(super) fn asked_of(&self, thing: Thing) -> BTreeSet<usize> {
         let asked = self.mentions.iter().filter(|one| one.thing == thing);
         asked.map(|one| one.place).collect()
+    }
+
+    /// Whether what is asked of the time was something else at a moment since `since`.
+    pub fn have_turned(&self, since: Timestamp, now: Timestamp) -> bool {
+        let today = self.times(now);
+        let mut at = since;
+        while at < now {
+            if self.times(at) != today {
+                return true;
+            }
+            at = at + MINUTE;
+        }
+        false
     }
 
     /// What is asked of the time, in each zone.

@@ -29,3 +29,4 @@ mod stripes;
 mod tokens;
 mod transfers;
 mod treatment;
+mod versions;

@@ -32,6 +32,14 @@ fn ticket(server: PublicKey, client: PublicKey) -> Ticket {
     }
 }
 
+fn on(date: UnixSeconds) -> Validity {
+    Validity {
+        own: OWN,
+        date,
+        floor: 1,
+    }
+}
+
 fn signed(ticket: Ticket) -> SignedTicket {
     Signed {
         body: ticket,
@@ -88,28 +96,44 @@ fn with(links: &mut Links, id: LinkId, link: Link) {
 fn a_ticket_serves_its_own_content_and_track_over_a_ready_link_until_its_end() {
     let mut link = serving(ticket(OWN, CHILD));
     let date = DATE;
-    assert!(link.serving(&OWN, CONTENT, TRACK, date).is_some());
-    assert!(link.serving(&CHILD, CONTENT, TRACK, date).is_none());
+    let child = Validity {
+        own: CHILD,
+        ..on(date)
+    };
+    assert!(link.serving(CONTENT, TRACK, &on(date)).is_some());
+    assert!(link.serving(CONTENT, TRACK, &child).is_none());
     let other = ContentId([9; 16]);
-    assert!(link.serving(&OWN, other, TRACK, date).is_none());
-    assert!(
-        link.serving(&OWN, CONTENT, TrackId([9; 16]), date)
-            .is_none()
-    );
+    assert!(link.serving(other, TRACK, &on(date)).is_none());
+    assert!(link.serving(CONTENT, TrackId([9; 16]), &on(date)).is_none());
     let last = date.plus(59);
-    assert!(link.serving(&OWN, CONTENT, TRACK, last).is_some());
-    assert!(link.serving(&OWN, CONTENT, TRACK, last.plus(1)).is_none());
+    assert!(link.serving(CONTENT, TRACK, &on(last)).is_some());
+    assert!(link.serving(CONTENT, TRACK, &on(last.plus(1))).is_none());
     link.state = State::AwaitingWelcome;
-    assert!(link.serving(&OWN, CONTENT, TRACK, date).is_none());
+    assert!(link.serving(CONTENT, TRACK, &on(date)).is_none());
 }
 
 #[test]
 fn whether_anything_is_served_is_a_question_of_who_serves_and_until_when() {
     let link = serving(ticket(OWN, CHILD));
-    assert!(link.serves(&OWN, DATE.plus(59)));
-    assert!(!link.serves(&OWN, DATE.plus(60)));
-    assert!(!link.serves(&OWN, DATE.plus(61)));
-    assert!(!serving(ticket(CHILD, OWN)).serves(&OWN, DATE));
+    assert!(link.serves(&on(DATE.plus(59))));
+    assert!(!link.serves(&on(DATE.plus(60))));
+    assert!(!link.serves(&on(DATE.plus(61))));
+    assert!(!serving(ticket(CHILD, OWN)).serves(&on(DATE)));
+}
+
+#[test]
+fn under_an_older_policy_nothing_is_served_and_others_may_serve() {
+    let newer = Validity {
+        floor: 2,
+        ..on(DATE)
+    };
+    let link = serving(ticket(OWN, CHILD));
+    assert!(link.serving(CONTENT, TRACK, &newer).is_none());
+    assert!(!plausible(&ticket(OWN, CHILD), &CHILD, false, &newer));
+    assert!(
+        newer.admits(&ticket(CHILD, OWN)),
+        "that is for the other end to judge"
+    );
 }
 
 #[test]
@@ -149,22 +173,22 @@ fn so_many_tickets_stand_on_a_link_and_no_more() {
 #[test]
 fn a_link_is_over_without_tickets_or_when_the_other_end_leaves() {
     let mut link = serving(ticket(CHILD, OWN));
-    assert!(!link.is_over(&OWN, DATE, NOW));
+    assert!(!link.is_over(&on(DATE), NOW));
     link.drains_at = Some(NOW + SECOND);
-    assert!(!link.is_over(&OWN, DATE, NOW));
-    assert!(link.is_over(&OWN, DATE, NOW + SECOND));
-    assert!(ready(PeerId::of(&CHILD)).is_over(&OWN, DATE, NOW));
+    assert!(!link.is_over(&on(DATE), NOW));
+    assert!(link.is_over(&on(DATE), NOW + SECOND));
+    assert!(ready(PeerId::of(&CHILD)).is_over(&on(DATE), NOW));
 }
 
 #[test]
 fn a_parent_that_is_not_assigned_any_more_is_kept_as_long_as_it_is_served() {
     let mut parent = serving(ticket(CHILD, OWN));
     parent.retire_at = Some(NOW);
-    assert!(parent.is_over(&OWN, DATE, NOW));
+    assert!(parent.is_over(&on(DATE), NOW));
     let mut child = serving(ticket(OWN, CHILD));
     child.retire_at = Some(NOW);
-    assert!(!child.is_over(&OWN, DATE, NOW));
-    assert!(child.is_over(&OWN, DATE.plus(60), NOW));
+    assert!(!child.is_over(&on(DATE), NOW));
+    assert!(child.is_over(&on(DATE.plus(60)), NOW));
 }
 
 #[test]
@@ -313,7 +337,7 @@ fn one_link_has_no_double_nor_has_one_that_is_not_ready() {
 
 #[test]
 fn a_ticket_is_between_the_two_at_the_door_whichever_of_them_serves() {
-    let good = |server, client| plausible(&ticket(server, client), &OWN, &CHILD, true, DATE);
+    let good = |server, client| plausible(&ticket(server, client), &CHILD, true, &on(DATE));
     assert!(good(OWN, CHILD));
     assert!(good(CHILD, OWN));
     for (server, client) in [(OWN, STRANGER), (STRANGER, CHILD), (STRANGER, OWN)] {
@@ -329,7 +353,7 @@ fn a_ticket_opens_a_link_until_its_date_and_a_little_and_renews_one_until_its_en
         not_after: DATE.plus(900),
         ..ticket(OWN, CHILD)
     };
-    let good = |establishing, after| plausible(&long, &OWN, &CHILD, establishing, DATE.plus(after));
+    let good = |establishing, after| plausible(&long, &CHILD, establishing, &on(DATE.plus(after)));
     assert!(good(true, 60 + CLOCK_SLACK));
     assert!(!good(true, 61 + CLOCK_SLACK));
     assert!(good(false, 899));
@@ -346,7 +370,7 @@ fn a_hello_needs_a_ticket_and_each_of_them_has_to_be_good() {
     };
     let good = ticket(OWN, CHILD);
     let foreign = ticket(OWN, STRANGER);
-    let screened = |tickets| screen(&hello(tickets), &OWN, DATE);
+    let screened = |tickets| screen(&hello(tickets), &on(DATE));
     assert_eq!(screened(vec![good.clone()]), Ok(()));
     let refused = Err(CloseReason::Unauthorised);
     assert_eq!(screened(Vec::new()), refused);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use runnel_peer_core::{Event, Input};
 use runnel_protocol::control::{FromCoordinator, Source};
-use runnel_protocol::ids::TrackId;
+use runnel_protocol::ids::{Nonce, TrackId};
 use runnel_protocol::peer::{Control, Subscribe};
 use runnel_protocol::segment::SubstreamSet;
 use runnel_protocol::ticket::{SignedTicket, Ticket};
@@ -129,4 +129,68 @@ fn whoever_subscribes_to_what_no_ticket_covers_is_shown_out() {
     };
     assert_eq!(subscribed(vec![track()]), (1, true));
     assert_eq!(subscribed(vec![TrackId([9; 16])]), (0, false));
+}
+
+/// It was away, and comes back to a coordinator whose policies have another version.
+fn comes_back(world: &mut World, at: At, version: u64) {
+    world.policy_version = version;
+    world.give(at, Input::CoordinatorLost);
+    world.run_for(SECOND);
+    let nonce = Nonce([9; 32]);
+    world.give(at, Input::CoordinatorConnected);
+    world.give(at, Input::Coordinator(FromCoordinator::Challenge(nonce)));
+    world.welcome(at);
+}
+
+/// Whether a new segment goes from one to the other.
+fn serves(world: &mut World, (waypoint, viewer): (At, At), sequence: u64) -> bool {
+    let before = sent(world, waypoint);
+    world.publish(waypoint, sequence);
+    world.want_as(viewer, sequence, SECOND * 60, false, false);
+    world.run_for(SECOND);
+    sent(world, waypoint) > before
+}
+
+#[test]
+fn what_was_granted_under_older_policies_ends_ten_seconds_after_its_server_is_back() {
+    let (mut world, waypoint, viewer, old) = served_under(|_| {});
+    assert!(serves(&mut world, (waypoint, viewer), 71));
+    comes_back(&mut world, waypoint, 2);
+    world.run_for(SECOND * 7);
+    assert!(
+        serves(&mut world, (waypoint, viewer), 72),
+        "another may be on its way"
+    );
+    world.run_for(SECOND * 3);
+    assert_eq!(world.hosts[waypoint.0].peer.census().links, 0);
+    assert!(!serves(&mut world, (waypoint, viewer), 73));
+    // The child dials again with what it has.
+    let mut parent = world.parent(waypoint, viewer, Source::Waypoint, 0b1111);
+    parent.contact.ticket = old;
+    world.assign(viewer, vec![parent]);
+    world.run_for(SECOND);
+    assert_eq!(world.hosts[waypoint.0].peer.census().links, 0);
+    assert!(!serves(&mut world, (waypoint, viewer), 74));
+}
+
+#[test]
+fn a_ticket_of_the_version_in_force_keeps_the_link() {
+    let (mut world, waypoint, viewer, _) = served_under(|_| {});
+    comes_back(&mut world, waypoint, 2);
+    let parent = world.parent(waypoint, viewer, Source::Waypoint, 0b1111);
+    world.assign(viewer, vec![parent]);
+    world.run_for(SECOND * 20);
+    assert!(serves(&mut world, (waypoint, viewer), 75));
+    let up = world.hosts[viewer.0].links_up();
+    assert_eq!(up, 1, "it was never made anew");
+}
+
+#[test]
+fn who_comes_back_twice_gives_what_is_old_no_more_time() {
+    let (mut world, waypoint, viewer, _) = served_under(|_| {});
+    comes_back(&mut world, waypoint, 2);
+    world.run_for(SECOND * 6);
+    comes_back(&mut world, waypoint, 3);
+    world.run_for(SECOND * 5);
+    assert!(!serves(&mut world, (waypoint, viewer), 76));
 }

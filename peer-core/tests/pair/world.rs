@@ -50,6 +50,8 @@ pub struct World {
     inputs: BTreeMap<u64, Input>,
     order: u64,
     epoch: u64,
+    /// What the coordinator's tickets are given under, and the oldest that whoever comes may serve.
+    pub policy_version: u64,
     wants: u64,
     pub origin_delay: Duration,
     pub origin_up: bool,
@@ -71,6 +73,7 @@ impl World {
             inputs: BTreeMap::new(),
             order: 0,
             epoch: 0,
+            policy_version: 1,
             wants: 0,
             origin_delay: Duration::from_millis(100),
             origin_up: true,

@@ -260,6 +260,7 @@ impl Coordinator {
             root_key: self.keys.public(),
             ticket_keys: vec![self.keys.public()],
             now: now(),
+            policy_floor: 0,
         }))
     }
 }

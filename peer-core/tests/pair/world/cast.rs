@@ -84,6 +84,7 @@ impl World {
             root_key: self.root.public(),
             ticket_keys: vec![self.tickets.public()],
             now: self.now.unix_seconds(),
+            policy_floor: self.policy_version,
         };
         self.give(
             at,
@@ -108,7 +109,7 @@ impl World {
             tracks: vec![],
             rate: BitsPerSecond::from_kilobits(100_000),
             bytes: 1 << 40,
-            policy_version: 1,
+            policy_version: self.policy_version,
             establish_before: date.plus(60),
             not_after: date.plus(900),
         }
