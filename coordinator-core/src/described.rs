@@ -63,6 +63,31 @@ impl Described for Known<'_> {
     }
 }
 
+/// One end of a pair.
+pub(crate) enum Present<'a> {
+    /// It has a session.
+    Here(Known<'a>),
+    /// Nothing is known of it.
+    Away,
+}
+
+impl Described for Present<'_> {
+    fn facts(&self) -> Facts {
+        match self {
+            Self::Here(known) => known.facts(),
+            Self::Away => PeerField::unknown(),
+        }
+    }
+
+    /// All who are away are of one class.
+    fn id(&self) -> PeerId {
+        match self {
+            Self::Here(known) => known.peer,
+            Self::Away => PeerId([0; 16]),
+        }
+    }
+}
+
 /// What a provider's token says of its bearer.
 fn describe(facts: &mut Facts, said: &Attributes) {
     for (field, text) in [

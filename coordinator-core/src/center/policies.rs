@@ -6,7 +6,7 @@ use runnel_protocol::time::Timestamp;
 use super::ControlCenter;
 use crate::content::Content;
 use crate::delivery::Budget;
-use crate::described;
+use crate::described::{self, Present};
 use crate::policy::PolicySet;
 use crate::tickets::Pairing;
 
@@ -85,12 +85,12 @@ impl ControlCenter {
         self.expelled.contains(&pairing.client) || self.expelled.contains(&pairing.server)
     }
 
+    /// Whoever leaves may keep its links for as long as its tickets are good: then nothing is known of it.
     fn is_forbidden(&self, pairing: &Pairing, now: Timestamp) -> bool {
         let world = &self.world;
-        let ends = world.known(pairing.client).zip(world.known(pairing.server));
-        ends.is_some_and(|(client, server)| {
-            let verdict = world.judge.verdict(&client, &server, pairing.content, now);
-            verdict.denial(None).is_some()
-        })
+        let end = |peer| world.known(peer).map_or(Present::Away, Present::Here);
+        let (client, server) = (end(pairing.client), end(pairing.server));
+        let verdict = world.judge.verdict(&client, &server, pairing.content, now);
+        verdict.denial(None).is_some()
     }
 }

@@ -96,7 +96,7 @@ fn check(stage: &Stage, law: Law) -> Result<(), TestCaseError> {
     let open = stage.actors.iter().filter(|(_, actor)| !actor.closed);
     let names: BTreeMap<PeerId, &str> = open.map(|(name, actor)| (actor.peer, *name)).collect();
     for (server, client) in granted(stage) {
-        // What was granted by or to somebody who is gone ends with the session.
+        // Of who is gone nothing is known.
         let Some((parent, child)) = names.get(&server).zip(names.get(&client)) else {
             continue;
         };

@@ -144,3 +144,28 @@ fn after_a_restart_old_tickets_are_good_unless_the_policies_may_say_something_el
     assert_eq!(restarted(false), 0);
     assert_eq!(restarted(true), 8 << 32);
 }
+
+#[test]
+fn whoever_leaves_and_keeps_its_link_is_parted_all_the_same() {
+    let mut stage = evening();
+    let (_, ticket) = version(&stage, "german");
+    stage.kill("german");
+    stage.policies(&[ELSEWHERE]);
+    stage.run(SECOND * 2);
+    assert!(
+        !revoked(&stage, "ann").contains(&ticket),
+        "it is none of its concern"
+    );
+    stage.policies(&[GERMANY]);
+    stage.run(SECOND * 2);
+    assert!(revoked(&stage, "ann").contains(&ticket));
+}
+
+fn revoked(stage: &Stage, name: &'static str) -> Vec<TicketId> {
+    let inbox = stage.actors[name].inbox.iter();
+    let revoked = inbox.filter_map(|message| match message {
+        FromCoordinator::Revoke(tickets) => Some(tickets.clone()),
+        _ => None,
+    });
+    revoked.flatten().collect()
+}
