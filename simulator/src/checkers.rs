@@ -24,6 +24,7 @@ use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
+use self::lawful::Hears;
 use crate::atlas::Known;
 use crate::node::{At, Node};
 use crate::player::Shown;
@@ -129,15 +130,15 @@ impl Checkers {
         self.lawful.change(set.clone(), titles, now);
     }
 
-    /// Bytes move from one to another.
+    /// Bytes move from one, which hears so much of the control center, to another.
     pub(crate) fn on_carried(
         &mut self,
-        (from, to): (&Known<'_>, &Known<'_>),
-        content: ContentId,
-        bytes: u64,
+        ends: (&Known<'_>, &Known<'_>),
+        hears: Hears,
+        (content, bytes): (ContentId, u64),
         now: Timestamp,
     ) {
-        let links = self.lawful.carried(from, to, content, now);
+        let links = self.lawful.carried(ends, hears, content, now);
         let known = self.lawful.is_known(now);
         self.crossings.carried(links, bytes, known, now);
     }

@@ -97,6 +97,8 @@ pub(crate) struct Node {
     pub(crate) fetches: BTreeMap<FetchId, Bytes>,
     pub(crate) disk: BTreeMap<(SegmentKey, u32), ProvenChunk>,
     pub(crate) session: Option<SessionId>,
+    /// In which session the control center last let it in, when, and whether it had before.
+    pub(crate) welcomed: Option<(SessionId, Timestamp, bool)>,
     pub(crate) to_center: Timestamp,
     pub(crate) player: Option<Player>,
     pub(crate) desk: Option<Desk>,
@@ -139,6 +141,7 @@ impl Node {
             fetches: BTreeMap::new(),
             disk: BTreeMap::new(),
             session: None,
+            welcomed: None,
             to_center: now,
             player: None,
             desk: (guest.role == Role::Waypoint).then(Desk::default),

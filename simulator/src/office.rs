@@ -10,6 +10,7 @@ use runnel_coordinator_core::{
 use runnel_protocol::ids::{ContentId, KeyId, PeerId, PublicKey};
 use runnel_protocol::signature::{Signature, Signed, Statement};
 use runnel_protocol::signing::KeyPair;
+use runnel_protocol::ticket::MAX_TICKET_LIFE;
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
@@ -41,6 +42,7 @@ pub(crate) struct Office {
     pub(crate) wake: Option<Timestamp>,
     /// The policies in force, and what ran over links: the store keeps both.
     policies: PolicySet,
+    policies_changed: Option<Timestamp>,
     uses: Vec<LinkUse>,
     /// What is kept of peers and of their kinds.
     pasts: BTreeMap<PeerId, Past>,
@@ -79,6 +81,7 @@ impl Office {
             certificates: BTreeMap::new(),
             wake: None,
             policies: scenario::in_force(&scenario.policy, Duration::ZERO),
+            policies_changed: None,
             uses: Vec::new(),
             pasts: BTreeMap::new(),
             profiles: BTreeMap::new(),
@@ -132,6 +135,10 @@ impl Office {
         let mut dice = Dice::of(self.seed, "control center", self.lives);
         let seed = core::array::from_fn(|_| dice.roll().to_le_bytes()[0]);
         self.lives += 1;
+        config.generation = u32::try_from(self.lives).unwrap_or(u32::MAX);
+        let life = Duration::from_secs(MAX_TICKET_LIFE);
+        let changed = self.policies_changed;
+        config.policies_doubtful = changed.is_some_and(|changed| now.since(changed) <= life);
         let mut center = ControlCenter::new(config, seed, now);
         for content in &self.contents {
             center.handle_input(Input::ContentRegistered(content.clone()), now);
@@ -177,6 +184,7 @@ impl Office {
     /// Other policies are in force from now on.
     pub(crate) fn enforce(&mut self, policies: PolicySet, now: Timestamp) {
         self.policies = policies.clone();
+        self.policies_changed = Some(now);
         self.handle_input(Input::Policies(policies), now);
     }
 

@@ -1,5 +1,5 @@
 //! I5: no byte moves between two peers against the policies in force, once these had the time to
-//! reach everybody.
+//! reach whoever sends.
 
 use core::time::Duration;
 
@@ -9,11 +9,51 @@ use runnel_protocol::time::Timestamp;
 
 use super::Verdict;
 use crate::atlas::{Known, content};
+use crate::node::Node;
 use crate::title::Title;
 
 /// Policies reach running sessions within two seconds; the last second is for messages and for
 /// what was handed to a line before.
 pub(super) const PROPAGATION: Duration = Duration::from_secs(3);
+
+/// Whoever comes back has this long until what it missed binds it as well: ten seconds in which new
+/// tickets may come, and the same for messages.
+const AFTER_RETURN: Duration = Duration::from_secs(11);
+
+/// What somebody who sends may have heard of the policies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hears {
+    /// All: it is in its first session.
+    Always,
+    /// All from then on; what was said before it may have missed.
+    Again(Timestamp),
+    /// Nothing: it has no session, and goes on with what was granted.
+    Nothing,
+}
+
+impl Hears {
+    pub(crate) fn of(node: &Node) -> Self {
+        let stands = node
+            .welcomed
+            .filter(|(in_session, _, _)| node.session == Some(*in_session));
+        match stands {
+            Some((_, _, false)) => Self::Always,
+            Some((_, at, true)) => Self::Again(at),
+            None => Self::Nothing,
+        }
+    }
+
+    /// Whether it is bound by what policies have said since `since`.
+    fn binds(self, since: Timestamp, now: Timestamp) -> bool {
+        let known = now.since(since) > PROPAGATION;
+        match self {
+            Self::Always => known,
+            Self::Again(at) if at < since => known,
+            Self::Again(at) => known && now.since(at) > AFTER_RETURN,
+            Self::Nothing => false,
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Lawful {
@@ -75,18 +115,19 @@ impl Lawful {
     /// Bytes move from one to another; the links that they run over.
     pub(crate) fn carried(
         &mut self,
-        from: &Known<'_>,
-        to: &Known<'_>,
+        (from, to): (&Known<'_>, &Known<'_>),
+        hears: Hears,
         content: ContentId,
         now: Timestamp,
     ) -> LinkSet {
         if self.judge.is_empty() {
             return LinkSet::EMPTY;
         }
-        let known = self.is_known(now);
+        self.is_known(now);
+        let binds = self.since.is_none_or(|since| hears.binds(since, now));
         let verdict = self.judge.verdict(to, from, content, now);
         // Soft ones may have given way.
-        let denial = verdict.hard.filter(|_| known);
+        let denial = verdict.hard.filter(|_| binds);
         self.verdict.expect(denial.is_none(), || {
             let (to, from) = (to.peer, from.peer);
             let why = denial.as_ref().map(|ruling| ruling.to_string());
@@ -149,18 +190,33 @@ mod tests {
         let mut lawful = Lawful::default();
         let start = crate::title::START;
         let content = population.titles[0].id;
-        lawful.carried(&french, &german, content, start);
+        lawful.carried((&french, &german), Hears::Always, content, start);
         let set = PolicySet::new(vec![read(GERMANY).unwrap()]).unwrap();
         lawful.change(set, &population.titles, start);
-        lawful.carried(&french, &german, content, start + PROPAGATION);
+        lawful.carried(
+            (&french, &german),
+            Hears::Always,
+            content,
+            start + PROPAGATION,
+        );
         assert_eq!(lawful.verdict.violations, 0, "it is on its way");
         let later = start + PROPAGATION * 2;
-        lawful.carried(&french, &french, content, later);
+        lawful.carried((&french, &french), Hears::Always, content, later);
         assert_eq!(lawful.verdict.violations, 0);
-        lawful.carried(&french, &german, content, later);
-        lawful.carried(&german, &french, content, later);
+        lawful.carried((&french, &german), Hears::Always, content, later);
+        lawful.carried((&german, &french), Hears::Always, content, later);
         assert_eq!(lawful.verdict.violations, 2);
         let words = &lawful.verdict.words[0];
         assert!(words.contains("not licensed in DE"), "{words}");
+        // Whoever was away may have missed it, and is bound soon after.
+        let mut moved = |hears, after| {
+            let before = lawful.verdict.violations;
+            lawful.carried((&french, &german), hears, content, later + after);
+            lawful.verdict.violations > before
+        };
+        assert!(!moved(Hears::Nothing, AFTER_RETURN * 2));
+        assert!(!moved(Hears::Again(later), AFTER_RETURN));
+        assert!(moved(Hears::Again(later), AFTER_RETURN * 2));
+        assert!(moved(Hears::Always, Duration::ZERO));
     }
 }

@@ -213,6 +213,12 @@ impl World {
             checkers.on_told(self, to, &message);
             self.checkers = checkers;
         }
+        let now = self.now;
+        if matches!(message, FromCoordinator::Welcome(_))
+            && let Some(node) = self.node_mut(at)
+        {
+            node.welcomed = Some((session, now, node.welcomed.is_some()));
+        }
         let arrives = self.lost_at(at);
         self.digest
             .note(&[self.now.as_micros(), 2, u64::from(at.0)]);

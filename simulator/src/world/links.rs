@@ -11,6 +11,7 @@ use runnel_protocol::segment::{SegmentKey, Substream};
 use runnel_protocol::time::Timestamp;
 
 use super::{Event, World, known};
+use crate::checkers::lawful::Hears;
 use crate::network::Network;
 use crate::node::{At, Far, Node, Sending, falsified};
 use crate::population::Role;
@@ -181,12 +182,17 @@ impl World {
         let Some(((to, from), sending)) = far.zip(self.node(at)).zip(sending) else {
             return;
         };
+        let hears = Hears::of(from);
         let (to, from) = (to.id, from.id);
         let far = self.far_end(at, link).map_or(at, |far| far.at);
         let known = |one| known(&self.guests, &self.scenario, one);
         let ends = (known((from, at)), known((to, far)));
-        self.checkers
-            .on_carried((&ends.0, &ends.1), sending.content, bytes, self.now);
+        self.checkers.on_carried(
+            (&ends.0, &ends.1),
+            hears,
+            (sending.content, bytes),
+            self.now,
+        );
     }
 
     /// What is sent may be credited at both ends.
