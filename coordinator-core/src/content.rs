@@ -17,6 +17,9 @@ pub struct Content {
     /// What the CDN is to send of it at most, where that is limited: beyond it players are asked
     /// to choose smaller renditions.
     pub cdn_capacity: Option<BitsPerSecond>,
+    /// Whether its site has players stop where a policy forbids playback; else they play from the
+    /// CDN.
+    pub enforce: bool,
 }
 
 impl Content {
@@ -89,6 +92,7 @@ mod tests {
             master_url: "http://127.0.0.1:8080/live/master.m3u8?a=b".into(),
             media_origins: vec!["https://Media.example:443/".into()],
             cdn_capacity: None,
+            enforce: false,
         };
         let origins: Vec<String> = content.origins().collect();
         assert_eq!(origins, ["http://127.0.0.1:8080", "https://media.example"]);

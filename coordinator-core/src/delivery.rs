@@ -100,6 +100,8 @@ pub(crate) struct Delivery {
     ladder: Ladder,
     /// What the CDN may send of it, where that is limited.
     pub(crate) cdn_capacity: Option<BitsPerSecond>,
+    /// Whether players stop where a policy forbids playback.
+    enforce: bool,
     arrivals: u64,
     /// What everybody's uplink carries, and who is left to the CDN.
     balance: Balance<PeerId>,
@@ -147,6 +149,7 @@ impl Delivery {
             rates: RatesInUse::new(world.config.default_rate, now),
             ladder: Ladder::default(),
             cdn_capacity: content.cdn_capacity,
+            enforce: content.enforce,
             arrivals: 0,
             balance: Balance::new(),
             calm_until: None,
@@ -196,6 +199,9 @@ impl Delivery {
             content.provider.as_str().into(),
         );
         self.cdn_capacity = content.cdn_capacity;
+        if core::mem::replace(&mut self.enforce, content.enforce) != content.enforce {
+            self.review_all();
+        }
     }
 
     /// Takes a peer in, or notes that it now plays.

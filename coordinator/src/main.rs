@@ -34,6 +34,7 @@ A configuration file:
   url = \"https://cdn.example/live/master.m3u8\"
   media_origins = [\"https://media.example\"]    # where else its media lie
   cdn_capacity_mbps = 20000    # what the CDN may send of it; leave it out for no limit
+  enforce = true    # pages stop where a policy denies playback; else the CDN plays on
   [[network]]
   cidr = \"203.0.113.0/24\"
   region = \"north\"

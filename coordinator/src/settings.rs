@@ -100,6 +100,10 @@ pub struct ContentSetting {
     #[serde(default)]
     #[schema(value_type = Option<u32>, minimum = 1)]
     pub cdn_capacity_mbps: Option<NonZeroU32>,
+    /// Whether pages stop where a policy denies `playback`; else they go on from the CDN, without
+    /// peers.
+    #[serde(default)]
+    pub enforce: bool,
 }
 
 /// Most origins of a content besides its master playlist's: each stands in its waypoints'
@@ -285,6 +289,7 @@ impl From<ContentSetting> for Content {
             cdn_capacity: setting
                 .cdn_capacity_mbps
                 .map(|mbps| BitsPerSecond(u64::from(mbps.get()) * 1_000_000)),
+            enforce: setting.enforce,
         }
     }
 }

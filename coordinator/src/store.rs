@@ -52,7 +52,7 @@ const SCHEMA: &str = "
 ";
 
 /// What was added to that, in order. SQLite's `user_version` counts those that a file has.
-const ADDED: [&str; 8] = [
+const ADDED: [&str; 9] = [
     "ALTER TABLE contents ADD COLUMN media_origins TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE contents ADD COLUMN cdn_capacity INTEGER",
     transfers::TABLE,
@@ -61,6 +61,7 @@ const ADDED: [&str; 8] = [
     link_uses::TABLE,
     histories::TABLES,
     generations::TABLE,
+    "ALTER TABLE contents ADD COLUMN enforce INTEGER NOT NULL DEFAULT 0",
 ];
 
 /// Why the store does not do what it should.
@@ -189,7 +190,8 @@ impl Store {
     pub(crate) fn contents(&self) -> Result<Vec<Content>, StoreError> {
         let connection = connect(&self.path)?;
         let mut rows = connection.prepare(
-            "SELECT name, provider, url, media_origins, cdn_capacity FROM contents ORDER BY name",
+            "SELECT name, provider, url, media_origins, cdn_capacity, enforce FROM contents \
+             ORDER BY name",
         )?;
         let contents = rows.query_map([], |row| {
             Ok(Content {
@@ -198,6 +200,7 @@ impl Store {
                 master_url: row.get(2)?,
                 media_origins: split(&row.get::<_, String>(3)?),
                 cdn_capacity: rate(row.get(4)?),
+                enforce: row.get(5)?,
             })
         })?;
         Ok(contents.collect::<Result<_, _>>()?)
@@ -264,8 +267,8 @@ impl Store {
     /// Keeps a content, in place of one of the same name.
     pub(crate) async fn put_content(&self, content: Content) -> Result<(), StoreError> {
         let write = "INSERT OR REPLACE INTO contents \
-                     (name, provider, url, media_origins, cdn_capacity) \
-                     VALUES (?1, ?2, ?3, ?4, ?5)";
+                     (name, provider, url, media_origins, cdn_capacity, enforce) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         self.run(move |transaction| {
             let elsewhere = content.media_origins.join("\n");
             let row = params![
@@ -273,7 +276,8 @@ impl Store {
                 content.provider,
                 content.master_url,
                 elsewhere,
-                content.cdn_capacity.map(whole)
+                content.cdn_capacity.map(whole),
+                content.enforce
             ];
             transaction.execute(write, row).map(drop)
         })
@@ -460,6 +464,7 @@ mod tests {
                 "https://c.example".to_owned(),
             ],
             cdn_capacity: Some(BitsPerSecond(20_000_000_000)),
+            enforce: true,
         };
         let store = Store::open(folder.path()).unwrap();
         store.put_content(content.clone()).await.unwrap();

@@ -41,7 +41,9 @@ fn assigned(engine: &Engine, assign: &Assign) {
     let treatment = &assign.treatment;
     let max = treatment.max_bitrate.unwrap_or_default();
     let behind = treatment.behind_ms.into();
-    engine.host.treated(behind, number(max.0), &treatment.why);
+    engine
+        .host
+        .treated(behind, number(max.0), treatment.ends, &treatment.why);
     let most = assign.max_suggested_bitrate.unwrap_or_default();
     engine
         .host

@@ -115,9 +115,9 @@ extern "C" {
     pub fn assigned(this: &Host, epoch: f64, why: &str, max_suggested: f64);
     /// How policies have the player play; comes before each `assigned`. `behind` is how much later it
     /// shows a live picture, in milliseconds, `max` the highest bitrate that it is to choose, 0 for
-    /// any.
+    /// any. `ends`: playback is over.
     #[wasm_bindgen(method)]
-    pub fn treated(this: &Host, behind: f64, max: f64, why: &str);
+    pub fn treated(this: &Host, behind: f64, max: f64, ends: bool, why: &str);
     /// One parent of the assignment; `substreams` has one bit each.
     #[wasm_bindgen(method)]
     pub fn parent(this: &Host, peer: &str, waypoint: bool, substreams: u32, why: &str);

@@ -260,6 +260,8 @@ pub struct Treatment {
     /// The highest bandwidth of a variant that the player is to choose by itself; `None` where it
     /// may choose any.
     pub max_bitrate: Option<BitsPerSecond>,
+    /// Its site has playback end where a policy forbids it, and one does.
+    pub ends: bool,
     /// Why, in words; empty where nothing is asked of it.
     pub why: String,
 }

@@ -247,6 +247,7 @@ fn from_coordinator() -> Vec<FromCoordinator> {
             treatment: Treatment {
                 behind_ms: 20_000,
                 max_bitrate: Some(BitsPerSecond(800_000)),
+                ends: true,
                 why: "live for subscribers".into(),
             },
             why: String::new(),

@@ -66,6 +66,7 @@ impl Office {
             master_url: title.master_url(),
             media_origins: Vec::new(),
             cdn_capacity: capacity(title),
+            enforce: false,
         };
         Self {
             center: None,

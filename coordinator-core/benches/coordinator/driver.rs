@@ -60,6 +60,7 @@ pub(crate) fn measure(peers: usize) -> Result<Figures> {
         master_url: "https://cdn.example/live/master.m3u8".to_owned(),
         media_origins: Vec::new(),
         cdn_capacity: None,
+        enforce: false,
     };
     let people = u32::try_from(peers)?;
     let crowd = Crowd::new(peers, content.id());

@@ -58,9 +58,17 @@ impl Delivery {
         now: Timestamp,
     ) -> Treatment {
         let known = world.known(peer).filter(|_| member.role != Role::Head);
-        known.map_or_else(Treatment::default, |known| {
+        let treatment = known.map_or_else(Treatment::default, |known| {
             world.judge.treatment(&known, self.content, now)
-        })
+        });
+        if self.enforce {
+            return treatment;
+        }
+        // Peers are refused all the same.
+        Treatment {
+            refused: None,
+            ..treatment
+        }
     }
 
     /// Whether a policy has a member neither get nor give anything. Waypoints are no viewers.

@@ -323,20 +323,15 @@ impl Reader<'_> {
         when.mentions(&mut asked);
         match denies {
             Denies::Pair => {}
-            Denies::Peers => {
+            Denies::Peers | Denies::Playback => {
                 if let Some(peer) = asked.iter().find(|one| one.thing == Thing::Peer) {
                     let words = format!(
-                        "“peers” is about one viewer, whoever the other end is: {peer} can be \
-                         asked for where what = \"pair\""
+                        "this is about one viewer, whoever the other end is: {peer} can be asked \
+                         for where what = \"pair\""
                     );
                     self.complain(deny.when.span().start, words);
                 }
             }
-            Denies::Playback => self.complain(
-                deny.what.span().start,
-                "playback goes on without peers unless a site opts in to have it refused, and no \
-                 site has: write \"peers\", and guard the content at its origin",
-            ),
         }
         let said = said(policy, when, deny.say.get_ref());
         Some(Rule { denies, said })

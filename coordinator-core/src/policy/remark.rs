@@ -8,7 +8,7 @@ use runnel_protocol::time::Timestamp;
 
 use super::expression::{Case, Expression};
 use super::schema::{Attribute, ContentField, PeerField, Thing};
-use super::set::{Denies, Kind, Policy, PolicySet, Ruling, Strictness, Verdict, is_waypoint};
+use super::set::{Kind, Policy, PolicySet, Ruling, Strictness, Verdict, is_waypoint};
 use super::treatment::Treatment;
 use super::value::{Facts, Value};
 
@@ -144,7 +144,7 @@ impl Policy {
             };
             let first = outcome(&rule.said.when, case);
             // Of a viewer that is kept from peers it is asked at both ends, waypoints left out.
-            let both = rule.denies == Denies::Peers && !is_waypoint(case.peer);
+            let both = rule.denies.concerns_one() && !is_waypoint(case.peer);
             let second = outcome(&rule.said.when, &giver);
             let of_giver = first == Outcome::HoldsNot && both && second != Outcome::HoldsNot;
             let (outcome, case) = if of_giver {

@@ -52,8 +52,15 @@ pub enum Denies {
     Pair,
     /// The viewer neither gets nor gives anything through peers.
     Peers,
-    /// The viewer does not play at all: only for sites that opted in.
+    /// The same, and where its content is enforced the viewer does not play at all.
     Playback,
+}
+
+impl Denies {
+    /// Whether it is about one viewer, whoever the other end is.
+    pub(super) fn concerns_one(self) -> bool {
+        self != Self::Pair
+    }
 }
 
 /// A condition with the words that go with it.
@@ -264,7 +271,7 @@ impl PolicySet {
         for rule in policy
             .rules
             .iter()
-            .filter(|rule| rule.denies == Denies::Peers)
+            .filter(|rule| rule.denies.concerns_one())
         {
             let mut asked = BTreeSet::new();
             rule.said.when.mentions(&mut asked);
@@ -375,7 +382,7 @@ impl PolicySet {
                 content,
                 time,
             };
-            let peers = |rule: &&Rule| rule.denies == Denies::Peers;
+            let peers = |rule: &&Rule| rule.denies.concerns_one();
             let mut rules = policy.rules.iter().filter(peers);
             let hard = policy.strictness == Strictness::Hard;
             rules.find_map(|rule| rule.said.ask(&case)).filter(|_| hard)
@@ -420,7 +427,7 @@ impl Rule {
     /// Its ruling, where it denies the pair.
     fn judge(&self, case: &Case<'_>) -> Option<Arc<Ruling>> {
         let first = self.said.ask(case);
-        if first.is_some() || self.denies == Denies::Pair || is_waypoint(case.peer) {
+        if first.is_some() || !self.denies.concerns_one() || is_waypoint(case.peer) {
             return first;
         }
         let giver = Case {

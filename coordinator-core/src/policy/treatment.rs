@@ -10,7 +10,7 @@ use runnel_protocol::units::BitsPerSecond;
 
 use super::expression::{Case, Expression};
 use super::schema::PeerField;
-use super::set::{Policy, PolicySet, Ruling, Said};
+use super::set::{Denies, Policy, PolicySet, Rule, Ruling, Said, Strictness};
 use super::value::Facts;
 
 /// Everybody's priority where no policy says more or less.
@@ -51,6 +51,8 @@ pub struct Treatment {
     pub behind: Option<(Duration, Arc<Ruling>)>,
     /// The highest rate that its player may choose by itself, and by which policy.
     pub max_rate: Option<(BitsPerSecond, Arc<Ruling>)>,
+    /// The policy by which it does not play at all, where its site obeys that.
+    pub refused: Option<Arc<Ruling>>,
 }
 
 impl Default for Treatment {
@@ -60,6 +62,7 @@ impl Default for Treatment {
             start_wait: Duration::ZERO,
             behind: None,
             max_rate: None,
+            refused: None,
         }
     }
 }
@@ -82,17 +85,22 @@ impl Treatment {
         let behind = self.behind.as_ref().map(|(_, ruling)| ruling);
         let max_rate = self.max_rate.as_ref().map(|(_, ruling)| ruling);
         let max_rate = max_rate.filter(|ruling| Some(*ruling) != behind);
-        let words = behind.into_iter().chain(max_rate).map(ToString::to_string);
+        let restrictions = behind.into_iter().chain(max_rate);
+        // Nothing else matters to who does not play.
+        let restrictions = restrictions.filter(|_| self.refused.is_none());
+        let words = self.refused.iter().chain(restrictions);
+        let words = words.map(ToString::to_string);
         Told {
             behind_ms: u32::try_from(self.delay().as_millis()).unwrap_or(u32::MAX),
             max_bitrate: self.max_rate.as_ref().map(|(rate, _)| *rate),
+            ends: self.refused.is_some(),
             why: words.collect::<Vec<_>>().join("; "),
         }
     }
 
     /// Two that differ in what a player is told, or in priority, hardly ever have the same one.
     pub(crate) fn fingerprint(&self) -> u32 {
-        if self.behind.is_none() && self.max_rate.is_none() {
+        if self.behind.is_none() && self.max_rate.is_none() && self.refused.is_none() {
             return self.priority.into();
         }
         let hash = blake3::hash(&encode(&(self.priority, self.told())));
@@ -117,8 +125,16 @@ impl Treatment {
 
 impl Policy {
     /// Whether it says anything of viewers that does not depend on who feeds them.
-    const fn treats(&self) -> bool {
+    fn treats(&self) -> bool {
         !(self.starts.is_empty() && self.restrictions.is_empty() && self.priorities.is_empty())
+            || self.refuses().next().is_some()
+    }
+
+    /// Its rules by which somebody does not play. Soft ones give way to playback.
+    fn refuses(&self) -> impl Iterator<Item = &Rule> {
+        let hard = self.strictness == Strictness::Hard;
+        let rules = self.rules.iter().filter(move |_| hard);
+        rules.filter(|rule| rule.denies == Denies::Playback)
     }
 }
 
@@ -152,6 +168,8 @@ impl PolicySet {
             for restriction in &policy.restrictions {
                 treatment.restrict(restriction, &case);
             }
+            let refused = policy.refuses().find_map(|rule| rule.said.ask(&case));
+            treatment.refused = treatment.refused.or(refused);
         }
         treatment.priority = u8::try_from(priority.clamp(0, u8::MAX.into())).unwrap_or(u8::MAX);
         treatment

@@ -84,6 +84,7 @@ pub(crate) fn content(name: &str) -> Content {
         master_url: format!("https://cdn.example/{name}/master.m3u8"),
         media_origins: Vec::new(),
         cdn_capacity: None,
+        enforce: false,
     }
 }
 

@@ -1,11 +1,11 @@
 //! Who goes to the CDN first, who plays later, and who plays what, by policy and by what viewers
 //! paid (Y2 i and p).
 
-use runnel_coordinator_core::{Allowed, Attributes, KeyName, Pass, Verdict};
+use runnel_coordinator_core::{Allowed, Attributes, Content, Input, KeyName, Pass, Verdict};
 use runnel_protocol::control::{Platform, ToCoordinator, Treatment};
 use runnel_protocol::units::UnixSeconds;
 
-use crate::stage::{RATE, SECOND, Stage, kilobits};
+use crate::stage::{RATE, SECOND, Stage, content, kilobits};
 
 const SEASON: &str = r#"
 name = "season"
@@ -160,6 +160,7 @@ fn who_did_not_pay_is_told_to_play_later_and_smaller_and_why() {
         Treatment {
             behind_ms: 20_000,
             max_bitrate: Some(kilobits(800)),
+            ends: false,
             why: "live for subscribers, 20 s later for everybody else (policy “paying-live”); the \
                   best picture is for subscribers and agents (policy “paying-live”)"
                 .to_owned(),
@@ -200,5 +201,44 @@ fn an_edit_and_a_purchase_reach_the_player_within_two_seconds_and_nobody_else() 
     stage.run(SECOND * 2);
     assert_eq!(told(&stage, "free"), Treatment::default());
     assert_eq!(stage.assign("premium").epoch, epoch, "it was not disturbed");
+    stage.check();
+}
+
+const ADULTS: &str = r#"
+name = "adults"
+kind = "provider"
+[[deny]]
+what = "playback"
+when = 'viewer.plan == "free"'
+say = "for subscribers only"
+"#;
+
+#[test]
+fn playback_ends_where_its_site_has_that_enforced_and_nowhere_else() {
+    let mut stage = stage();
+    stage.waypoint("waypoint", 4 * RATE);
+    agent(&mut stage, "ann", 10 * RATE);
+    viewer(&mut stage, "premium", "premium", 0);
+    viewer(&mut stage, "free", "free", 0);
+    stage.run(SECOND * 3);
+    stage.policies(&[ADULTS]);
+    stage.run(SECOND * 2);
+    assert!(stage.assign("free").parents.is_empty(), "no peer feeds it");
+    assert!(!told(&stage, "free").ends, "and the CDN plays on");
+
+    let enforced = Content {
+        enforce: true,
+        ..content("live")
+    };
+    stage.input(Input::ContentRegistered(enforced));
+    stage.run(SECOND * 2);
+    let ended = told(&stage, "free");
+    assert!(ended.ends);
+    assert_eq!(ended.why, "for subscribers only (policy “adults”)");
+    assert_eq!(told(&stage, "premium"), Treatment::default());
+    // Whoever pays sees it again.
+    stage.say("free", ToCoordinator::Token("premium".to_owned()));
+    stage.run(SECOND * 2);
+    assert_eq!(told(&stage, "free"), Treatment::default());
     stage.check();
 }

@@ -52,6 +52,7 @@ pub(crate) fn settings(folder: &TempDir) -> Settings {
             url: "http://127.0.0.1:9/live/master.m3u8".to_owned(),
             media_origins: Vec::new(),
             cdn_capacity_mbps: None,
+            enforce: false,
         }],
         ..Settings::default()
     }

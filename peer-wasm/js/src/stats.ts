@@ -128,6 +128,8 @@ export interface TreatmentDetail {
   behindSeconds: number;
   /** Bits per second that the player does not exceed when it chooses a rendition. */
   maxBitrate: number | null;
+  /** Playback is over: a policy forbids it, and the site has this content's policies enforced. */
+  ends: boolean;
   /** Why, in words; empty where nothing is asked of it. */
   why: string;
 }

@@ -57,7 +57,8 @@ function smaller(assignment: RunnelStats["assignment"]): string {
 
 /** What the operator's policies grant, and why no more than that. */
 function restricted(assignment: RunnelStats["assignment"]): string {
-  const { behindSeconds = 0, maxBitrate = null, why = "" } = assignment?.treatment ?? {};
+  const { behindSeconds = 0, maxBitrate = null, ends = false, why = "" } = assignment?.treatment ?? {};
+  if (ends) return `playback is over: ${why}`;
   const parts = [
     behindSeconds > 0 ? `a live picture comes ${behindSeconds} s later here` : "",
     maxBitrate ? `no more than ${rate(maxBitrate / 8)} is taken here` : "",

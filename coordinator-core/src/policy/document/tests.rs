@@ -77,7 +77,6 @@ fn a_mistake_is_refused_with_its_line_and_column() {
             "provider",
         ),
         ("contents = [", "content = [", 4, 1, "contents"),
-        ("\"peers\"", "\"playback\"", 7, 8, "opts in"),
         ("viewer.country ==", "peer.country ==", 8, 8, "pair"),
         (
             "viewer.country ==",

@@ -16,6 +16,7 @@ import { canCall } from "./calls.js";
 import { LiveDelay } from "./live-delay.js";
 import { needsPage, PageFetcher } from "./page-fetcher.js";
 import { PlaybackWatch, playedRate } from "./playback-watch.js";
+import { Refusal } from "./refusal.js";
 import { playheadOf, trackOf, wantOf } from "./segment.js";
 import { SuggestedBitrate } from "./suggested-bitrate.js";
 import { cdnTime } from "./timing.js";
@@ -35,6 +36,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
   readonly #watch = new PlaybackWatch();
   readonly #suggested = new SuggestedBitrate();
   readonly #delay = new LiveDelay();
+  readonly #refusal = new Refusal();
   readonly #said = new Set<string>();
   readonly #consent: Consent = { peers: false, upload: false };
   #hls: Hls | null = null;
@@ -290,14 +292,16 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
 
   /** What the player is asked to do beside its site's settings; `null` for nothing. */
   #treat(assigned: AssignedDetail | null): void {
-    const { maxBitrate = null, behindSeconds = 0 } = assigned?.treatment ?? {};
+    const { maxBitrate = null, behindSeconds = 0, ends = false } = assigned?.treatment ?? {};
     const rates = [assigned?.maxSuggestedBitrate ?? null, maxBitrate].filter((rate) => rate !== null);
     this.#suggested.ask(rates.length > 0 ? Math.min(...rates) : null);
     this.#delay.ask(behindSeconds);
+    this.#refusal.ask(ends);
     if (this.#hls) this.#apply(this.#hls);
   }
 
   #apply(hls: Hls): void {
+    this.#refusal.apply(hls);
     this.#suggested.apply(hls);
     const given = this.#delay.apply(hls);
     if (given !== null && given < this.#delay.asked)

@@ -48,7 +48,7 @@ export class Host {
   readonly #fetches = new Map<number, AbortController>();
   readonly #ledger = new Ledger();
   readonly #speed = new LinkSpeed();
-  #treatment: TreatmentDetail = { behindSeconds: 0, maxBitrate: null, why: "" };
+  #treatment: TreatmentDetail = { behindSeconds: 0, maxBitrate: null, ends: false, why: "" };
   readonly #ways = new Ways();
   /** The segment that is being delivered. */
   #segment: Bytes = new Uint8Array(0);
@@ -265,8 +265,8 @@ export class Host {
     this.#settled();
   }
 
-  treated(behind: number, max: number, why: string): void {
-    this.#treatment = { behindSeconds: behind / 1000, maxBitrate: max || null, why };
+  treated(behind: number, max: number, ends: boolean, why: string): void {
+    this.#treatment = { behindSeconds: behind / 1000, maxBitrate: max || null, ends, why };
   }
 
   assigned(epoch: number, why: string, maxSuggested: number): void {
