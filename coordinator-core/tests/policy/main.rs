@@ -3,3 +3,4 @@
 
 mod manual;
 mod oracle;
+mod treatments;

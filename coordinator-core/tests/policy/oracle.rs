@@ -17,11 +17,11 @@ use runnel_protocol::time::Timestamp;
 use serde::Serialize;
 
 /// What is known of something, by the names of its attributes.
-type Known = BTreeMap<&'static str, Worth>;
+pub(crate) type Known = BTreeMap<&'static str, Worth>;
 
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
-enum Worth {
+pub(crate) enum Worth {
     Number(i64),
     Text(&'static str),
     Said(String),
@@ -59,9 +59,9 @@ const COUNTRIES: [&str; 3] = ["DE", "FR", "AT"];
 const PLANS: [&str; 3] = ["premium", "free", "DE"];
 const TYPES: [&str; 3] = ["regular", "lightweight", "waypoint"];
 const GROUPS: [&str; 3] = ["office", "choir", "DE"];
-const ZONES: [&str; 3] = ["UTC", "Asia/Kolkata", "Europe/Berlin"];
+pub(crate) const ZONES: [&str; 3] = ["UTC", "Asia/Kolkata", "Europe/Berlin"];
 
-fn known() -> impl Strategy<Value = Known> {
+pub(crate) fn known() -> impl Strategy<Value = Known> {
     let maybe = |name, values: &'static [&'static str]| {
         proptest::option::of(select(values).prop_map(move |text| (name, Worth::Text(text))))
     };
@@ -106,7 +106,7 @@ fn text(things: &'static [&'static str]) -> BoxedStrategy<String> {
     prop_oneof![5 => attribute, 1 => content, 1 => time, 3 => literal].boxed()
 }
 
-fn number(things: &'static [&'static str]) -> BoxedStrategy<String> {
+pub(crate) fn number(things: &'static [&'static str]) -> BoxedStrategy<String> {
     let attribute = (select(things), select(vec!["age", "asn"]))
         .prop_map(|(thing, name)| format!("{thing}.{name}"));
     let time = select(vec!["time.hour", "time.day", "time.month"]).prop_map(str::to_owned);
@@ -123,7 +123,7 @@ fn number(things: &'static [&'static str]) -> BoxedStrategy<String> {
     .boxed()
 }
 
-fn truth(things: &'static [&'static str]) -> BoxedStrategy<String> {
+pub(crate) fn truth(things: &'static [&'static str]) -> BoxedStrategy<String> {
     let sign = || select(vec!["==", "!=", "<", "<=", ">", ">="]);
     let compared = |(one, sign, other): (String, &str, String)| format!("{one} {sign} {other}");
     let names = select(vec!["age", "country", "groups", "plan"]);
@@ -220,7 +220,7 @@ impl Written {
 }
 
 /// Policy, rule, and whether it is said for want of evidence.
-type Said = (String, String, bool);
+pub(crate) type Said = (String, String, bool);
 
 /// A plain reading of what policies are, one condition after the other.
 fn expected(
@@ -276,7 +276,7 @@ thread_local! {
 }
 
 /// What `cel` makes of a condition; `None` where it errs for want of something.
-fn evaluate(text: &str, known: [&Known; 4]) -> Option<cel::Value> {
+pub(crate) fn evaluate(text: &str, known: [&Known; 4]) -> Option<cel::Value> {
     PROGRAMS.with_borrow_mut(|programs| {
         if programs.len() > 1000 {
             programs.clear();
@@ -294,7 +294,7 @@ fn evaluate(text: &str, known: [&Known; 4]) -> Option<cel::Value> {
 
 /// Local time by arithmetic: India is ahead by five and a half hours, Berlin by one, and by two
 /// from the last Sunday in March to the last one in October, both at one o'clock in Greenwich.
-fn local(zone: &str, now: u64) -> Known {
+pub(crate) fn local(zone: &str, now: u64) -> Known {
     let berlin_offset = || {
         let (year, _, _) = date(now / 86_400);
         let start = last_sunday(year, 3) * 86_400 + 3600;
@@ -370,9 +370,9 @@ fn last_sunday(year: u64, month: u64) -> u64 {
     end - (end + 4) % 7
 }
 
-struct Actor {
-    id: PeerId,
-    known: Known,
+pub(crate) struct Actor {
+    pub(crate) id: PeerId,
+    pub(crate) known: Known,
 }
 
 impl Described for Actor {
@@ -403,7 +403,7 @@ impl Described for Actor {
     }
 }
 
-fn said(ruling: Option<&std::sync::Arc<Ruling>>) -> Option<Said> {
+pub(crate) fn said(ruling: Option<&std::sync::Arc<Ruling>>) -> Option<Said> {
     ruling.map(|ruling| (ruling.policy.to_string(), ruling.say.clone(), ruling.unsure))
 }
 
@@ -476,7 +476,7 @@ proptest! {
 }
 
 /// As many as the environment asks for, or what a gate has time for.
-fn cases() -> u32 {
+pub(crate) fn cases() -> u32 {
     let asked = std::env::var("PROPTEST_CASES").ok();
     asked.and_then(|text| text.parse().ok()).unwrap_or(150)
 }
