@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use runnel_protocol::control::{ContentLocator, Welcome};
@@ -142,14 +142,18 @@ async fn visit(
         let fed = parents.any(|parent| parent["peer"] == peer.to_string());
         (fed, why)
     };
-    let begun = std::time::Instant::now();
+    let (begun, mut beats) = (Instant::now(), 0);
     loop {
         let (fed, why) = is_fed().await;
         if fed {
             break;
         }
         assert!(begun.elapsed() < Duration::from_secs(10), "{why}");
-        beat(agent, u32::from(site)).await;
+        // No more often than the door lets through.
+        if begun.elapsed() >= beats * Duration::from_millis(800) {
+            beats += 1;
+            beat(agent, beats).await;
+        }
     }
     let content = ContentId::of("live");
     let outcome = Outcome {
@@ -168,7 +172,7 @@ async fn an_agent_that_nobody_reached_is_left_out_by_the_server_that_follows_a_k
     let mut process = Process::start(folder.path());
     let (mut first, welcome) = agent(&process, None).await;
     let peer = welcome.peer;
-    for site in 1..=9 {
+    for site in 1..=8 {
         let result = match site {
             5 => LinkResult::Connected { after_ms: 9 },
             _ => LinkResult::Failed,
@@ -177,7 +181,7 @@ async fn an_agent_that_nobody_reached_is_left_out_by_the_server_that_follows_a_k
     }
     first.send(&ToCoordinator::Leave).await;
     first.closed().await;
-    let before = process.kept(peer, |one| one["tried"] == 9).await;
+    let before = process.kept(peer, |one| one["tried"] == 8).await;
     assert_eq!(
         (&before["connected"], &before["stays"]),
         (&1.into(), &1.into())
@@ -206,7 +210,7 @@ async fn an_agent_that_nobody_reached_is_left_out_by_the_server_that_follows_a_k
     let left_out = timeout(Duration::from_secs(10), left_out).await.unwrap();
     assert_eq!(left_out["rule"], "history", "{left_out}");
     let why = left_out["why"].as_str().unwrap();
-    assert!(why.starts_with("8 of the last 9 attempts"), "{why}");
+    assert!(why.starts_with("7 of the last 8 attempts"), "{why}");
     drop(again);
 }
 
