@@ -91,12 +91,4 @@ impl Access {
             _ => vec![four],
         }
     }
-
-    /// Where an agent listens, as its owner would say.
-    pub(crate) fn listen(self) -> String {
-        match self {
-            Self::Six | Self::Both => format!("[::]:{PORT}"),
-            _ => format!("0.0.0.0:{PORT}"),
-        }
-    }
 }

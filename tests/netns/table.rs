@@ -9,7 +9,7 @@ use crate::access::Access;
 use crate::watcher::Seen;
 
 /// The ways in which viewers are connected, in the order of the columns.
-pub(crate) const VIEWERS: [Access; 7] = [
+pub(crate) const VIEWERS: [Access; 8] = [
     Access::Open,
     Access::FullCone,
     Access::AddressRestricted,
@@ -17,6 +17,7 @@ pub(crate) const VIEWERS: [Access; 7] = [
     Access::Symmetric,
     Access::NoUdp,
     Access::Six,
+    Access::Both,
 ];
 
 /// How a viewer gets a content that one agent could bring.
@@ -37,6 +38,8 @@ pub(crate) enum Verdict {
     /// Regular for those behind the same address, and told which port to forward for the others.
     InItsNetwork,
     Lightweight,
+    /// The same, once two of its own attempts to get out have failed as well.
+    NoUdp,
 }
 
 impl Verdict {
@@ -46,6 +49,7 @@ impl Verdict {
             Self::Regular => "connections to it were tested and accepted",
             Self::InItsNetwork => "it can feed others in its own network only: nobody outside",
             Self::Lightweight => "nobody could connect to",
+            Self::NoUdp => "no UDP gets out of its network",
         }
     }
 
@@ -54,6 +58,7 @@ impl Verdict {
             Self::Regular => "regular",
             Self::InItsNetwork => "in its network",
             Self::Lightweight => "lightweight",
+            Self::NoUdp => "no UDP",
         }
     }
 }
@@ -66,11 +71,11 @@ pub(crate) struct Row {
     pub(crate) forwarded: bool,
     pub(crate) verdict: Verdict,
     /// Whether it feeds lightweight peers, by [`VIEWERS`].
-    light: [Outcome; 7],
+    light: [Outcome; VIEWERS.len()],
     /// Whether it feeds a lightweight peer at the same site.
     neighbour: Outcome,
     /// Whether it feeds agents that are connected as [`VIEWERS`] are.
-    regular: [Outcome; 7],
+    regular: [Outcome; VIEWERS.len()],
 }
 
 impl fmt::Display for Row {
@@ -87,9 +92,9 @@ impl fmt::Display for Row {
 const fn row(
     (access, forwarded): (Access, bool),
     verdict: Verdict,
-    light: [Outcome; 7],
+    light: [Outcome; VIEWERS.len()],
     neighbour: Outcome,
-    regular: [Outcome; 7],
+    regular: [Outcome; VIEWERS.len()],
 ) -> Row {
     Row {
         access,
@@ -101,24 +106,19 @@ const fn row(
     }
 }
 
-/// Whoever can be dialled over IPv4 feeds everybody who has IPv4 and UDP.
-const FOUR: [Outcome; 7] = [P, P, P, P, P, C, C];
-const SIX: [Outcome; 7] = [C, C, C, C, C, C, P];
-const NOBODY: [Outcome; 7] = [C; 7];
+/// Whoever can be dialled over IPv4 feeds everybody who has IPv4 and UDP, and the same for IPv6; whoever
+/// has both comes over IPv4 here, so that nothing tells but an attempt.
+const FOUR: [Outcome; VIEWERS.len()] = [P, P, P, P, P, C, C, P];
+const SIX: [Outcome; VIEWERS.len()] = [C, C, C, C, C, C, P, P];
+const EITHER: [Outcome; VIEWERS.len()] = [P, P, P, P, P, C, P, P];
+const NOBODY: [Outcome; VIEWERS.len()] = [C; VIEWERS.len()];
 /// Whoever cannot be dialled dials those agents that can: a full cone lets in everybody.
-const DIALS: [Outcome; 7] = [P, P, C, C, C, C, C];
+const DIALS: [Outcome; VIEWERS.len()] = [P, P, C, C, C, C, C, P];
 
 /// What is expected of each agent.
 pub(crate) static ROWS: [Row; 14] = [
     row((Access::Open, false), Verdict::Regular, FOUR, P, FOUR),
-    // Only the address that it comes from is tested, so no viewer learns the other one; but it dials.
-    row(
-        (Access::Both, false),
-        Verdict::Regular,
-        FOUR,
-        P,
-        [P, P, P, P, P, C, P],
-    ),
+    row((Access::Both, false), Verdict::Regular, EITHER, P, EITHER),
     // Once it has sent anything, to the waypoint say, everybody gets in at the port that it kept.
     row((Access::FullCone, false), Verdict::Regular, FOUR, P, FOUR),
     row((Access::FullCone, true), Verdict::Regular, FOUR, P, FOUR),
@@ -166,13 +166,7 @@ pub(crate) static ROWS: [Row; 14] = [
         NOBODY,
     ),
     row((Access::Firewall, true), Verdict::Regular, FOUR, P, FOUR),
-    row(
-        (Access::NoUdp, false),
-        Verdict::InItsNetwork,
-        NOBODY,
-        C,
-        NOBODY,
-    ),
+    row((Access::NoUdp, false), Verdict::NoUdp, NOBODY, C, NOBODY),
     row((Access::Six, false), Verdict::Regular, SIX, P, SIX),
 ];
 

@@ -66,7 +66,7 @@ impl Town {
         let coordinator = start_coordinator(&lab, &folder, contents, settings).await?;
         let code = enrol(&data, contents).await?;
         let waypoint = lab.host("waypoint")?;
-        let mut command = agent(&folder.join("waypoint"), Access::Both, waypoint)?;
+        let mut command = agent(&folder.join("waypoint"), waypoint)?;
         command.args(["--waypoint", &code, "--allow-private-origins"]);
         let mut waypoint = waypoint.spawn("waypoint", command, &folder)?;
         waypoint.line("joined as regular peer", READY).await?;
@@ -81,23 +81,23 @@ impl Town {
     }
 
     /// Starts an agent on a host, with a token for everything.
-    pub(crate) async fn start_agent(
-        &self,
-        name: &str,
-        access: Access,
-        contents: &[String],
-    ) -> Result<Process> {
-        let host = self.lab.host(name)?;
+    pub(crate) async fn start_agent(&self, name: &str, contents: &[String]) -> Result<Process> {
+        let mut command = self.prepare_agent(name, contents).await?;
+        command.env("RUNNEL_LOG", "info,runnel_peer_native::driver=trace");
+        self.lab.host(name)?.spawn(name, command, &self.folder)
+    }
+
+    /// An agent with a token for everything.
+    async fn prepare_agent(&self, name: &str, contents: &[String]) -> Result<Command> {
         let data = self.folder.join(name);
         let token = self.folder.join(format!("{name}.token"));
         self.mint(&data, &token).await?;
-        let mut command = agent(&data, access, host)?;
+        let mut command = agent(&data, self.lab.host(name)?)?;
         command.arg("--token-file").arg(&token);
         for content in contents {
             command.args(["--content", content]);
         }
-        command.env("RUNNEL_LOG", "info,runnel_peer_native::driver=trace");
-        host.spawn(name, command, &self.folder)
+        Ok(command)
     }
 
     /// What a peer that plays there, and keeps its own things under this name, starts with.
@@ -112,10 +112,6 @@ impl Town {
         self.mint(&data, &token).await?;
         Ok(Config {
             coordinator: door(host),
-            listen: match is_six_only(host) {
-                true => "[::]:0".parse()?,
-                false => "0.0.0.0:0".parse()?,
-            },
             data,
             content: contents.to_vec(),
             token_file: Some(token),
@@ -162,9 +158,14 @@ fn is_six_only(host: &Host) -> bool {
     host.addresses().iter().all(IpAddr::is_ipv6)
 }
 
-fn agent(data: &Path, access: Access, host: &Host) -> Result<Command> {
+fn agent(data: &Path, host: &Host) -> Result<Command> {
     let mut command = Command::new(binary("runnel-agent")?);
-    command.args(["--coordinator", &door(host), "--listen", &access.listen()]);
+    command.args([
+        "--coordinator",
+        &door(host),
+        "--listen",
+        &format!("[::]:{PORT}"),
+    ]);
     command.args(["--uplink-kbps", "50000", "--quota-mb", "100"]);
     command.arg("--data").arg(data);
     Ok(command)
