@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
+use quinn::{ConnectionError, TransportErrorCode};
 use runnel_protocol::ids::CertificateHash;
 use runnel_protocol::pinned::{SERVER_NAME, trusting};
 use tokio::time::timeout;
@@ -18,39 +19,65 @@ use crate::limits;
 /// Time for one address before the next is tried; a round trip around the world takes 0.3 s.
 const ATTEMPT: Duration = Duration::from_secs(2);
 
-/// Connects to the first of `addresses` that answers with a certificate of `hashes`; `None` if
-/// none does. What comes of it is a plain QUIC connection: nobody has proven anything yet.
+/// Why nobody was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Undialled {
+    /// Nobody answers, or somebody else does.
+    #[error("no answer")]
+    NoAnswer,
+    /// The port has no room for another connection: whoever is there can be reached, later.
+    #[error("no room there")]
+    Refused,
+}
+
+/// Connects to the first of `addresses` that answers with a certificate of `hashes`. What comes of it is a
+/// plain QUIC connection: nobody has proven anything yet.
+///
+/// # Errors
+/// None of them does.
 pub async fn dial(
     endpoint: Endpoint,
     addresses: Vec<SocketAddr>,
     hashes: Vec<CertificateHash>,
-) -> Option<Session> {
-    let config = client_config(hashes)?;
+) -> Result<Session, Undialled> {
+    let config = client_config(hashes).ok_or(Undialled::NoAnswer)?;
+    let mut outcome = Undialled::NoAnswer;
     for address in addresses {
         match timeout(ATTEMPT, attempt(&endpoint, &config, address)).await {
-            Ok(Some(connection)) => return Some(Session::raw(connection)),
-            Ok(None) => {}
+            Ok(Ok(connection)) => return Ok(Session::raw(connection)),
+            Ok(Err(Undialled::NoAnswer)) => {}
+            Ok(Err(refused)) => outcome = refused,
             Err(_) => debug!(to = %Truncated(address), "no answer"),
         }
     }
-    None
+    Err(outcome)
 }
 
 async fn attempt(
     endpoint: &Endpoint,
     config: &quinn::ClientConfig,
     address: SocketAddr,
-) -> Option<quinn::Connection> {
+) -> Result<quinn::Connection, Undialled> {
     let connecting = endpoint
         .socket()
         .connect_with(config.clone(), address, SERVER_NAME);
-    let outcome = match connecting {
-        Ok(connecting) => connecting.await.map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    outcome
-        .inspect_err(|why| debug!(to = %Truncated(address), why, "dial failed"))
-        .ok()
+    let connecting = connecting.map_err(|why| {
+        debug!(to = %Truncated(address), %why, "dial failed");
+        Undialled::NoAnswer
+    })?;
+    connecting.await.map_err(|why| {
+        debug!(to = %Truncated(address), %why, "dial failed");
+        let refused = matches!(
+            &why,
+            ConnectionError::ConnectionClosed(close)
+                if close.error_code == TransportErrorCode::CONNECTION_REFUSED
+        );
+        if refused {
+            Undialled::Refused
+        } else {
+            Undialled::NoAnswer
+        }
+    })
 }
 
 /// TLS that trusts these certificates and nothing else; `None` only if the cryptographic
@@ -105,7 +132,18 @@ mod tests {
         tokio::spawn(server.clone().greet(8, inbox, Arc::default()));
 
         let session = dial(client, vec![server.address()], certificates.hashes()).await;
-        assert!(session.is_none());
+        assert_eq!(session.err(), Some(Undialled::NoAnswer));
+    }
+
+    #[tokio::test]
+    async fn a_port_without_room_says_so() {
+        let (server, certificates, _server_home) = agent();
+        let (client, _, _client_home) = agent();
+        let (inbox, _door) = Inbox::new();
+        tokio::spawn(server.clone().greet(0, inbox, Arc::default()));
+
+        let session = dial(client, vec![server.address()], certificates.hashes()).await;
+        assert_eq!(session.err(), Some(Undialled::Refused));
     }
 
     #[tokio::test]
@@ -120,7 +158,7 @@ mod tests {
         assert!(certificates.rotate(due).unwrap());
         server.show(&certificates).unwrap();
         let session = dial(client, vec![server.address()], vec![next]).await;
-        assert!(session.is_some());
+        assert!(session.is_ok());
         assert!(door.recv().await.is_some());
     }
 }

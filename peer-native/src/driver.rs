@@ -18,7 +18,7 @@ use tracing::{debug, info, trace, warn};
 use crate::cache::{Disk, Request};
 use crate::clock::Clock;
 use crate::coordinator::Coordinator;
-use crate::dial::dial;
+use crate::dial::{Undialled, dial};
 use crate::endpoint::{Endpoint, Visitor};
 use crate::inbox::{Arrival, Inbox};
 use crate::link::{Link, Role};
@@ -108,12 +108,15 @@ impl Driver {
                 self.links.insert(id, link);
                 self.input(Input::Accepted(id));
             }
-            Arrival::Dialled(id, Some(session)) => {
+            Arrival::Dialled(id, Ok(session)) => {
                 let link = Link::start(id, session, Role::Dialler, self.inbox.clone());
                 self.links.insert(id, link);
                 self.input(Input::Connected(id));
             }
-            Arrival::Dialled(id, None) => self.input(Input::DialFailed(id)),
+            Arrival::Dialled(id, Err(Undialled::NoAnswer)) => self.input(Input::DialFailed(id)),
+            Arrival::Dialled(id, Err(Undialled::Refused)) => {
+                self.input(Input::Closed(id, Some(CloseReason::Full)));
+            }
             Arrival::Coordinator(count, input) => {
                 if self.coordinator.is_current(count) {
                     self.input(input);

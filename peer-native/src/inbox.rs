@@ -3,6 +3,7 @@
 use runnel_peer_core::{Input, LinkId};
 use tokio::sync::mpsc;
 
+use crate::dial::Undialled;
 use crate::endpoint::Visitor;
 use crate::transport::Session;
 
@@ -18,7 +19,7 @@ pub(crate) enum Arrival {
     /// Somebody connected.
     Visitor(Visitor),
     /// A dial succeeded, or did not.
-    Dialled(LinkId, Option<Session>),
+    Dialled(LinkId, Result<Session, Undialled>),
     /// A WebSocket to the coordinator, the `n`th one, stands or is gone.
     Coordinator(u64, Input),
 }
