@@ -70,7 +70,9 @@ impl Peer {
             | FromCoordinator::Certificate(_)
             | FromCoordinator::Type { .. }
                 if !AGENT => {}
-            FromCoordinator::Type { kind, why } => self.event(Event::Typed { kind, why }),
+            FromCoordinator::Type { kind, why, reached } => {
+                self.event(Event::Typed { kind, why, reached });
+            }
             FromCoordinator::Attest(grant) => {
                 let keys = self.session.ticket_keys();
                 let key = keys.iter().find(|key| KeyId::of(key) == grant.key);

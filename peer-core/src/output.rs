@@ -1,6 +1,8 @@
 //! What a peer asks its shell to do.
 
 use bytes::Bytes;
+use core::net::SocketAddr;
+
 use runnel_protocol::bulk::BulkHeader;
 use runnel_protocol::control::{
     Assign, Contact, OriginGrant, PeerType, Refused, Source, Strike, ToCoordinator,
@@ -138,6 +140,8 @@ pub enum Event {
         kind: PeerType,
         /// Why.
         why: String,
+        /// Where others are told to connect.
+        reached: Vec<SocketAddr>,
     },
     /// A content was opened: its id, and the text under which it is registered.
     Opened(ContentId, String),

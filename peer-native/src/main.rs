@@ -71,7 +71,7 @@ impl Teller {
             self.peer = Some(peer);
             return say_joined(peer, kind, &why);
         }
-        if let Event::Typed { kind, why } = event
+        if let Event::Typed { kind, why, .. } = event
             && let Some(peer) = self.peer
         {
             if self.waypoint && kind == PeerType::Lightweight {

@@ -72,6 +72,8 @@ pub enum FromCoordinator {
         kind: PeerType,
         /// Why, in words that say what to do about it.
         why: String,
+        /// Where the test reached it: everybody else is told to connect there.
+        reached: Vec<SocketAddr>,
     },
     /// The join token expires: present another one, or the session ends.
     TokenDue {

@@ -264,6 +264,7 @@ fn from_coordinator() -> Vec<FromCoordinator> {
         FromCoordinator::Type {
             kind: PeerType::Regular,
             why: "connections to it were accepted".into(),
+            reached: vec![([203, 0, 113, 7], 4433).into()],
         },
         FromCoordinator::TokenDue { within_ms: 90_000 },
     ]

@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use runnel_protocol::control::{ClientHello, FromCoordinator, LinkResult, Outcome};
+use runnel_protocol::control::{ClientHello, FromCoordinator, LinkResult, Outcome, PeerType};
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::time::Timestamp;
 
@@ -153,11 +153,25 @@ impl ControlCenter {
                     (_, true, false) => Why::OnlyInItsNetwork(first.into()),
                     (_, true, true) => Why::NotReached(first.into()),
                 };
-                tested.extend(local);
+                if why.kind() == PeerType::Regular {
+                    tested.extend(local);
+                }
                 self.retype(peer, why, tested, now);
             }
         }
         self.begin_tests(now);
+    }
+
+    /// Where everybody is told to connect, without what only its neighbours are told.
+    fn reached(&self, peer: PeerId) -> Vec<SocketAddr> {
+        let record = self.world.view.get(peer);
+        let Some(record) = record.filter(|record| record.why.is_reached()) else {
+            return Vec::new();
+        };
+        let local = self.named(peer).local;
+        let mut reached = record.endpoints.to_vec();
+        reached.retain(|endpoint| !local.contains(endpoint));
+        reached
     }
 
     /// A peer is treated as this from now on, and others are told these addresses.
@@ -198,6 +212,7 @@ impl ControlCenter {
             let told = FromCoordinator::Type {
                 kind: why.kind(),
                 why: why.to_string(),
+                reached: self.reached(peer),
             };
             self.world.send(peer, told);
         }

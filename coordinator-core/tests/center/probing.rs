@@ -15,7 +15,10 @@ fn told(stage: &Stage, name: &'static str) -> (Vec<PeerType>, String) {
     let mut why = String::new();
     let mut kinds = Vec::new();
     for message in &stage.actors[name].inbox {
-        if let FromCoordinator::Type { kind, why: reason } = message {
+        if let FromCoordinator::Type {
+            kind, why: reason, ..
+        } = message
+        {
             kinds.push(*kind);
             why.clone_from(reason);
         }
@@ -323,6 +326,12 @@ fn who_is_reached_over_one_family_only_is_told_what_to_do_about_the_other() {
     let [_, six] = of_both_families(&mut stage, "agent");
     stage.run(5 * SECOND);
     assert_eq!(stage.summary("agent").endpoints, [six]);
+    let inbox = &stage.actors["agent"].inbox;
+    let is_told = |message: &FromCoordinator| match message {
+        FromCoordinator::Type { reached, .. } => *reached == [six],
+        _ => false,
+    };
+    assert!(inbox.iter().any(is_told), "{inbox:?}");
     let (kinds, why) = told(&stage, "agent");
     assert_eq!(kinds, [PeerType::Regular]);
     assert!(why.contains(OUTSIDE) && why.contains("forward"), "{why}");

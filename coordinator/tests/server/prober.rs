@@ -64,7 +64,7 @@ async fn verdict(house: &House, place: (SocketAddr, CertificateHash)) -> (PeerTy
     let welcome = agent.introduce(Platform::Native).await;
     assert_eq!(welcome.kind, PeerType::Lightweight, "until it is tested");
     let verdict = agent.await_message(|message| match message {
-        FromCoordinator::Type { kind, why } => Some((kind, why)),
+        FromCoordinator::Type { kind, why, .. } => Some((kind, why)),
         _ => None,
     });
     let verdict = verdict.await;
