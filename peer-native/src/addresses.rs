@@ -45,6 +45,14 @@ pub fn to_advertise(listening: SocketAddr, advertised: &[SocketAddr]) -> Vec<Soc
         .collect()
 }
 
+/// Whether an address has a meaning only behind the router that gave it away.
+pub(crate) fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(four) => four.is_private() || four.is_link_local(),
+        IpAddr::V6(six) => six.is_unique_local() || six.is_unicast_link_local(),
+    }
+}
+
 /// The address that this machine has on the way to `target`. Nothing is sent: connecting a UDP
 /// socket only asks the routing table.
 fn outward(any: IpAddr, target: IpAddr) -> Option<IpAddr> {

@@ -4,7 +4,7 @@
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use runnel_protocol::units::BitsPerSecond;
@@ -25,6 +25,12 @@ const FILE: &str = "agent.toml";
 #[derive(Debug, Parser, Serialize)]
 #[command(name = "runnel-agent", version, after_help = AFTER_HELP)]
 pub struct Flags {
+    /// See whether this machine can be of use, say what to do about it if not, and end: with code 0 if all is
+    /// well, 1 if it is of less use than it could be, 2 if it is of none.
+    #[arg(value_enum, value_name = "doctor")]
+    #[serde(skip)]
+    errand: Option<Errand>,
+
     /// Configuration file (TOML); agent.toml in the data directory if there is one.
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
@@ -103,7 +109,19 @@ RUNNEL_AGENT_UPLINK_KBPS=4000. Flags go before the environment, which goes befor
 the file has `private-origins = [\"host\"]`: hosts at private addresses that a waypoint may fetch \
 from. RUNNEL_LOG sets what is logged, such as `info` or `runnel_peer_native=debug`.";
 
+/// What to do besides being an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Errand {
+    /// See [`crate::doctor`].
+    Doctor,
+}
+
 impl Flags {
+    /// What else is asked for.
+    pub const fn errand(&self) -> Option<Errand> {
+        self.errand
+    }
+
     /// Whether only the agent's key is asked for.
     pub const fn print_key(&self) -> bool {
         self.print_key

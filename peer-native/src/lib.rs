@@ -13,7 +13,8 @@
 //! - [`waypoint`] fetches from the origin and attests, where an operator wants that.
 //! - [`player`] is for programs that play what the peer brings.
 //! - `refusals` counts who and what was refused, and tells the log.
-//! - [`config`] is what a person can settle.
+//! - [`config`] is what a person can settle, and [`doctor`] what a person can do about a machine that is of no
+//!   use.
 //!
 //! Every queue between these has a stated bound, and the driver waits for none of them.
 
@@ -25,6 +26,7 @@ mod clock;
 pub mod config;
 mod coordinator;
 pub mod dial;
+pub mod doctor;
 mod driver;
 pub mod endpoint;
 mod inbox;

@@ -62,7 +62,7 @@ fn stepped(percent: f32) -> u8 {
 }
 
 /// Free bytes of the disk that holds `folder`.
-fn free_space(folder: &Path) -> Option<u64> {
+pub(crate) fn free_space(folder: &Path) -> Option<u64> {
     let folder = folder.canonicalize().ok()?;
     let disks = Disks::new_with_refreshed_list();
     let holds = disks

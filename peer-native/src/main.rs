@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use runnel_peer_core::Event;
 use runnel_peer_native::agent::{Agent, thumbprint};
-use runnel_peer_native::config::{Config, Flags};
+use runnel_peer_native::config::{Config, Errand, Flags};
+use runnel_peer_native::doctor::{State, examine};
 use runnel_protocol::control::PeerType;
 use runnel_protocol::ids::PeerId;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,7 +24,7 @@ async fn main() -> ExitCode {
         .with_writer(io::stderr)
         .init();
     match run(&Flags::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("runnel-agent: {error:#}");
             ExitCode::FAILURE
@@ -31,11 +32,36 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(flags: &Flags) -> anyhow::Result<()> {
+async fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     let config = Config::load(flags)?;
     if flags.print_key() {
-        return Ok(say(&thumbprint(&config)?)?);
+        say(&thumbprint(&config)?)?;
+    } else if flags.errand() == Some(Errand::Doctor) {
+        return see_the_doctor(config).await;
+    } else {
+        serve(config).await?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn see_the_doctor(config: Config) -> anyhow::Result<ExitCode> {
+    let mut said = Ok(());
+    let worst = examine(config, |finding| {
+        if said.is_ok() {
+            said = say(&finding.to_string());
+        }
+    });
+    let worst = worst.await;
+    said?;
+    Ok(ExitCode::from(match worst {
+        State::Good => 0,
+        State::Poor => 1,
+        State::Bad => 2,
+    }))
+}
+
+/// Is an agent until it is asked to end.
+async fn serve(config: Config) -> anyhow::Result<()> {
     let mut teller = Teller {
         waypoint: config.waypoint.is_some(),
         peer: None,

@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod doctor;
 mod laboratory;
 mod matrix;
 mod table;

@@ -100,6 +100,13 @@ impl Town {
         Ok(command)
     }
 
+    /// Starts the doctor on a host, by the configuration of an agent there.
+    pub(crate) async fn start_doctor(&self, name: &str, contents: &[String]) -> Result<Process> {
+        let mut command = self.prepare_agent(name, contents).await?;
+        command.arg("doctor");
+        self.lab.host(name)?.spawn(name, command, &self.folder)
+    }
+
     /// What a peer that plays there, and keeps its own things under this name, starts with.
     pub(crate) async fn player(
         &self,

@@ -136,6 +136,16 @@ impl Process {
         }
     }
 
+    /// Waits for its own end; what it printed.
+    ///
+    /// # Errors
+    /// When it has not ended within `bound`; then it is killed.
+    pub async fn finish(mut self, bound: Duration) -> Result<(ExitStatus, String)> {
+        let status = tokio::time::timeout(bound, self.child.wait()).await;
+        let status = status.with_context(|| format!("{} does not end", self.name))??;
+        Ok((status, std::fs::read_to_string(&self.stdout)?))
+    }
+
     /// Has it ended?
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
