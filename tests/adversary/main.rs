@@ -8,6 +8,7 @@
 
 mod counts;
 mod flood;
+mod handshakes;
 mod impostor;
 mod stampede;
 mod tokens;
