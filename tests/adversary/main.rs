@@ -2,7 +2,6 @@
 //! them fails, in words and counted, and gets no byte from a peer.
 #![expect(
     clippy::wildcard_enum_match_arm,
-    clippy::print_stdout,
     reason = "of all that is heard, an attack waits for one thing; figures are for people"
 )]
 
