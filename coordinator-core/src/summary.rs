@@ -163,6 +163,8 @@ pub struct MemberSummary {
     pub content: ContentId,
     /// Whether it plays.
     pub plays: bool,
+    /// How many stripes it is to have, and of how many: all, unless it was called in for fewer.
+    pub carries: (u32, u8),
     /// Its parents.
     pub parents: Vec<FeedSummary>,
     /// Whom it feeds.
@@ -293,6 +295,7 @@ fn member(delivery: &Delivery, member: &Member) -> MemberSummary {
     MemberSummary {
         content: delivery.content,
         plays: member.plays,
+        carries: (member.carries.count(), delivery.stripes),
         parents: member.feeds.iter().map(FeedSummary::from).collect(),
         children: member.children().collect(),
         excluded: member.excluded.iter().map(exclusion).collect(),

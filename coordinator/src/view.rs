@@ -108,6 +108,9 @@ pub(crate) struct PeerWhy {
 pub(crate) struct MemberView {
     content: String,
     plays: bool,
+    /// How many of the content's stripes it is to have: all, unless it was called in for fewer.
+    carries: u32,
+    stripes: u8,
     parents: Vec<FeedView>,
     children: Vec<String>,
     /// Who was looked at and left out, and why.
@@ -248,6 +251,8 @@ impl From<MemberSummary> for MemberView {
         Self {
             content: member.content.to_string(),
             plays: member.plays,
+            carries: member.carries.0,
+            stripes: member.carries.1,
             parents: member.parents.into_iter().map(FeedView::from).collect(),
             children: member.children.iter().map(ToString::to_string).collect(),
             excluded: member

@@ -49,7 +49,10 @@ impl Delivery {
         match member.role {
             _ if member.barred => 0,
             Role::Viewer if member.plays => self.expected(member).0,
-            Role::Agent => self.stripe_rate(member).0 * u64::from(member.carries.count()),
+            Role::Agent => {
+                let carried = self.expected(member).0 * u64::from(member.carries.count());
+                carried / u64::from(self.stripes.max(1))
+            }
             Role::Viewer | Role::Head => 0,
         }
     }

@@ -196,7 +196,7 @@ fn rates(world: &World, center: &ControlCenter) -> BTreeMap<ContentId, u64> {
             return None;
         };
         // Until a player says what it plays the control center plans with a guess.
-        (content.rate.0 == only.rate).then_some((content.id, only.rate))
+        (content.rate.0 == only.mean_rate()).then_some((content.id, only.mean_rate()))
     };
     center.contents().into_iter().filter_map(rate).collect()
 }
@@ -242,6 +242,8 @@ fn seat(
     let part = told.contents.iter().find(|part| part.content == content);
     let takes =
         !peer.waypoint && (peer.kind == PeerType::Regular || part.is_some_and(|part| part.plays));
+    let (carries, stripes) = part.map_or((1, 1), |part| part.carries);
+    let carried = rate * u64::from(carries) / u64::from(stripes.max(1));
     let at_this_moment = told
         .events
         .iter()
@@ -251,7 +253,7 @@ fn seat(
     Seat {
         priority: 100,
         uplink: peer.uplink.0,
-        takes: if takes { rate } else { 0 },
+        takes: if takes { carried } else { 0 },
         out: part.is_some_and(|part| part.parents.is_empty() && part.why.starts_with(TOLD)),
         goes: goes.map(|words| (*words).to_owned()),
         comes: said.iter().any(|words| words.starts_with(BACK)),
