@@ -11,6 +11,7 @@ use crate::candidates::contact_endpoints;
 use crate::delivery::{Budget, Delivery};
 use crate::io::{Output, Unsigned};
 use crate::member::{Excluded, Feed, Member, Role};
+use crate::place::Sharing;
 use crate::rules::Objection;
 use crate::tickets::{Answer, Pairing, Terms};
 use crate::world::World;
@@ -228,7 +229,12 @@ pub(crate) fn why_nobody(delivery: &Delivery, member: &Member) -> String {
         return String::new();
     }
     // What a policy forbids is not for the viewer to guess from what is missing.
-    let forbids = |one: &&Excluded| matches!(one.objection, Objection::Forbidden(_));
+    let forbids = |one: &&Excluded| {
+        matches!(
+            one.objection,
+            Objection::Forbidden(_) | Objection::Sites(Sharing::Off, _)
+        )
+    };
     let policy = member.excluded.iter().find(forbids);
     let reason = match policy.or(member.excluded.first()) {
         None if member.out => delivery.why_out(),

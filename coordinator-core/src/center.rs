@@ -1,6 +1,7 @@
 //! The control center: owns everything, routes messages to whoever decides, holds no policy.
 
 mod arrivals;
+mod moves;
 mod passes;
 mod peers;
 mod policies;
@@ -54,6 +55,8 @@ pub struct ControlCenter {
     turns: u64,
     /// Pairs with tickets of which it is not asked yet whether the policies allow them.
     unreviewed: usize,
+    /// Peers of whom it is not asked yet whether they have another place: the first ones.
+    unplaced: usize,
     /// Peers whose sessions were ended, until all their tickets are found and void.
     expelled: BTreeSet<PeerId>,
     /// Peers that came without a token and have not enrolled yet: what they are once they have.
@@ -78,6 +81,7 @@ impl ControlCenter {
             ticks: 0,
             turns: 0,
             unreviewed: 0,
+            unplaced: 0,
             expelled: BTreeSet::new(),
             unvouched: BTreeMap::new(),
             passes_due: Wheel::default(),
@@ -104,6 +108,7 @@ impl ControlCenter {
             Input::ContentRemoved(content) => self.on_content_removed(content, now),
             Input::LinksUsed(uses) => self.world.links.remember(uses, now),
             Input::Policies(set) => self.on_policies(set, now),
+            Input::Feeds(feeds) => self.on_feeds(feeds, now),
             Input::Try { id, set } => self.on_trial(id, set, now),
             Input::TrustedKeys(keys) => self.on_trusted_keys(&keys, now),
             Input::Profiles(profiles) => self.on_profiles(&profiles),

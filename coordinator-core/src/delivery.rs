@@ -6,6 +6,7 @@ mod carrying;
 mod changes;
 mod crossing;
 mod making_room;
+mod moving;
 mod places;
 mod planning;
 mod records;
@@ -249,7 +250,7 @@ impl Delivery {
             return false;
         };
         let feeds = match member.role {
-            _ if member.barred => false,
+            _ if member.barred || !record.sharing().gives() => false,
             Role::Head | Role::Agent => true,
             Role::Viewer => record.uplink.offered().0 > 0,
         };

@@ -21,10 +21,15 @@ impl Described for Known<'_> {
     fn facts(&self) -> Facts {
         let mut facts = PeerField::unknown();
         let record = self.record;
+        let named = self.networks.site(record.address);
+        let site = named.map_or_else(
+            || site_of(record.address).to_string(),
+            |site| site.name.to_string(),
+        );
         for (field, text) in [
             (PeerField::Type, kind(record)),
             (PeerField::Platform, platform(record.platform)),
-            (PeerField::Site, &*site_of(record.address).to_string()),
+            (PeerField::Site, &*site),
         ] {
             field.set(&mut facts, Value::text(text));
         }
@@ -32,15 +37,26 @@ impl Described for Known<'_> {
         // Whoever is in neither the table nor a token belongs to none. A group that the table names is
         // the operator's: no provider can put anybody in.
         let by_table = line.map(|line| &line.tags.groups).into_iter().flatten();
+        let by_table = by_table.map(String::as_str);
+        let by_table = by_table.chain(named.map(|site| &*site.name));
         let attributes = record.held.as_ref().map(|held| &held.pass.attributes);
         let by_token = attributes.map(|said| &said.groups).into_iter().flatten();
+        let by_token = by_token.map(String::as_str);
         let by_token = by_token.filter(|group| !self.networks.names_group(group));
-        let mut groups: Vec<&String> = by_table.chain(by_token).collect();
+        let mut groups: Vec<&str> = by_table.chain(by_token).collect();
         groups.sort_unstable();
         groups.dedup();
         PeerField::Groups.set(&mut facts, Value::texts(groups));
         if let Some(said) = attributes {
             describe(&mut facts, said);
+        }
+        let place = self.networks.place(record.address);
+        if let Some(country) = place.country {
+            let country = Value::text(&country.to_string());
+            PeerField::Country.set(&mut facts, country);
+        }
+        if let Some(system) = place.system {
+            PeerField::Asn.set(&mut facts, Value::Number(system.into()));
         }
         let Some(line) = line else {
             return facts;
@@ -48,12 +64,6 @@ impl Described for Known<'_> {
         PeerField::Region.set(&mut facts, Value::text(&line.region));
         if !line.name.is_empty() {
             PeerField::Network.set(&mut facts, Value::text(&line.name));
-        }
-        if let Some(country) = &line.tags.country {
-            PeerField::Country.set(&mut facts, Value::text(country));
-        }
-        if let Some(asn) = line.tags.asn {
-            PeerField::Asn.set(&mut facts, Value::Number(asn.into()));
         }
         facts
     }

@@ -12,6 +12,7 @@ use runnel_protocol::time::Timestamp;
 use crate::assign::Chosen;
 use crate::blacklist::Apart;
 use crate::kind::Why;
+use crate::place::Sharing;
 use crate::policy::Ruling;
 use crate::rules::Objection;
 use crate::steady::Cause;
@@ -39,6 +40,8 @@ pub(crate) struct Record {
 pub(crate) enum What {
     Joined(Why),
     Expelled(TokenRefusal),
+    /// What its site lets it do from now on.
+    Placed(Sharing),
     Retyped(Why),
     Left,
     Enrolled,
@@ -125,6 +128,7 @@ impl fmt::Display for Record {
             What::Retyped(why) => {
                 write!(f, "is treated as {} from now on: {why}", name(why.kind()))
             }
+            What::Placed(sharing) => write!(f, "{sharing}"),
             What::Expelled(refusal) => write!(f, "was sent away: {refusal}"),
             What::Left => write!(f, "its connection to the coordinator ended"),
             What::Enrolled => write!(f, "is a waypoint: the operator enrolled it"),

@@ -12,6 +12,7 @@ use runnel_protocol::ticket::{SignedTicket, Ticket};
 use crate::content::Content;
 use crate::history::{Past, Profile, Remembered};
 use crate::links::LinkUse;
+use crate::place::Feeds;
 use crate::policy::PolicySet;
 use crate::token::{KeyName, Verdict};
 use crate::transfer::Transfer;
@@ -78,6 +79,8 @@ pub enum Input {
     ContentRemoved(ContentId),
     /// These policies are in force from now on, in place of all others.
     Policies(PolicySet),
+    /// What the operator's files say of addresses from now on, in place of all that they said.
+    Feeds(Feeds),
     /// Find out what would change if these policies were in force: nothing does. The answer is
     /// [`Output::Tried`].
     Try {

@@ -68,7 +68,9 @@ pub use content::Content;
 pub use history::{Figures, LOSS_BUCKETS, Past, Profile, ProfileName, Remembered};
 pub use io::{CloseCause, Input, Output, SessionId, SignedStatement, Unsigned};
 pub use links::{LinkSummary, LinkUse};
-pub use place::{NetworkEntry, NetworkTable, Tags, site_of};
+pub use place::{
+    Country, Feeds, NetworkEntry, NetworkTable, Prefixes, Sharing, SiteEntry, Tags, site_of,
+};
 pub use policy::PolicySet;
 pub use record::Machine;
 pub use steady::{Cause, Reassignments};

@@ -1,11 +1,15 @@
-//! Where a peer is, as far as its address tells: nested areas, the nearest first.
+//! Where a peer is, as far as its address and the operator tell: nested areas, the nearest first.
 
+mod prefixes;
+mod table;
+
+use core::fmt;
 use core::net::IpAddr;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use ipnet::IpNet;
-use prefix_trie::joint::JointPrefixMap;
+
+pub use prefixes::Prefixes;
+pub use table::{Feeds, NetworkEntry, NetworkTable, SiteEntry, Tags};
 
 /// The /24 (IPv4) or /48 (IPv6) around an address: usually one site or access network.
 pub fn site_of(address: IpAddr) -> IpNet {
@@ -15,15 +19,44 @@ pub fn site_of(address: IpAddr) -> IpNet {
     IpNet::new(address, bits).unwrap_or(whole).trunc()
 }
 
-/// What [`site_of`] tells, in one number.
+/// Says that a number stands for a name, and not for a prefix.
+const NAMED: u64 = 1 << 62;
+
+/// A site that the operator names, or what [`site_of`] tells; in one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Site(u64);
 
-/// One provider's addresses: what the operator's table gives one name, or a /16 or /32.
+impl Site {
+    /// The same number for the same name in all tables: one may follow on the other while peers
+    /// have places of both.
+    fn named(name: &str) -> Self {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&blake3::hash(name.as_bytes()).as_bytes()[..8]);
+        Self(NAMED | u64::from_le_bytes(bytes) >> 2)
+    }
+}
+
+/// One provider's addresses: what the operator's table gives one name, an autonomous system, or a
+/// /16 or /32; in one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Network {
-    Named(u32),
-    Prefix(u64),
+pub(crate) struct Network(u64);
+
+impl Network {
+    const PREFIX: u64 = 1 << 61;
+
+    /// By its place in the operator's table.
+    const fn named(place: u32) -> Self {
+        Self(place as u64)
+    }
+
+    /// By its number.
+    const fn system(number: u32) -> Self {
+        Self(NAMED | number as u64)
+    }
+
+    fn around(address: IpAddr) -> Self {
+        Self(Self::PREFIX | prefix(address, 16, 32))
+    }
 }
 
 /// Part of the audience that feeds itself as far as it can; who is in no region of the table is
@@ -34,12 +67,77 @@ pub(crate) enum Region {
     Named(u16),
 }
 
+/// A country, by its two capital letters (ISO 3166-1).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Country([u8; 2]);
+
+impl Country {
+    /// Reads two capital letters.
+    pub fn parse(text: &str) -> Option<Self> {
+        let letters: [u8; 2] = text.as_bytes().try_into().ok()?;
+        let capital = letters.iter().all(u8::is_ascii_uppercase);
+        capital.then_some(Self(letters))
+    }
+}
+
+impl fmt::Display for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, second] = self.0.map(char::from);
+        write!(f, "{first}{second}")
+    }
+}
+
+impl fmt::Debug for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What the machines of a site may do for others, and others for them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sharing {
+    /// They get and give.
+    #[default]
+    Full,
+    /// They get, and give nothing: lightweight, and no uplink (P4).
+    DownloadOnly,
+    /// They get and give nothing.
+    Off,
+}
+
+impl Sharing {
+    /// Whether its machines feed others.
+    pub(crate) const fn gives(self) -> bool {
+        matches!(self, Self::Full)
+    }
+
+    /// Whether others feed its machines.
+    pub(crate) const fn gets(self) -> bool {
+        !matches!(self, Self::Off)
+    }
+}
+
+impl fmt::Display for Sharing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "its site lets it receive from peers and feed them",
+            Self::DownloadOnly => "its site lets it receive from peers, and not feed them",
+            Self::Off => "its site has peer-to-peer delivery switched off",
+        })
+    }
+}
+
 /// The areas that an address lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) site: Site,
     pub(crate) network: Network,
     pub(crate) region: Region,
+    /// The number of its autonomous system.
+    pub(crate) system: Option<u32>,
+    pub(crate) country: Option<Country>,
+    /// What its site allows.
+    pub(crate) sharing: Sharing,
 }
 
 impl Place {
@@ -48,102 +146,12 @@ impl Place {
         let address = address.to_canonical();
         Self {
             site: Site(prefix(address, 24, 48)),
-            network: Network::Prefix(prefix(address, 16, 32)),
+            network: Network::around(address),
             region: Region::Elsewhere,
+            system: None,
+            country: None,
+            sharing: Sharing::Full,
         }
-    }
-}
-
-/// One line of the operator's table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NetworkEntry {
-    /// Addresses.
-    pub cidr: IpNet,
-    /// The region that they are in, by name.
-    pub region: String,
-    /// The network that they belong to, by name; several lines may share one.
-    pub name: String,
-    /// What policies may ask about besides.
-    pub tags: Tags,
-}
-
-/// What an operator says of addresses, for policies to ask about.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Tags {
-    /// The country, by its two letters.
-    pub country: Option<String>,
-    /// The number of the autonomous system.
-    pub asn: Option<u32>,
-    /// Groups that whoever comes from there belongs to.
-    pub groups: Vec<String>,
-}
-
-/// One line, for people and policies.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Line {
-    pub(crate) region: String,
-    pub(crate) name: String,
-    pub(crate) tags: Tags,
-}
-
-/// Which addresses belong to which region and network; the longest prefix decides.
-#[derive(Clone, Default)]
-pub struct NetworkTable {
-    lines: JointPrefixMap<IpNet, (Network, Region, Arc<Line>)>,
-    groups: BTreeSet<String>,
-}
-
-impl NetworkTable {
-    /// A table of these lines; of two for the same addresses the later one stands. At most
-    /// 65,536 regions are told apart, the others count as elsewhere.
-    pub fn new(entries: impl IntoIterator<Item = NetworkEntry>) -> Self {
-        let mut table = Self::default();
-        let (mut networks, mut regions) = (BTreeMap::new(), BTreeMap::new());
-        // A table of the whole world has many lines that say the same.
-        let mut texts = BTreeMap::new();
-        for entry in entries {
-            let next = u32::try_from(networks.len()).unwrap_or(u32::MAX);
-            let network = *networks.entry(entry.name.clone()).or_insert(next);
-            let next = u16::try_from(regions.len()).map_or(Region::Elsewhere, Region::Named);
-            let region = *regions.entry(entry.region.clone()).or_insert(next);
-            table.groups.extend(entry.tags.groups.iter().cloned());
-            let key = (entry.region, entry.name, entry.tags);
-            let text = texts.entry(key).or_insert_with_key(|key| {
-                let (region, name, tags) = key.clone();
-                Arc::new(Line { region, name, tags })
-            });
-            let line = (Network::Named(network), region, Arc::clone(text));
-            table.lines.insert(entry.cidr.trunc(), line);
-        }
-        table
-    }
-
-    /// What the table says of an address.
-    pub(crate) fn line(&self, address: IpAddr) -> Option<&Line> {
-        let found = self.lines.get_lpm(&IpNet::from(address.to_canonical()));
-        found.map(|(_, (_, _, line))| &**line)
-    }
-
-    /// Whether some line says who belongs to this group.
-    pub(crate) fn names_group(&self, group: &str) -> bool {
-        self.groups.contains(group)
-    }
-
-    /// The areas around an address.
-    pub(crate) fn place(&self, address: IpAddr) -> Place {
-        let unknown = Place::of(address);
-        let found = self.lines.get_lpm(&IpNet::from(address.to_canonical()));
-        found.map_or(unknown, |(_, (network, region, _))| Place {
-            network: *network,
-            region: *region,
-            ..unknown
-        })
-    }
-}
-
-impl core::fmt::Debug for NetworkTable {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "NetworkTable({} lines)", self.lines.len())
     }
 }
 
@@ -155,40 +163,5 @@ fn prefix(address: IpAddr, four: u32, six: u32) -> u64 {
             let bits = address.to_bits() >> (128 - six);
             1 << 63 | u64::try_from(bits).unwrap_or(u64::MAX >> 1)
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn line(cidr: &str, region: &str, name: &str) -> NetworkEntry {
-        NetworkEntry {
-            cidr: cidr.parse().unwrap(),
-            region: region.to_owned(),
-            name: name.to_owned(),
-            tags: Tags::default(),
-        }
-    }
-
-    #[test]
-    fn the_longest_prefix_decides() {
-        let table = NetworkTable::new([
-            line("203.0.113.0/24", "south", "beta"),
-            line("203.0.113.64/26", "north", "alpha"),
-            line("2001:db8::/32", "north", "alpha"),
-        ]);
-        let place = |address: &str| table.place(address.parse().unwrap());
-        let (south, north) = (place("203.0.113.1"), place("203.0.113.70"));
-        assert_ne!(south.region, north.region);
-        assert_eq!(south.site, north.site, "one /24 all the same");
-        assert_eq!(place("2001:db8:7::1").network, north.network);
-        assert_eq!(
-            place("::ffff:203.0.113.70"),
-            north,
-            "one address, written in two ways"
-        );
-        assert_eq!(place("198.51.100.1").region, Region::Elsewhere);
-        assert_ne!(place("198.51.100.1").network, place("192.0.2.1").network);
     }
 }

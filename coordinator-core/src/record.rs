@@ -13,7 +13,7 @@ use crate::family::{Families, Family, Speaks};
 use crate::history::{History, Trouble};
 use crate::io::SessionId;
 use crate::kind::Why;
-use crate::place::Place;
+use crate::place::{Place, Sharing};
 use crate::token::Held;
 
 /// Load of a machine's processors from which on others are preferred.
@@ -105,6 +105,32 @@ impl Record {
         let first = Family::of(other.endpoints.first()?.ip());
         let unknown = !self.shares_a_family_with(other);
         (unknown && self.families.speaks(first) == Speaks::Perhaps).then_some(first)
+    }
+
+    /// What its site lets it do; nothing keeps the operator's own machines from anything.
+    pub(crate) const fn sharing(&self) -> Sharing {
+        if self.waypoint {
+            Sharing::Full
+        } else {
+            self.place.sharing
+        }
+    }
+
+    /// What it is taken for, where a test or its own word says `why`: who may not feed others is
+    /// lightweight, however it can be reached (P4).
+    pub(crate) const fn kind_for(&self, why: Why) -> PeerType {
+        match self.sharing() {
+            Sharing::Full => why.kind(),
+            Sharing::DownloadOnly | Sharing::Off => PeerType::Lightweight,
+        }
+    }
+
+    /// Why it is of its type, for people.
+    pub(crate) fn why(&self) -> String {
+        match self.sharing() {
+            Sharing::Full => self.why.to_string(),
+            limited @ (Sharing::DownloadOnly | Sharing::Off) => limited.to_string(),
+        }
     }
 
     pub(crate) fn is_regular(&self) -> bool {

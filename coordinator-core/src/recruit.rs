@@ -117,7 +117,7 @@ fn volunteers(
             record,
             networks,
         };
-        world.judge.bar(&known, delivery.content, now).is_some()
+        world.bars(&known, delivery.content, now)
     };
     let fits = |peer: PeerId, record: &Record| fits(peer, record) && !is_barred(peer, record);
     let mut looked_at = 0;

@@ -15,6 +15,7 @@ use crate::blacklist::{Apart, Ban};
 use crate::family::Family;
 use crate::history::Blemish;
 use crate::links::Shortage;
+use crate::place::Sharing;
 use crate::policy::{LinkSet, Ruling};
 use crate::view::Record;
 
@@ -76,7 +77,7 @@ pub(crate) struct Rule {
 }
 
 /// In the order in which they are asked; the first objection stands.
-pub(crate) const RULES: [Rule; 14] = [
+pub(crate) const RULES: [Rule; 15] = [
     Rule {
         name: "self",
         judge: itself,
@@ -84,6 +85,10 @@ pub(crate) const RULES: [Rule; 14] = [
     Rule {
         name: "type",
         judge: types,
+    },
+    Rule {
+        name: "site",
+        judge: site,
     },
     // Before what ends by itself: it is what a viewer has to be told.
     Rule {
@@ -157,6 +162,8 @@ pub(crate) fn first_objection(pair: &Pair<'_>) -> Option<(&'static str, Objectio
 pub(crate) enum Objection {
     Itself,
     BothLightweight,
+    /// What the child's site allows, and the parent's.
+    Sites(Sharing, Sharing),
     Forbidden(Arc<Ruling>),
     HoldsNothing,
     Unreachable,
@@ -190,6 +197,11 @@ fn types(pair: &Pair<'_>) -> Option<Objection> {
     let light = |record: &Record| record.kind == PeerType::Lightweight;
     let both = light(pair.child_record) && light(pair.parent_record);
     both.then_some(Objection::BothLightweight)
+}
+
+fn site(pair: &Pair<'_>) -> Option<Objection> {
+    let (child, parent) = (pair.child_record.sharing(), pair.parent_record.sharing());
+    (!child.gets() || !parent.gives()).then_some(Objection::Sites(child, parent))
 }
 
 fn policy(pair: &Pair<'_>) -> Option<Objection> {
@@ -297,6 +309,7 @@ impl Objection {
             Self::NoLinkRoom(shortage) => Some(&shortage.ruling),
             Self::Itself
             | Self::BothLightweight
+            | Self::Sites(..)
             | Self::HoldsNothing
             | Self::Unreachable
             | Self::NoCommonFamily(_)
@@ -326,6 +339,10 @@ impl fmt::Display for Objection {
                     "both are lightweight: neither could accept the other's connection"
                 )
             }
+            Self::Sites(Sharing::Off, _) => {
+                write!(f, "your site has peer-to-peer delivery switched off")
+            }
+            Self::Sites(_, parent) => write!(f, "{parent}"),
             Self::Forbidden(ruling) => write!(f, "{ruling}"),
             Self::NoLinkRoom(shortage) => write!(f, "{shortage}"),
             Self::HoldsNothing => write!(f, "it neither holds the content nor receives it"),

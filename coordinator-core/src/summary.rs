@@ -322,10 +322,7 @@ pub(crate) fn explain_peer(
     });
     Some(PeerExplanation {
         peer: record.map(|record| peer(id, record)),
-        why: record.map_or_else(
-            || "it is not connected".to_owned(),
-            |record| record.why.to_string(),
-        ),
+        why: record.map_or_else(|| "it is not connected".to_owned(), |record| record.why()),
         contents: parts.collect(),
         events: world.log.of(id).map(Event::from).collect(),
     })

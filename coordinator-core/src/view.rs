@@ -104,6 +104,12 @@ impl View {
         self.peers.get(&peer)
     }
 
+    /// The peer that stands there at present. Whoever leaves has the last one put in its place.
+    pub(crate) fn at(&self, index: usize) -> Option<(PeerId, &Record)> {
+        let (peer, record) = self.peers.get_index(index)?;
+        Some((*peer, record))
+    }
+
     /// For what orders nobody: see [`Self::change`].
     pub(crate) fn get_mut(&mut self, peer: PeerId) -> Option<&mut Record> {
         self.peers.get_mut(&peer)

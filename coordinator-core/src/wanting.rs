@@ -26,8 +26,9 @@ impl Wanting {
         self.members.insert(peer);
     }
 
-    pub(crate) fn remove(&mut self, peer: PeerId) {
-        self.members.remove(&peer);
+    /// Whether it was one of them.
+    pub(crate) fn remove(&mut self, peer: PeerId) -> bool {
+        self.members.remove(&peer)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 
 use runnel_protocol::control::FromCoordinator;
-use runnel_protocol::ids::PeerId;
+use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::time::Timestamp;
 
 use crate::blacklist::Blacklist;
 use crate::config::Config;
-use crate::described::Known;
+use crate::described::{Known, Present};
 use crate::explain::Log;
 use crate::family::Attempts;
 use crate::history::{Chronicle, History, LinkAccount, Site};
@@ -112,6 +112,32 @@ impl World {
                 history.on_link(account, site, now);
             });
         }
+    }
+
+    /// Whether its site, or a policy, has a peer neither get nor give anything.
+    pub(crate) fn bars(&self, known: &Known<'_>, content: ContentId, now: Timestamp) -> bool {
+        !known.record.sharing().gets() || self.judge.bar(known, content, now).is_some()
+    }
+
+    /// Whether the sites of two peers, or a policy, are against one feeding the other, which may
+    /// have been a pair for long. Whoever leaves may keep its links for as long as its tickets are
+    /// good: then nothing is known of it.
+    pub(crate) fn forbids(
+        &self,
+        (client, server): (PeerId, PeerId),
+        content: ContentId,
+        now: Timestamp,
+    ) -> bool {
+        let (client, server) = (self.known(client), self.known(server));
+        let gets = client
+            .as_ref()
+            .is_none_or(|one| one.record.sharing().gets());
+        let gives = server
+            .as_ref()
+            .is_none_or(|one| one.record.sharing().gives());
+        let [client, server] = [client, server].map(|end| end.map_or(Present::Away, Present::Here));
+        let verdict = || self.judge.verdict(&client, &server, content, now);
+        !gets || !gives || verdict().denial(None).is_some()
     }
 
     /// Sends to a peer; nothing where it has no session.

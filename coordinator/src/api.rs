@@ -11,7 +11,7 @@ use runnel_coordinator_core::{Content, Input};
 use runnel_protocol::ids::{ContentId, PeerId, PublicKey};
 use runnel_protocol::{WEBSOCKET_PATH, WEBSOCKET_SUBPROTOCOL};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tower_http::cors::{Any, CorsLayer};
 use utoipa::openapi::Info;
 use utoipa::{IntoParams, ToSchema};
@@ -20,6 +20,8 @@ use utoipa_axum::routes;
 
 use crate::codes::{self, DEFAULT_LIFE_SECONDS};
 use crate::engine::{Command, Handle, Question};
+use crate::feed_api;
+use crate::feeds::FeedState;
 use crate::history_api;
 use crate::link_api;
 use crate::measure;
@@ -45,7 +47,8 @@ pub(crate) struct Api {
     pub(crate) store: Arc<Store>,
     pub(crate) root_key: PublicKey,
     pub(crate) allow_private_origins: bool,
-    pub(crate) policies: Mutex<Shelf>,
+    pub(crate) policies: Arc<Mutex<Shelf>>,
+    pub(crate) feeds: watch::Receiver<Vec<FeedState>>,
 }
 
 /// A "no" of the API, in words.
@@ -102,6 +105,7 @@ pub(crate) fn router(api: Api, operator: Operator) -> Router {
         ))
         .routes(routes!(history_api::histories, history_api::forget))
         .routes(routes!(link_api::list))
+        .routes(routes!(feed_api::list))
         .routes(routes!(policy_api::list))
         .routes(routes!(policy_words::explain))
         .routes(

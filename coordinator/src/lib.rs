@@ -9,6 +9,8 @@ mod clock;
 mod codes;
 mod door;
 mod engine;
+mod feed_api;
+mod feeds;
 mod history_api;
 mod keeper;
 mod keys;
@@ -33,6 +35,7 @@ mod turnstile;
 mod view;
 
 pub use codes::{DEFAULT_LIFE_SECONDS, new_code};
+pub use feeds::{FeedError, FeedSettings};
 pub use logs::start as start_logs;
 pub use policies::{PolicyError, Refused};
 pub use policy_command::PolicyCommand;

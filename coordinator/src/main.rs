@@ -35,6 +35,8 @@ A configuration file:
   media_origins = [\"https://media.example\"]    # where else its media lie
   cdn_capacity_mbps = 20000    # what the CDN may send of it; leave it out for no limit
   enforce = true    # pages stop where a policy denies playback; else the CDN plays on
+  [feeds]    # files that may change meanwhile, see docs/NETWORK.md
+  sites = \"/etc/runnel/sites.csv\"
   [[network]]
   cidr = \"203.0.113.0/24\"
   region = \"north\"

@@ -41,10 +41,13 @@ pub(crate) fn upkeep() {
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
+const fn as_gauge(value: usize) -> f64 {
+    value as f64
+}
+
 fn expose(health: &Health) {
     let totals = &health.totals;
-    #[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
-    let as_gauge = |value: usize| value as f64;
     gauge!("runnel_peers").set(as_gauge(health.peers));
     gauge!("runnel_tickets_in_force").set(as_gauge(health.tickets));
     for (name, value) in [
@@ -100,6 +103,17 @@ pub(crate) fn slow_session() {
 /// Something for which the store had no room: `kind` is one of a fixed few.
 pub(crate) fn lost_record(kind: &'static str) {
     counter!("runnel_lost_records_total", "kind" => kind).increment(1);
+}
+
+/// A feed is in force, with so many entries.
+pub(crate) fn fed(feed: &'static str, entries: usize) {
+    counter!("runnel_feed_loads_total", "feed" => feed, "outcome" => "taken").increment(1);
+    gauge!("runnel_feed_entries", "feed" => feed).set(as_gauge(entries));
+}
+
+/// A feed's file is wrong, and what it said before stays in force.
+pub(crate) fn misfed(feed: &'static str) {
+    counter!("runnel_feed_loads_total", "feed" => feed, "outcome" => "refused").increment(1);
 }
 
 /// Bytes of control messages, by direction.

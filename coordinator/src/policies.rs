@@ -192,6 +192,33 @@ impl Shelf {
         self.0.insert(name, shelved);
     }
 
+    /// Holds a policy that follows from what a file says, or none any more: all of them together, where
+    /// that is another one than before. Where they do not go together, nothing changes.
+    pub(crate) fn derive(
+        &mut self,
+        name: &str,
+        policy: Option<(Policy, String)>,
+    ) -> Result<Option<PolicySet>, PolicyError> {
+        let before = self.get(name).map(|one| &one.text);
+        if before == policy.as_ref().map(|(_, text)| text) {
+            return Ok(None);
+        }
+        let mut next = self.clone();
+        next.remove(name);
+        if let Some((policy, text)) = policy {
+            let version = None;
+            let shelved = Shelved {
+                policy,
+                text,
+                version,
+            };
+            next.0.insert(name.to_owned(), shelved);
+        }
+        let set = next.set()?;
+        *self = next;
+        Ok(Some(set))
+    }
+
     pub(crate) fn remove(&mut self, name: &str) -> bool {
         self.0.remove(name).is_some()
     }

@@ -28,6 +28,7 @@ use crate::api::{self, Api};
 use crate::clock::Clock;
 use crate::door::{self, Door};
 use crate::engine::{self, Command, Handle, Parts};
+use crate::feeds::{self, FeedError, SITE_LINES, Watch};
 use crate::keeper::{Days, Keeper};
 use crate::keys::Keys;
 use crate::measure;
@@ -53,6 +54,9 @@ pub enum StartError {
     /// The store is not usable.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A file of `[feeds]` is not usable.
+    #[error(transparent)]
+    Feed(#[from] FeedError),
     /// A policy is not usable.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -92,7 +96,12 @@ impl Server {
         let keys = Keys::load(&store)?;
         let root_key = keys.root.public();
         let clock = Clock::new();
-        let policies = Shelf::fill(settings.policies.as_deref(), store.policies()?)?;
+        let feeds = Watch::start(&settings.feeds)?;
+        let mut policies = Shelf::fill(settings.policies.as_deref(), store.policies()?)?;
+        let lines = feeds.said().site_lines.clone();
+        policies
+            .derive(SITE_LINES, lines)
+            .map_err(FeedError::from)?;
         let standing = Standing::of(&settings, &policies, &store, clock)?;
         let mut center = furnish(&settings, &store, &keys, &standing, clock)?;
         center.handle_input(Input::LinksUsed(store.link_uses()?), clock.now());
@@ -100,6 +109,9 @@ impl Server {
             center.handle_input(Input::Profiles(store.profiles()?), clock.now());
         }
         center.handle_input(Input::Policies(standing.policies), clock.now());
+        let said = feeds.said().feeds.clone();
+        center.handle_input(Input::Feeds(said), clock.now());
+        let policies = Arc::new(Mutex::new(policies));
         let mut providers = store.watch_providers()?;
         let keyring = providers.changed()?.unwrap_or_default();
         warn_of_strangers(&settings, &keyring);
@@ -134,8 +146,11 @@ impl Server {
             store,
             root_key,
             allow_private_origins: settings.allow_private_origins,
-            policies: Mutex::new(policies),
+            policies: Arc::clone(&policies),
+            feeds: feeds.states(),
         };
+        let following = feeds::watch(feeds, engine.clone(), policies, stop.clone());
+        tasks.spawn(following);
         let door = Arc::new(Door::new(
             engine.clone(),
             known,

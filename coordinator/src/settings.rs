@@ -12,6 +12,7 @@ use runnel_protocol::units::BitsPerSecond;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::feeds::FeedSettings;
 use crate::origins::{self, OriginError};
 use crate::proxies::ForwardedHeader;
 
@@ -54,6 +55,8 @@ pub struct Settings {
     pub content: Vec<ContentSetting>,
     /// Which addresses are in which region and network; the longest prefix decides.
     pub network: Vec<NetworkSetting>,
+    /// Files that say more of addresses, and may change while the server runs.
+    pub feeds: FeedSettings,
     /// A file with a policy, or a folder of them: in force from the start.
     pub policies: Option<PathBuf>,
 }
@@ -180,6 +183,7 @@ impl Default for Settings {
             forwarded_header: ForwardedHeader::default(),
             content: Vec::new(),
             network: Vec::new(),
+            feeds: FeedSettings::default(),
             policies: None,
         }
     }

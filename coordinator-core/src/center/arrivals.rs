@@ -195,15 +195,19 @@ impl ControlCenter {
             pass,
             (self.world.law.changes(), now),
         );
+        let (kind, words, sharing) = (record.kind, record.why(), record.sharing());
         self.world.view.insert(peer, record);
         self.begin_history(peer, session, now);
         self.world.totals.joins += 1;
         self.world.log.note(peer, None, What::Joined(why), now);
+        if !sharing.gives() {
+            self.world.log.note(peer, None, What::Placed(sharing), now);
+        }
         let config = &self.world.config;
         let welcome = Welcome {
             peer,
-            kind: why.kind(),
-            why: why.to_string(),
+            kind,
+            why: words,
             heartbeat_ms: u32::try_from(config.heartbeat.as_millis()).unwrap_or(u32::MAX),
             root_key: config.root_key,
             ticket_keys: config.ticket_keys.clone(),
@@ -211,7 +215,7 @@ impl ControlCenter {
             policy_floor: self.world.law.floor(),
         };
         self.tell(session, FromCoordinator::Welcome(Box::new(welcome)));
-        self.world.growth += u64::from(why.kind() == PeerType::Regular);
+        self.world.growth += u64::from(kind == PeerType::Regular);
         if self.world.waypoints.is_enrolled(peer) {
             self.head_up(peer, now);
         }
@@ -253,7 +257,7 @@ fn record(
     pass: Option<Pass>,
     (changes, now): (u32, Timestamp),
 ) -> Record {
-    Record {
+    let mut record = Record {
         session,
         address,
         families: Families::told_by(&hello, address),
@@ -277,5 +281,7 @@ fn record(
         codes_tried: 0,
         history: History::default(),
         contents: Contents::default(),
-    }
+    };
+    record.kind = record.kind_for(why);
+    record
 }

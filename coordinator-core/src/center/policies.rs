@@ -6,7 +6,7 @@ use runnel_protocol::time::Timestamp;
 use super::ControlCenter;
 use crate::content::Content;
 use crate::delivery::Budget;
-use crate::described::{self, Present};
+use crate::described;
 use crate::policy::PolicySet;
 use crate::tickets::Pairing;
 
@@ -38,6 +38,11 @@ impl ControlCenter {
         if core::mem::replace(&mut self.turns, turns) == turns {
             return;
         }
+        self.review_pairs(now);
+    }
+
+    /// Has it asked of all pairs whether they may stand.
+    pub(super) fn review_pairs(&mut self, now: Timestamp) {
         // Nobody has been told anything by those before.
         if self.world.totals.joins > 0 {
             self.world.law.change();
@@ -85,12 +90,8 @@ impl ControlCenter {
         self.expelled.contains(&pairing.client) || self.expelled.contains(&pairing.server)
     }
 
-    /// Whoever leaves may keep its links for as long as its tickets are good: then nothing is known of it.
     fn is_forbidden(&self, pairing: &Pairing, now: Timestamp) -> bool {
-        let world = &self.world;
-        let end = |peer| world.known(peer).map_or(Present::Away, Present::Here);
-        let (client, server) = (end(pairing.client), end(pairing.server));
-        let verdict = world.judge.verdict(&client, &server, pairing.content, now);
-        verdict.denial(None).is_some()
+        let pair = (pairing.client, pairing.server);
+        self.world.forbids(pair, pairing.content, now)
     }
 }

@@ -174,6 +174,16 @@ impl ControlCenter {
         reached
     }
 
+    /// Tells a peer what it is taken for.
+    pub(super) fn tell_type(&mut self, peer: PeerId) {
+        let reached = self.reached(peer);
+        if let Some(record) = self.world.view.get(peer) {
+            let (kind, why) = (record.kind, record.why());
+            self.world
+                .send(peer, FromCoordinator::Type { kind, why, reached });
+        }
+    }
+
     /// A peer is treated as this from now on, and others are told these addresses.
     pub(super) fn retype(
         &mut self,
@@ -185,12 +195,12 @@ impl ControlCenter {
         let Some(record) = self.world.view.get(peer) else {
             return;
         };
-        let (before, turns) = (record.why, record.kind != why.kind());
+        let (before, turns) = (record.why, record.kind != record.kind_for(why));
         if before == why && *record.endpoints == *endpoints {
             return;
         }
         self.world.view.change(peer, |record| {
-            record.kind = why.kind();
+            record.kind = record.kind_for(why);
             record.why = why;
             record.endpoints = endpoints.into();
         });
@@ -209,12 +219,7 @@ impl ControlCenter {
         }
         if before != why {
             self.world.log.note(peer, None, What::Retyped(why), now);
-            let told = FromCoordinator::Type {
-                kind: why.kind(),
-                why: why.to_string(),
-                reached: self.reached(peer),
-            };
-            self.world.send(peer, told);
+            self.tell_type(peer);
         }
         self.world.growth += 1;
         self.clock.look_soon(now);

@@ -138,6 +138,7 @@ impl ControlCenter {
     pub(super) fn look(&mut self, now: Timestamp) {
         let mut budget = Budget::new(BUDGET);
         self.note_moves();
+        self.place_anew(now);
         for id in self.directory.busiest_first(Delivery::has_work) {
             let Some(delivery) = self.directory.delivery_mut(id) else {
                 continue;

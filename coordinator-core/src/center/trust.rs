@@ -74,6 +74,7 @@ impl ControlCenter {
     pub(super) fn head_up(&mut self, peer: PeerId, now: Timestamp) {
         let left = self.world.view.change(peer, |record| {
             record.waypoint = true;
+            record.kind = record.kind_for(record.why);
             core::mem::take(&mut record.contents)
         });
         let Some(left) = left else { return };

@@ -27,7 +27,7 @@ impl Delivery {
         };
         let seat = Seat {
             priority: member.priority,
-            uplink: if member.barred {
+            uplink: if member.barred || !record.sharing().gives() {
                 0
             } else {
                 record.uplink.offered().0

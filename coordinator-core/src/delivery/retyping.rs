@@ -9,6 +9,7 @@ use crate::announce;
 use crate::explain::{Parting, What};
 use crate::member::{Member, Role};
 use crate::steady::Cause;
+use crate::view::Record;
 use crate::world::World;
 
 impl Delivery {
@@ -30,8 +31,8 @@ impl Delivery {
         self.depart(peer, &Parting::Retyped(kind), world, now);
         if !opened && kind == PeerType::Lightweight {
             let epoch = now.as_micros().max(epoch + 1);
-            let why = "nobody can connect to you, so you cannot feed others";
-            world.send(peer, announce::dismissal(self, epoch, why));
+            let why = world.view.get(peer).map(Record::why).unwrap_or_default();
+            world.send(peer, announce::dismissal(self, epoch, &why));
             let content = Some(self.content);
             world.log.note(peer, content, What::Closed, now);
             world.view.quit(peer, self.content);

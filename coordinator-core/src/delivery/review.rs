@@ -74,7 +74,7 @@ impl Delivery {
     /// Whether a policy has a member neither get nor give anything. Waypoints are no viewers.
     fn is_barred(&self, peer: PeerId, member: &Member, world: &World, now: Timestamp) -> bool {
         let known = world.known(peer).filter(|_| member.role != Role::Head);
-        known.is_some_and(|known| world.judge.bar(&known, self.content, now).is_some())
+        known.is_some_and(|known| world.bars(&known, self.content, now))
     }
 
     /// Follows how the policies rank a member, and whether they bar it: whoever gets and gives
@@ -101,15 +101,7 @@ impl Delivery {
     }
 
     fn is_forbidden(&self, peer: PeerId, member: &Member, world: &World, now: Timestamp) -> bool {
-        let Some(viewer) = world.known(peer) else {
-            return false;
-        };
-        member.feeds.iter().any(|feed| {
-            let parent = world.known(feed.parent);
-            parent.is_some_and(|parent| {
-                let verdict = world.judge.verdict(&viewer, &parent, self.content, now);
-                verdict.denial(None).is_some()
-            })
-        })
+        let mut feeds = member.feeds.iter();
+        feeds.any(|feed| world.forbids((peer, feed.parent), self.content, now))
     }
 }

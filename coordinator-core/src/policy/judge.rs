@@ -157,6 +157,13 @@ impl Judge {
         memory.turns += 1;
     }
 
+    /// Something else is known of everybody than before.
+    pub(crate) fn begin_anew(&mut self) {
+        let memory = self.memory.get_mut();
+        memory.begin_anew(&self.set);
+        memory.turns += 1;
+    }
+
     /// One that knows the same contents and asks other policies.
     pub(crate) fn with(&self, set: PolicySet) -> Self {
         let mut other = Self {

@@ -10,6 +10,7 @@ mod congestion;
 mod depth;
 mod ejection;
 mod feeding;
+mod feeds;
 mod history;
 mod ladder;
 mod lawful;

@@ -7,6 +7,7 @@
 
 mod client;
 mod door;
+mod feeds;
 mod guides;
 mod history;
 mod links;

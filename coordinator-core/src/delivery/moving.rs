@@ -1,0 +1,55 @@
+//! A member that has another place from now on: by the operator's feeds, it has not moved itself.
+
+use runnel_protocol::ids::PeerId;
+use runnel_protocol::time::Timestamp;
+
+use super::Delivery;
+use crate::member::Member;
+use crate::steady::Cause;
+use crate::world::World;
+
+impl Delivery {
+    /// Has a member found where it is now, and it and its children look for what is nearest.
+    pub(crate) fn relocate(&mut self, peer: PeerId, world: &mut World, now: Timestamp) {
+        let Some(record) = world.view.get(peer) else {
+            return;
+        };
+        let Some(member) = self.members.get_mut(&peer) else {
+            return;
+        };
+        let (left, plays) = (member.region, member.plays);
+        member.region = record.place.region;
+        if left != record.place.region {
+            if let Some(audience) = self.audiences.get_mut(&left) {
+                audience.players -= usize::from(plays);
+                if audience.wanting.remove(peer) {
+                    let joined = self.audiences.entry(record.place.region).or_default();
+                    joined.wanting.insert(peer);
+                }
+            }
+            let joined = self.audiences.entry(record.place.region).or_default();
+            joined.players += usize::from(plays);
+        }
+        self.note_offer(peer, record);
+        self.weigh(peer, record);
+        self.note_standing(peer, world, now);
+        self.note_ways(peer, world);
+        let children = self.members.get(&peer).map(Member::children);
+        let children: Vec<PeerId> = children.into_iter().flatten().collect();
+        for child in children {
+            self.note_ways(child, world);
+            self.mark(child, Cause::Improvement);
+        }
+        self.mark(peer, Cause::Improvement);
+    }
+
+    /// Which of a member's feeds come from another network.
+    fn note_ways(&mut self, child: PeerId, world: &World) {
+        let network = |peer| world.view.get(peer).map(|record| record.place.network);
+        if let Some(member) = self.members.get_mut(&child) {
+            for feed in &mut member.feeds {
+                feed.off_net = network(feed.parent) != network(child);
+            }
+        }
+    }
+}
