@@ -396,7 +396,7 @@ mod tests {
             source: Source::Peer,
             score: 0,
             class: Class::Preferred,
-            near: Nearness::Far,
+            near: Nearness::FAR,
             trouble: Trouble::default(),
             room,
             crowded: false,

@@ -36,6 +36,9 @@ const WIDEST: usize = 16;
 /// what is beyond has a chance as well, so that one place that fails does not take all parents.
 const FROM_SITE: usize = 6;
 const FROM_NETWORK: usize = 11;
+/// Networks next to the child's that are looked at, and candidates taken from each.
+const MAX_NEIGHBOURS: usize = 64;
+const FROM_NEIGHBOUR: usize = 2;
 /// Waypoints looked at.
 const MAX_HEADS: usize = 8;
 /// Other regions that are looked at.
@@ -154,6 +157,7 @@ impl<'a> Search<'a> {
         let [site, network, region] = Area::around(self.record.place);
         self.look_at(Role::Agent, site, FROM_SITE);
         self.look_at(Role::Agent, network, FROM_NETWORK);
+        self.look_next_door();
         if self.member.role == Role::Agent {
             self.look_near_the_source();
         }
@@ -180,6 +184,16 @@ impl<'a> Search<'a> {
                 self.judge(*parent);
                 self.found.relaxed.push((*parent, Arc::clone(ruling)));
             }
+        }
+    }
+
+    /// Networks that the child's own is linked with are nearer than the rest of its region, among
+    /// which a few of them would not be found.
+    fn look_next_door(&mut self) {
+        let networks = self.world.config.networks.neighbours(self.record.place);
+        for network in networks.take(MAX_NEIGHBOURS) {
+            let enough = (self.found.candidates.len() + FROM_NEIGHBOUR).min(FROM_NETWORK);
+            self.look_at(Role::Agent, Area::Network(network), enough);
         }
     }
 
@@ -298,6 +312,7 @@ impl<'a> Search<'a> {
             near: Nearness::between(
                 (record.address, record.place),
                 (self.record.address, self.record.place),
+                &self.world.config.networks,
             ),
             trouble: record.trouble(self.now),
             room,

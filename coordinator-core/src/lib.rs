@@ -69,7 +69,8 @@ pub use history::{Figures, LOSS_BUCKETS, Past, Profile, ProfileName, Remembered}
 pub use io::{CloseCause, Input, Output, SessionId, SignedStatement, Unsigned};
 pub use links::{LinkSummary, LinkUse};
 pub use place::{
-    Country, Feeds, NetworkEntry, NetworkTable, Prefixes, Sharing, SiteEntry, Tags, site_of,
+    Cost, Country, Feeds, Hints, NetworkEntry, NetworkTable, Prefixes, Relations, Sharing,
+    SiteEntry, Source, Tags, Tie, site_of,
 };
 pub use policy::PolicySet;
 pub use record::Machine;

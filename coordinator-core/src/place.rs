@@ -1,6 +1,8 @@
 //! Where a peer is, as far as its address and the operator tell: nested areas, the nearest first.
 
+mod hints;
 mod prefixes;
+mod relations;
 mod table;
 
 use core::fmt;
@@ -8,7 +10,10 @@ use core::net::IpAddr;
 
 use ipnet::IpNet;
 
+pub use hints::{Cost, Hints, Source};
 pub use prefixes::Prefixes;
+pub(crate) use relations::{Hops, Relation};
+pub use relations::{Relations, Tie};
 pub use table::{Feeds, NetworkEntry, NetworkTable, SiteEntry, Tags};
 
 /// The /24 (IPv4) or /48 (IPv6) around an address: usually one site or access network.

@@ -1,19 +1,24 @@
 //! What operators know of addresses, in files that may change while the server runs: read, checked
 //! and put in force as a whole. A file that is wrong leaves what it said before in force.
 
+mod bgp;
 mod error;
+mod hints;
 mod lines;
+mod mmdb;
 mod prefixes;
+mod relations;
 mod rows;
 mod sites;
 mod watch;
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use runnel_coordinator_core::Feeds;
 use runnel_coordinator_core::policy::Policy;
+use runnel_coordinator_core::{Feeds, Prefixes, Tie};
 use serde::{Deserialize, Serialize};
 
 pub use error::FeedError;
@@ -26,10 +31,16 @@ pub(crate) use watch::{FeedState, Watch, watch};
 pub struct FeedSettings {
     /// Sites by subnet (CSV).
     pub sites: Option<PathBuf>,
-    /// Which autonomous system announces which prefix (CSV).
+    /// Which autonomous system announces which prefix (CSV, or MMDB where its name ends so).
     pub systems: Option<PathBuf>,
-    /// Which country a prefix is in (CSV).
+    /// Which country a prefix is in (CSV or MMDB).
     pub countries: Option<PathBuf>,
+    /// Which system provides which, and which ones peer (CAIDA's `as-rel` text).
+    pub relations: Option<PathBuf>,
+    /// A table of BGP (MRT, or text): who announces what, and who is linked with whom.
+    pub routes: Option<PathBuf>,
+    /// From where providers would rather have their users fed (CSV).
+    pub hints: Option<PathBuf>,
 }
 
 /// What a file is about.
@@ -38,6 +49,9 @@ pub(crate) enum Kind {
     Sites,
     Systems,
     Countries,
+    Relations,
+    Routes,
+    Hints,
 }
 
 impl Kind {
@@ -47,14 +61,20 @@ impl Kind {
             Self::Sites => "sites",
             Self::Systems => "systems",
             Self::Countries => "countries",
+            Self::Relations => "relations",
+            Self::Routes => "routes",
+            Self::Hints => "hints",
         }
     }
 
-    /// Largest file, in bytes: a table of the whole Internet has a million prefixes, in 30 MB of text.
+    /// Largest file, in bytes: a table of the whole Internet has a million prefixes, in 30 MB of text; a
+    /// dump of BGP has them once for each of a collector's peers.
     const fn most_bytes(self) -> u64 {
         match self {
             Self::Sites => 4 << 20,
+            Self::Hints | Self::Relations => 64 << 20,
             Self::Systems | Self::Countries => 512 << 20,
+            Self::Routes => 4 << 30,
         }
     }
 }
@@ -89,6 +109,12 @@ pub(crate) struct Said {
     pub(crate) feeds: Feeds,
     /// What the lines of sites to the world carry, as a policy.
     pub(crate) site_lines: Option<(Policy, String)>,
+    /// What the file of systems says, if there is one, and what routes say.
+    systems: Option<Prefixes<u32>>,
+    origins: Prefixes<u32>,
+    /// Ties that are known, and those that routes show.
+    known: Arc<[(u32, u32, Tie)]>,
+    seen: Arc<[(u32, u32, Tie)]>,
 }
 
 impl Said {
@@ -109,15 +135,56 @@ impl Said {
                 Ok(count)
             }
             Kind::Systems => {
-                self.feeds.systems = prefixes::systems(path)?;
+                let read = if is_mmdb(path) {
+                    mmdb::systems
+                } else {
+                    prefixes::systems
+                };
+                self.systems = Some(read(path)?);
+                self.combine();
                 Ok(self.feeds.systems.len())
             }
             Kind::Countries => {
-                self.feeds.countries = prefixes::countries(path)?;
+                let read = if is_mmdb(path) {
+                    mmdb::countries
+                } else {
+                    prefixes::countries
+                };
+                self.feeds.countries = read(path)?;
                 Ok(self.feeds.countries.len())
+            }
+            Kind::Relations => {
+                self.known = relations::read(path)?.into();
+                self.combine();
+                Ok(self.known.len())
+            }
+            Kind::Routes => {
+                let (origins, seen) = bgp::read(path)?;
+                let count = origins.len();
+                (self.origins, self.seen) = (origins, seen.into());
+                self.combine();
+                Ok(count)
+            }
+            Kind::Hints => {
+                self.feeds.hints = hints::read(path)?;
+                Ok(self.feeds.hints.len())
             }
         }
     }
+}
+
+impl Said {
+    /// Several files say something of systems: a file of them goes before the routes.
+    fn combine(&mut self) {
+        let systems = self.systems.as_ref().unwrap_or(&self.origins);
+        self.feeds.systems = systems.clone();
+        let ties = self.seen.iter().chain(self.known.iter());
+        self.feeds.relations = ties.copied().collect();
+    }
+}
+
+fn is_mmdb(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "mmdb")
 }
 
 impl FeedSettings {
@@ -126,6 +193,9 @@ impl FeedSettings {
             (Kind::Sites, &self.sites),
             (Kind::Systems, &self.systems),
             (Kind::Countries, &self.countries),
+            (Kind::Relations, &self.relations),
+            (Kind::Routes, &self.routes),
+            (Kind::Hints, &self.hints),
         ];
         let named = all.into_iter();
         named
@@ -133,3 +203,6 @@ impl FeedSettings {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

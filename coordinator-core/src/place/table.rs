@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::{Country, Network, Place, Prefixes, Region, Sharing, Site};
+use super::{
+    Cost, Country, Hints, Hops, Network, Place, Prefixes, Region, Relation, Relations, Sharing,
+    Site,
+};
 
 /// One line of the operator's table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +63,10 @@ pub struct Feeds {
     pub systems: Prefixes<u32>,
     /// Countries, by addresses.
     pub countries: Prefixes<Country>,
+    /// What autonomous systems are to each other.
+    pub relations: Relations,
+    /// From where providers would rather have their users fed.
+    pub hints: Hints,
 }
 
 type Areas = (Network, Region, Arc<Line>);
@@ -133,6 +140,37 @@ impl NetworkTable {
     /// Whether some line or site says who belongs to this group.
     pub(crate) fn names_group(&self, group: &str) -> bool {
         self.groups.contains(group)
+    }
+
+    /// How many borders of systems lie between two places.
+    pub(crate) fn hops(&self, one: Place, other: Place) -> Hops {
+        let relations = &self.feeds.relations;
+        match one.system.zip(other.system) {
+            Some((one, other)) if !relations.is_empty() => relations.hops(one, other),
+            Some(_) | None => Hops::Unknown,
+        }
+    }
+
+    /// What the second place's system is to the first one's.
+    pub(crate) fn relation(&self, one: Place, other: Place) -> Option<Relation> {
+        let (one, other) = one.system.zip(other.system)?;
+        self.feeds.relations.of(one, other)
+    }
+
+    /// What it costs the viewer's provider to have it fed by a peer.
+    pub(crate) fn cost(&self, viewer: (IpAddr, Place), peer: (IpAddr, Place)) -> Cost {
+        let (viewer, peer) = (viewer.0, (peer.0, peer.1.system));
+        self.feeds.hints.cost(viewer, peer)
+    }
+
+    /// The networks of systems that a place's own one is linked with: a few of those that cost it nothing
+    /// first.
+    pub(crate) fn neighbours(&self, place: Place) -> impl Iterator<Item = Network> {
+        let own = place
+            .system
+            .map(|system| self.feeds.relations.neighbours(system));
+        let systems = own.unwrap_or_default().iter().map(|(_, other, _)| *other);
+        systems.map(Network::system)
     }
 
     /// The areas around an address.

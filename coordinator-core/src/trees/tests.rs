@@ -22,7 +22,7 @@ fn candidate(name: u8, room: u8, depth: u8) -> Candidate {
         source: Source::Peer,
         score: 0,
         class: Class::Preferred,
-        near: Nearness::Far,
+        near: Nearness::FAR,
         trouble: Trouble::default(),
         room,
         crowded: false,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use runnel_coordinator_core::{Country, Feeds, Input, Sharing, SiteEntry};
+use runnel_coordinator_core::{Cost, Country, Feeds, Input, Sharing, SiteEntry, Source, Tie};
 use runnel_protocol::control::{FromCoordinator, PeerType};
 
 use crate::stage::{RATE, SECOND, Stage, kilobits};
@@ -177,4 +177,64 @@ fn what_comes_from_another_system_is_off_net_as_soon_as_the_feed_says_so() {
     let transfer = stage.transfers.iter().find(|one| one.peer == guest);
     let seconds = transfer.unwrap().off_net / kilobits(RATE / 2).bytes_in(SECOND);
     assert!((3..=5).contains(&seconds), "{seconds} of 8 s");
+}
+
+/// Who the viewer's assignment names first: the one that was ranked first.
+fn first_parent(stage: &Stage) -> &'static str {
+    let first = stage.assign("viewer").parents.first().unwrap().contact.peer;
+    ["linked", "foreign", "waypoint"]
+        .into_iter()
+        .find(|name| stage.peer(name) == first)
+        .unwrap()
+}
+
+/// A viewer of 64500, which peers with 64501, and an agent of each of two other systems that has as much to give.
+fn between_systems(hints: &[(&str, Source, u8)]) -> Stage {
+    let mut stage = Stage::new(1);
+    let systems = [
+        ("203.0.113.0/24", 64500),
+        ("198.51.100.0/24", 64501),
+        ("100.64.0.0/16", 64502),
+    ];
+    let systems = systems.map(|(cidr, number)| (range(cidr), number));
+    let hints = hints
+        .iter()
+        .map(|(viewers, source, cost)| (range(viewers), *source, Cost(*cost)));
+    stage.input(Input::Feeds(Feeds {
+        systems: systems.into_iter().collect(),
+        relations: [(64500, 64501, Tie::Peers)].into_iter().collect(),
+        hints: hints.collect(),
+        ..Feeds::default()
+    }));
+    stage.waypoint_at("waypoint", 4 * RATE, "192.0.2.1");
+    stage.agent_at("linked", 10 * RATE, "198.51.100.8");
+    stage.agent_at("foreign", 12 * RATE, "100.64.0.8");
+    stage.run(SECOND * 5);
+    stage
+}
+
+#[test]
+fn who_is_in_a_linked_system_feeds_before_who_is_in_another_one() {
+    let mut stage = between_systems(&[]);
+    stage.viewer_at("viewer", "203.0.113.9");
+    stage.run(SECOND * 5);
+    let words = stage.words("viewer");
+    assert!(
+        words.contains("an agent in a network that is linked with yours"),
+        "{words}"
+    );
+    assert!(first_parent(&stage) == "linked", "{words}");
+}
+
+#[test]
+fn whom_a_provider_prefers_feeds_before_who_is_linked_with_it() {
+    let mut stage = between_systems(&[("203.0.113.0/24", Source::System(64502), 10)]);
+    stage.viewer_at("viewer", "203.0.113.9");
+    stage.run(SECOND * 5);
+    let words = stage.words("viewer");
+    assert!(
+        words.contains("in a network that your provider prefers"),
+        "{words}"
+    );
+    assert!(first_parent(&stage) == "foreign", "{words}");
 }
