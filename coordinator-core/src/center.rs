@@ -25,6 +25,7 @@ use crate::directory::Directory;
 use crate::io::{Input, Output, SessionId};
 use crate::kind::Why;
 use crate::links::LinkSummary;
+use crate::monitor::NetworkSummary;
 use crate::policy::PolicySet;
 use crate::probing::Probing;
 use crate::sessions::Sessions;
@@ -158,6 +159,19 @@ impl ControlCenter {
     /// The links that policies limit, in the order of their names.
     pub fn links(&self) -> Vec<LinkSummary> {
         self.world.links.summaries()
+    }
+
+    /// How much runs from where to where, and how much of it comes late.
+    pub fn network(&self, now: Timestamp) -> NetworkSummary {
+        let table = &self.world.config.networks;
+        self.world.monitor.summary(table, now)
+    }
+
+    /// Bytes that peers and waypoints sent within networks and between them, and the number of ways
+    /// between networks that count as congested.
+    pub fn network_totals(&self) -> (u64, u64, usize) {
+        let (on_net, off_net) = self.world.monitor.totals();
+        (on_net, off_net, self.world.monitor.congested())
     }
 
     /// All connected peers, in the order of their ids.

@@ -123,6 +123,20 @@ impl Lag {
         }
     }
 
+    /// How many chunks the parent's last report tells of, and how many the child lacks, where some are due, of those
+    /// that were sent before.
+    pub(crate) fn crossing(&self, numbers: &[(Substream, u64)], late: bool) -> (u64, u64) {
+        let pairs = numbers.iter().filter_map(|(substream, received)| {
+            let mut lanes = self.lanes.iter();
+            let lane = lanes.find(|lane| lane.substream == *substream)?;
+            let sent = lane.sent.saturating_sub(lane.sent_before);
+            let arrived = received.saturating_add(lane.lost);
+            let missing = lane.sent_before.saturating_sub(arrived);
+            Some((sent, if late { missing.min(sent) } else { 0 }))
+        });
+        pairs.fold((0, 0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1))
+    }
+
     /// The child's half, and whether chunks were due that did not come; `true` once a substream
     /// has been behind for [`BEATS`] reports.
     pub(crate) fn on_received(&mut self, numbers: &[(Substream, u64)], late: bool) -> bool {
@@ -261,6 +275,32 @@ mod tests {
         assert_eq!(lagging(|beat| (4 * beat, true), 50), Some(2 + 3));
         let breaks = |beat| if beat < 7 { 10 * beat } else { 60 };
         assert_eq!(lagging(|beat| (breaks(beat), true), 50), Some(8 + 3));
+    }
+
+    #[test]
+    fn what_has_not_arrived_a_heartbeat_later_counts_as_late_once_for_each_that_was_sent() {
+        let mut lag = Lag::default();
+        assert_eq!(lag.crossing(&[(ONE, 0)], true), (0, 0));
+        for beat in 1..5 {
+            lag.on_sent(&[(ONE, 10 * beat)]);
+        }
+        assert_eq!(
+            lag.crossing(&[(ONE, 30)], true),
+            (10, 0),
+            "ten are on their way"
+        );
+        assert_eq!(lag.crossing(&[(ONE, 26)], true), (10, 4));
+        assert_eq!(
+            lag.crossing(&[(ONE, 26)], false),
+            (10, 0),
+            "none of them is due"
+        );
+        assert_eq!(
+            lag.crossing(&[(ONE, 2)], true),
+            (10, 10),
+            "no more than were sent"
+        );
+        assert_eq!(lag.crossing(&[(Substream(7), 2)], true), (0, 0));
     }
 
     #[test]

@@ -33,6 +33,7 @@ mod ladder;
 mod law;
 mod links;
 mod member;
+mod monitor;
 mod partners;
 mod place;
 pub mod policy;
@@ -68,6 +69,7 @@ pub use content::Content;
 pub use history::{Figures, LOSS_BUCKETS, Past, Profile, ProfileName, Remembered};
 pub use io::{CloseCause, Input, Output, SessionId, SignedStatement, Unsigned};
 pub use links::{LinkSummary, LinkUse};
+pub use monitor::{EdgeSummary, NetworkSummary};
 pub use place::{
     Cost, Country, Feeds, Hints, NetworkEntry, NetworkTable, Prefixes, Relations, Sharing,
     SiteEntry, Source, Tags, Tie, site_of,

@@ -12,6 +12,7 @@ use crate::assign::{Choice, Chosen, Class};
 use crate::congestion::{Lag, Watch};
 use crate::eject::Seat;
 use crate::history::LinkAccount;
+use crate::monitor::Origin;
 use crate::place::Region;
 use crate::policy::{LinkSet, Treatment};
 use crate::rules::Objection;
@@ -51,8 +52,8 @@ pub(crate) struct Feed {
     pub(crate) links: LinkSet,
     /// Soft ones among them gave way to it.
     pub(crate) gave_way: bool,
-    /// Whether the parent is in another network.
-    pub(crate) off_net: bool,
+    /// Where the parent is.
+    pub(crate) origin: Option<Origin>,
     /// One end reported that the link stands.
     pub(crate) connected: bool,
     /// What it brings against what it should (R2, R3), and what was sent against it (H4).
@@ -74,7 +75,7 @@ impl From<&Choice> for Feed {
             why: choice.why,
             links: choice.links,
             gave_way: choice.gave_way,
-            off_net: false,
+            origin: None,
             connected: false,
             watch: Watch::default(),
             lag: Lag::default(),

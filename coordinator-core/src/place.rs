@@ -46,6 +46,16 @@ impl Site {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Network(u64);
 
+/// What a network's number stands for.
+enum Called {
+    /// A place in the operator's table.
+    Named(u32),
+    System(u32),
+    /// The first address of a /16, and of a /32.
+    Four(u32),
+    Six(u128),
+}
+
 impl Network {
     const PREFIX: u64 = 1 << 61;
 
@@ -57,6 +67,19 @@ impl Network {
     /// By its number.
     const fn system(number: u32) -> Self {
         Self(NAMED | number as u64)
+    }
+
+    /// What it stands for.
+    const fn called(self) -> Called {
+        let Self(number) = self;
+        #[expect(clippy::cast_possible_truncation, reason = "the parts of a number")]
+        let (low, high) = (number as u32, number >> 61);
+        match high {
+            0 => Called::Named(low),
+            1 => Called::Four(low << 16),
+            5 => Called::Six((low as u128) << 96),
+            _ => Called::System(low),
+        }
     }
 
     fn around(address: IpAddr) -> Self {

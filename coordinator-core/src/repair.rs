@@ -13,6 +13,7 @@ use crate::delivery::Delivery;
 use crate::explain::What;
 use crate::family::Family;
 use crate::member::{Feed, Member};
+use crate::monitor::{Crossing, End};
 use crate::steady::Cause;
 use crate::tickets::Pairing;
 use crate::world::World;
@@ -261,11 +262,25 @@ pub(crate) fn on_parent_report(
         return;
     };
     feed.connected |= report.received > 0;
-    if feed.off_net {
-        member.tally.on_off_net(report.received);
+    let bytes = report.received.saturating_add(report.wasted);
+    if let Some((origin, record)) = feed.origin.zip(world.view.get(child)) {
+        if origin.network != record.place.network {
+            member.tally.on_off_net(report.received);
+        }
+        let late = report.late && !starved;
+        let (sent, late) = feed.lag.crossing(&report.sequence_numbers, late);
+        let (parent, place, address) = (report.peer, record.place, record.address);
+        let crossing = Crossing {
+            parent,
+            child,
+            bytes,
+            sent,
+            late,
+        };
+        let end = End { address, place };
+        world.monitor.observe(origin, end, &crossing, now);
     }
     if !feed.links.is_empty() {
-        let bytes = report.received.saturating_add(report.wasted);
         delivery.leases.on_received(feed.links, bytes);
     }
     // A standby owes nothing.

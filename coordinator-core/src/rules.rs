@@ -40,6 +40,9 @@ pub(crate) struct Pair<'a> {
     /// The two share a link, for this content or for others.
     pub(crate) linked: bool,
     pub(crate) ban: Option<Ban>,
+    /// Of what runs from the parent's network to the child's, how much comes late, in percent, where that
+    /// is too much.
+    pub(crate) congested: Option<u8>,
     /// What the policies say against it.
     pub(crate) ruling: Option<Arc<Ruling>>,
     /// How much they prefer it.
@@ -77,7 +80,7 @@ pub(crate) struct Rule {
 }
 
 /// In the order in which they are asked; the first objection stands.
-pub(crate) const RULES: [Rule; 15] = [
+pub(crate) const RULES: [Rule; 16] = [
     Rule {
         name: "self",
         judge: itself,
@@ -114,6 +117,10 @@ pub(crate) const RULES: [Rule; 15] = [
     Rule {
         name: "blacklist",
         judge: blacklist,
+    },
+    Rule {
+        name: "congestion",
+        judge: congestion,
     },
     Rule {
         name: "conduct",
@@ -172,6 +179,12 @@ pub(crate) enum Objection {
     KeptApart {
         cause: Apart,
         left: Duration,
+    },
+    /// Between these autonomous systems, where they are known.
+    CongestedWay {
+        from: Option<u32>,
+        to: Option<u32>,
+        late: u8,
     },
     Accused,
     NeverReached,
@@ -234,6 +247,14 @@ fn blacklist(pair: &Pair<'_>) -> Option<Objection> {
         cause: ban.cause,
         left: ban.until.since(pair.now),
     })
+}
+
+/// Who feeds the child already is judged by its own link.
+fn congestion(pair: &Pair<'_>) -> Option<Objection> {
+    let late = pair.congested.filter(|_| !pair.current)?;
+    let system = |record: &Record| record.place.system;
+    let (from, to) = (system(pair.parent_record), system(pair.child_record));
+    Some(Objection::CongestedWay { from, to, late })
 }
 
 fn conduct(pair: &Pair<'_>) -> Option<Objection> {
@@ -315,6 +336,7 @@ impl Objection {
             | Self::NoCommonFamily(_)
             | Self::Silent(_)
             | Self::KeptApart { .. }
+            | Self::CongestedWay { .. }
             | Self::Accused
             | Self::NeverReached
             | Self::BadHistory(_)
@@ -366,6 +388,16 @@ impl fmt::Display for Objection {
                     Apart::Misbehaved => "it was said to send what an honest peer cannot send",
                 };
                 write!(f, "{why}; kept apart for another {} s", left.as_secs())
+            }
+            Self::CongestedWay { from, to, late } => {
+                let name = |system: &Option<u32>, unknown: &str| {
+                    system.map_or_else(|| unknown.to_owned(), |number| format!("AS{number}"))
+                };
+                let (from, to) = (name(from, "its network"), name(to, "yours"));
+                write!(
+                    f,
+                    "of what is sent from {from} to {to}, {late} % comes late"
+                )
             }
             Self::Accused => write!(f, "several peers say that it sent bad data"),
             Self::NeverReached => write!(f, "the last attempts to reach it all failed"),
@@ -463,6 +495,7 @@ mod tests {
             regular_children: 0,
             linked: false,
             ban: None,
+            congested: None,
             ruling: None,
             score: 0,
             links: LinkSet::EMPTY,

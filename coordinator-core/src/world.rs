@@ -15,6 +15,7 @@ use crate::history::{Chronicle, History, LinkAccount, Site};
 use crate::io::Output;
 use crate::law::Law;
 use crate::links::Links;
+use crate::monitor::Monitor;
 use crate::policy::Judge;
 use crate::random::Random;
 use crate::steady::Offers;
@@ -36,6 +37,7 @@ pub(crate) struct World {
     pub(crate) judge: Judge,
     pub(crate) law: Law,
     pub(crate) links: Links,
+    pub(crate) monitor: Monitor,
     pub(crate) totals: Totals,
     /// Rises whenever somebody may have got room: who wants for a parent is looked at again.
     pub(crate) growth: u64,
@@ -76,6 +78,7 @@ impl World {
             judge: Judge::default(),
             law,
             links: Links::default(),
+            monitor: Monitor::default(),
             totals: Totals::default(),
             growth: 0,
             moved_elsewhere: Vec::new(),

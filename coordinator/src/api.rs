@@ -25,6 +25,7 @@ use crate::feeds::FeedState;
 use crate::history_api;
 use crate::link_api;
 use crate::measure;
+use crate::network_api;
 use crate::operator::{self, Operator};
 use crate::policies::Shelf;
 use crate::policy_api;
@@ -106,6 +107,7 @@ pub(crate) fn router(api: Api, operator: Operator) -> Router {
         .routes(routes!(history_api::histories, history_api::forget))
         .routes(routes!(link_api::list))
         .routes(routes!(feed_api::list))
+        .routes(routes!(network_api::show))
         .routes(routes!(policy_api::list))
         .routes(routes!(policy_words::explain))
         .routes(

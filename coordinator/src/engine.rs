@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use runnel_coordinator_core::{
-    CloseCause, ContentSummary, ControlCenter, Input, LinkSummary, LinkUse, Output,
+    CloseCause, ContentSummary, ControlCenter, Input, LinkSummary, LinkUse, NetworkSummary, Output,
     PairExplanation, PeerExplanation, PeerSummary, PolicyExplanation, PolicySet, SessionId,
     SignedStatement, Totals, TrialId, TrialReport,
 };
@@ -71,6 +71,7 @@ pub(crate) enum Question {
     Peers(oneshot::Sender<Vec<PeerSummary>>),
     Contents(oneshot::Sender<Vec<ContentSummary>>),
     Links(oneshot::Sender<Vec<LinkSummary>>),
+    Network(oneshot::Sender<NetworkSummary>),
     Health(oneshot::Sender<Health>),
 }
 
@@ -80,6 +81,8 @@ pub(crate) struct Health {
     pub(crate) totals: Totals,
     pub(crate) peers: usize,
     pub(crate) tickets: usize,
+    /// See [`ControlCenter::network_totals`].
+    pub(crate) network: (u64, u64, usize),
 }
 
 /// What the engine is told.
@@ -388,11 +391,15 @@ impl Engine {
             }
             Question::Peers(answer) => drop(answer.send(center.peers().collect())),
             Question::Contents(answer) => drop(answer.send(center.contents())),
+            Question::Network(answer) => {
+                drop(answer.send(center.network(self.parts.clock.now())));
+            }
             Question::Links(answer) => drop(answer.send(center.links())),
             Question::Health(answer) => drop(answer.send(Health {
                 totals: center.totals(),
                 peers: center.peer_count(),
                 tickets: center.ticket_count(),
+                network: center.network_totals(),
             })),
         }
     }

@@ -17,6 +17,7 @@ mod keys;
 mod link_api;
 mod logs;
 mod measure;
+mod network_api;
 mod operator;
 mod origins;
 mod policies;

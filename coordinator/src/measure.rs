@@ -64,6 +64,11 @@ fn expose(health: &Health) {
     ] {
         counter!(name).absolute(value);
     }
+    let (on_net, off_net, congested) = health.network;
+    for (way, bytes) in [("on_net", on_net), ("off_net", off_net)] {
+        counter!("runnel_exchanged_bytes_total", "way" => way).absolute(bytes);
+    }
+    gauge!("runnel_congested_ways").set(as_gauge(congested));
     for cause in Cause::ALL {
         counter!("runnel_reassignments_total", "cause" => cause.name())
             .absolute(totals.reassignments.of(cause));

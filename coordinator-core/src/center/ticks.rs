@@ -43,6 +43,9 @@ impl ControlCenter {
         }
         let view = &self.world.view;
         self.world.log.forget(now, |peer| view.get(peer).is_some());
+        if self.world.monitor.on_tick(now) {
+            self.world.growth += 1;
+        }
         self.tend_links(now);
         for id in self.directory.busiest_first(|_| true) {
             self.tend(id, now);

@@ -33,23 +33,15 @@ impl Delivery {
         self.note_offer(peer, record);
         self.weigh(peer, record);
         self.note_standing(peer, world, now);
-        self.note_ways(peer, world);
         let children = self.members.get(&peer).map(Member::children);
         let children: Vec<PeerId> = children.into_iter().flatten().collect();
         for child in children {
-            self.note_ways(child, world);
+            let member = self.members.get_mut(&child);
+            if let Some(feed) = member.and_then(|member| member.feed_mut(peer)) {
+                feed.origin = Some(record.place.into());
+            }
             self.mark(child, Cause::Improvement);
         }
         self.mark(peer, Cause::Improvement);
-    }
-
-    /// Which of a member's feeds come from another network.
-    fn note_ways(&mut self, child: PeerId, world: &World) {
-        let network = |peer| world.view.get(peer).map(|record| record.place.network);
-        if let Some(member) = self.members.get_mut(&child) {
-            for feed in &mut member.feeds {
-                feed.off_net = network(feed.parent) != network(child);
-            }
-        }
     }
 }

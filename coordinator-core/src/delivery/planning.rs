@@ -105,9 +105,9 @@ impl Delivery {
         world: &mut World,
         now: Timestamp,
     ) {
-        let network = |peer| world.view.get(peer).map(|record| record.place.network);
         for feed in &mut feeds {
-            feed.off_net = network(feed.parent) != network(child);
+            let parent = world.view.get(feed.parent);
+            feed.origin = parent.map(|record| record.place.into());
         }
         let Some(member) = self.members.get_mut(&child) else {
             return;

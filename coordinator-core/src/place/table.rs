@@ -2,15 +2,15 @@
 //! everybody watches.
 
 use core::fmt;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::{
-    Cost, Country, Hints, Hops, Network, Place, Prefixes, Region, Relation, Relations, Sharing,
-    Site,
+    Called, Cost, Country, Hints, Hops, Network, Place, Prefixes, Region, Relation, Relations,
+    Sharing, Site,
 };
 
 /// One line of the operator's table.
@@ -76,6 +76,9 @@ type Areas = (Network, Region, Arc<Line>);
 #[derive(Clone, Default)]
 pub struct NetworkTable {
     lines: Prefixes<Areas>,
+    /// The names of networks and of regions, by their numbers.
+    names: Arc<[String]>,
+    regions: Arc<[String]>,
     /// Groups that a line or a site names.
     groups: BTreeSet<Arc<str>>,
     feeds: Feeds,
@@ -106,6 +109,8 @@ impl NetworkTable {
         let lines = lines.collect();
         let mut table = Self {
             lines,
+            names: in_order(networks),
+            regions: in_order(regions),
             ..Self::default()
         };
         table.note_groups();
@@ -125,6 +130,29 @@ impl NetworkTable {
         let of_sites = self.feeds.sites.iter();
         let of_sites = of_sites.map(|(_, site)| Arc::clone(&site.name));
         self.groups = of_lines.chain(of_sites).collect();
+    }
+
+    /// A network, for people.
+    pub(crate) fn name_of(&self, network: Network) -> String {
+        match network.called() {
+            Called::Named(place) => {
+                let place = usize::try_from(place).unwrap_or(usize::MAX);
+                let name = self.names.get(place).filter(|name| !name.is_empty());
+                name.map_or_else(|| "unnamed".to_owned(), String::clone)
+            }
+            Called::System(number) => format!("AS{number}"),
+            Called::Four(first) => format!("{}/16", Ipv4Addr::from_bits(first)),
+            Called::Six(first) => format!("{}/32", Ipv6Addr::from_bits(first)),
+        }
+    }
+
+    /// A region, for people.
+    pub(crate) fn region_name(&self, region: Region) -> String {
+        match region {
+            Region::Named(place) => self.regions.get(usize::from(place)).cloned(),
+            Region::Elsewhere => None,
+        }
+        .unwrap_or_else(|| "elsewhere".to_owned())
     }
 
     /// What the table's lines say of an address.
@@ -199,6 +227,16 @@ impl NetworkTable {
         }
         place
     }
+}
+
+/// Names in the order of their numbers.
+fn in_order<T: Ord>(names: BTreeMap<String, T>) -> Arc<[String]> {
+    let mut names: Vec<(T, String)> = names
+        .into_iter()
+        .map(|(name, place)| (place, name))
+        .collect();
+    names.sort_unstable();
+    names.into_iter().map(|(_, name)| name).collect()
 }
 
 impl fmt::Debug for NetworkTable {

@@ -15,6 +15,7 @@ mod history;
 mod ladder;
 mod lawful;
 mod links;
+mod network;
 mod policies;
 mod preemption;
 mod probing;

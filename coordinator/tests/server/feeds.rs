@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use runnel_coordinator::{FeedSettings, Server, Settings};
-use runnel_protocol::control::{Assign, FromCoordinator, ToCoordinator};
+use runnel_protocol::control::{Assign, FromCoordinator, Heartbeat, ParentReport, ToCoordinator};
+use runnel_protocol::ids::ContentId;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::{Instant, timeout};
@@ -233,5 +234,52 @@ async fn the_files_of_the_manual_are_taken() {
         house.json("/v1/links").await[0]["name"],
         "site-lines/berlin"
     );
+    house.server.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_viewer_receives_shows_in_the_networks_condition() {
+    let house = house_with(|_| {}).await;
+    let (mut waypoint, welcome) = Client::agent(&house).await;
+    enrol(&mut waypoint, Some(&code(&house))).await.unwrap();
+    let (mut viewer, _) = Client::viewer(&house).await;
+    viewer.open("live").await;
+    assigned(&mut viewer, &mut waypoint, |assign| {
+        !assign.parents.is_empty()
+    })
+    .await;
+    let report = ParentReport {
+        peer: welcome.peer,
+        content: ContentId::of("live"),
+        received: 4000,
+        wasted: 0,
+        sequence_numbers: Vec::new(),
+        late: false,
+    };
+    let beat = Heartbeat {
+        covers_ms: 1000,
+        parents: vec![report],
+        ..Heartbeat::default()
+    };
+    viewer.send(&ToCoordinator::Heartbeat(Box::new(beat))).await;
+    house
+        .rises("runnel_exchanged_bytes_total{way=\"on_net\"}", 3999.0)
+        .await;
+    let network = house.json("/v1/network").await;
+    assert_eq!(
+        (&network["on_net"], &network["off_net"]),
+        (&4000.into(), &0.into())
+    );
+    let edge = &network["edges"][1];
+    assert_eq!(
+        (&edge["level"], &edge["from"]),
+        (&"network".into(), &"127.0.0.0/16".into())
+    );
+    assert_eq!(
+        (&edge["bytes"], &edge["congested"]),
+        (&4000.into(), &false.into())
+    );
+    let none = house.json("/v1/network?limit=0").await;
+    assert_eq!(none["edges"], Value::Array(Vec::new()));
     house.server.stop().await;
 }
