@@ -4,8 +4,8 @@ use runnel_protocol::control::{PeerType, Platform};
 use runnel_protocol::ids::PeerId;
 
 use crate::content::Content;
-use crate::place::{NetworkTable, site_of};
-use crate::policy::schema::{ContentField, PeerField};
+use crate::place::{Hops, NetworkTable, Place, Relation, site_of};
+use crate::policy::schema::{ContentField, LinkField, PeerField};
 use crate::policy::{Described, Facts, Value};
 use crate::token::Attributes;
 use crate::view::Record;
@@ -68,6 +68,20 @@ impl Described for Known<'_> {
         facts
     }
 
+    fn link(&self, peer: &Self) -> Facts {
+        let mut facts = LinkField::unknown();
+        let table = self.networks;
+        let (viewer, feeder) = (self.record.address, peer.record.address);
+        let (here, there) = (table.place(viewer), table.place(feeder));
+        if let Some(relation) = relation(table, here, there) {
+            LinkField::Relation.set(&mut facts, Value::text(relation));
+            LinkField::Peering.set(&mut facts, Value::Truth(relation == "peer"));
+        }
+        let cost = table.cost((viewer, here), (feeder, there));
+        LinkField::Cost.set(&mut facts, Value::Number(cost.0.into()));
+        facts
+    }
+
     fn id(&self) -> PeerId {
         self.peer
     }
@@ -96,6 +110,22 @@ impl Described for Present<'_> {
             Self::Away => PeerId([0; 16]),
         }
     }
+}
+
+/// What the second place's system is to the first one's; `None` where one of them is not known.
+fn relation(table: &NetworkTable, one: Place, other: Place) -> Option<&'static str> {
+    if one.system? == other.system? {
+        return Some("same");
+    }
+    let relation = table.relation(one, other);
+    Some(match (relation, table.hops(one, other)) {
+        (Some(Relation::Customer), _) => "customer",
+        (Some(Relation::Peer), _) => "peer",
+        (Some(Relation::Provider), _) => "provider",
+        (Some(Relation::Adjacent), _) | (None, Hops::Neighbours) => "linked",
+        (None, Hops::Transit) => "transit",
+        (None, Hops::Unknown) => "none",
+    })
 }
 
 /// What a provider's token says of its bearer.

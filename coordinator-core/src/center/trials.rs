@@ -52,7 +52,9 @@ impl ControlCenter {
         let mut situation = Situation::unknown(now);
         situation.viewer = known.facts();
         if let Some(parent) = parent {
-            situation.peer = world.known(parent)?.facts();
+            let parent = world.known(parent)?;
+            situation.link = known.link(&parent);
+            situation.peer = parent.facts();
         }
         let contents = known.record.contents.iter();
         let explained = contents.filter_map(|id| {

@@ -19,6 +19,7 @@ pub struct Case {
     pub(super) column: usize,
     pub(super) viewer: Facts,
     pub(super) peer: Facts,
+    pub(super) link: Facts,
     pub(super) content: Facts,
     pub(super) at: Timestamp,
     /// The words of the denial; `None` where the pair is allowed.
@@ -60,7 +61,11 @@ impl Policy {
 impl Case {
     fn failure(&self, set: &PolicySet) -> Option<Complaint> {
         let times = set.times(self.at);
-        let verdict = set.verdict(&self.viewer, &self.peer, &self.content, &times);
+        let verdict = set.verdict(
+            (&self.viewer, &self.peer, &self.link),
+            &self.content,
+            &times,
+        );
         let ruling = verdict.denial(None);
         let said = ruling.map(|ruling| (ruling.say.clone(), ruling.unsure));
         let wanted = self.denied.clone().map(|say| (say, self.unsure));

@@ -17,7 +17,7 @@ use super::Wrong;
 use super::calendar::{Zone, moment};
 use super::cases::Case;
 use super::expression::Expression;
-use super::schema::{Attribute, ContentField, PeerField, Thing};
+use super::schema::{Attribute, ContentField, LinkField, PeerField, Thing};
 use super::set::{Denies, Kind, Policy, Rule, Ruling, Said, Strictness};
 use super::typing::compile;
 use super::value::{Facts, Kind as Type, Value};
@@ -140,6 +140,8 @@ struct Test {
     viewer: Known,
     #[serde(default)]
     peer: Known,
+    #[serde(default)]
+    link: Known,
     #[serde(default)]
     content: Known,
     at: Option<Spanned<String>>,
@@ -324,7 +326,7 @@ impl Reader<'_> {
         match denies {
             Denies::Pair => {}
             Denies::Peers | Denies::Playback => {
-                if let Some(peer) = asked.iter().find(|one| one.thing == Thing::Peer) {
+                if let Some(peer) = asked.iter().find(|one| one.is_of_pair()) {
                     let words = format!(
                         "this is about one viewer, whoever the other end is: {peer} can be asked \
                          for where what = \"pair\""
@@ -382,6 +384,7 @@ impl Reader<'_> {
         let before = self.complaints.len();
         let viewer = self.facts(Thing::Viewer, PeerField::unknown(), test.viewer);
         let peer = self.facts(Thing::Peer, PeerField::unknown(), test.peer);
+        let link = self.facts(Thing::Link, LinkField::unknown(), test.link);
         let content = self.facts(Thing::Content, ContentField::unknown(), test.content);
         let at = match &test.at {
             Some(at) => moment(at.get_ref()).or_else(|| {
@@ -401,6 +404,7 @@ impl Reader<'_> {
             column: 1,
             viewer,
             peer,
+            link,
             content,
             at: at?,
             denied: test.denied,

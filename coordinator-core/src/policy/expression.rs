@@ -15,6 +15,7 @@ use super::value::{Facts, Kind, Value};
 pub(super) struct Case<'a> {
     pub(super) viewer: &'a Facts,
     pub(super) peer: &'a Facts,
+    pub(super) link: &'a Facts,
     pub(super) content: &'a Facts,
     pub(super) time: &'a Facts,
 }
@@ -24,6 +25,7 @@ impl<'a> Case<'a> {
         let facts = match attribute.thing {
             Thing::Viewer => self.viewer,
             Thing::Peer => self.peer,
+            Thing::Link => self.link,
             Thing::Content => self.content,
             Thing::Time => self.time,
         };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::time::Timestamp;
 
-use super::schema::{ContentField, Thing};
+use super::schema::{ContentField, LinkField, Thing};
 use super::set::{PolicySet, Ruling, Verdict};
 use super::treatment::Treatment;
 use super::value::Facts;
@@ -30,6 +30,10 @@ struct Classed {
 pub trait Described {
     /// All that is known.
     fn facts(&self) -> Facts;
+    /// What is known of the way from a peer to this one.
+    fn link(&self, _peer: &Self) -> Facts {
+        LinkField::unknown()
+    }
     /// Who it is.
     fn id(&self) -> PeerId;
 }
@@ -47,14 +51,15 @@ pub struct Judge {
 
 #[derive(Debug, Default)]
 struct Memory {
-    asked: [BTreeSet<usize>; 3],
+    asked: [BTreeSet<usize>; 4],
     /// The classes of peers, one entry for each session at most.
     classed: Table<PeerId, Classed>,
     viewers: Classes,
     peers: Classes,
+    links: Classes,
     contents: Classes,
     content_classes: Table<ContentId, u32>,
-    verdicts: Table<(u32, u32, u32), Verdict>,
+    verdicts: Table<(u32, u32, u32, u32), Verdict>,
     bars: Table<(u32, u32), Option<Arc<Ruling>>>,
     treatments: Table<(u32, u32), Treatment>,
     minute: Option<u64>,
@@ -90,7 +95,7 @@ impl Classes {
 impl Memory {
     /// Forgets everything but what it counts.
     fn begin_anew(&mut self, set: &PolicySet) {
-        let asked = [Thing::Viewer, Thing::Peer, Thing::Content];
+        let asked = [Thing::Viewer, Thing::Peer, Thing::Content, Thing::Link];
         *self = Self {
             asked: asked.map(|thing| set.asked_of(thing)),
             turns: self.turns,
@@ -100,7 +105,7 @@ impl Memory {
     }
 
     fn is_full(&self) -> bool {
-        let tables = [&self.viewers, &self.peers, &self.contents];
+        let tables = [&self.viewers, &self.peers, &self.links, &self.contents];
         let classes = tables.map(|classes| classes.facts.len());
         self.verdicts.len() >= MAX_VERDICTS || classes.into_iter().any(|count| count >= MAX_CLASSES)
     }
@@ -110,13 +115,23 @@ impl Memory {
             return *known;
         }
         let facts = one.facts();
-        let [viewer, peer, _] = &self.asked;
+        let [viewer, peer, ..] = &self.asked;
         let classed = Classed {
             viewer: self.viewers.number(facts.only(viewer)),
             peer: self.peers.number(facts.only(peer)),
         };
         self.classed.insert(one.id(), classed);
         classed
+    }
+
+    /// The class of a way: there is one, and it is not looked at, where no policy asks for any of it.
+    fn link<D: Described>(&mut self, viewer: &D, peer: &D) -> u32 {
+        let asked = &self.asked[3];
+        if asked.is_empty() {
+            return 0;
+        }
+        let facts = viewer.link(peer).only(asked);
+        self.links.number(facts)
     }
 
     fn content(&mut self, id: ContentId, known: Option<&Facts>) -> u32 {
@@ -268,10 +283,10 @@ impl Judge {
     }
 
     /// What the policies say about `peer` feeding `viewer` with this content.
-    pub fn verdict(
+    pub fn verdict<D: Described>(
         &self,
-        viewer: &impl Described,
-        peer: &impl Described,
+        viewer: &D,
+        peer: &D,
         content: ContentId,
         now: Timestamp,
     ) -> Verdict {
@@ -279,10 +294,11 @@ impl Judge {
             return Verdict::default();
         }
         let memory = &mut *self.memory_at(now);
+        let link = memory.link(viewer, peer);
         let viewer = memory.classed(viewer).viewer;
         let peer = memory.classed(peer).peer;
         let content = memory.content(content, self.contents.get(&content));
-        let key = (viewer, peer, content);
+        let key = (viewer, peer, link, content);
         if let Some(known) = memory.verdicts.get(&key) {
             return known.clone();
         }
@@ -295,7 +311,10 @@ impl Judge {
         let (Some(viewer), Some(peer), Some(content)) = facts else {
             return Verdict::default();
         };
-        let verdict = self.set.verdict(viewer, peer, content, &memory.times);
+        let nowhere = LinkField::unknown();
+        let link = memory.links.get(link).unwrap_or(&nowhere);
+        let pair = (viewer, peer, link);
+        let verdict = self.set.verdict(pair, content, &memory.times);
         memory.verdicts.insert(key, verdict.clone());
         verdict
     }

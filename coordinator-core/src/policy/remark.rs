@@ -7,7 +7,7 @@ use std::sync::Arc;
 use runnel_protocol::time::Timestamp;
 
 use super::expression::{Case, Expression};
-use super::schema::{Attribute, ContentField, PeerField, Thing};
+use super::schema::{Attribute, ContentField, LinkField, PeerField, Thing};
 use super::set::{Kind, Policy, PolicySet, Ruling, Strictness, Verdict, is_waypoint};
 use super::treatment::Treatment;
 use super::value::{Facts, Value};
@@ -19,6 +19,8 @@ pub struct Situation {
     pub viewer: Facts,
     /// The end that feeds it.
     pub peer: Facts,
+    /// The way from that one to the viewer.
+    pub link: Facts,
     /// What is fed.
     pub content: Facts,
     /// When.
@@ -31,12 +33,13 @@ impl Situation {
         Self {
             viewer: PeerField::unknown(),
             peer: PeerField::unknown(),
+            link: LinkField::unknown(),
             content: ContentField::unknown(),
             at,
         }
     }
 
-    /// Something is known of `viewer`, `peer` or `content`: as it is written on a command line,
+    /// Something is known of `viewer`, `peer`, `link` or `content`: as it is written on a command line,
     /// where a list has commas.
     ///
     /// # Errors
@@ -48,6 +51,7 @@ impl Situation {
         let facts = match attribute.thing {
             Thing::Viewer => &mut self.viewer,
             Thing::Peer => &mut self.peer,
+            Thing::Link => &mut self.link,
             Thing::Content => &mut self.content,
             Thing::Time => return Err(format!("{attribute} follows from the moment")),
         };
@@ -109,11 +113,12 @@ impl PolicySet {
         let Situation {
             viewer,
             peer,
+            link,
             content,
             at,
         } = situation;
         let times = self.times(*at);
-        let verdict = self.verdict(viewer, peer, content, &times);
+        let verdict = self.verdict((viewer, peer, link), content, &times);
         let links = self.links();
         let links = links.filter(|(place, _)| verdict.links.contains(*place));
         let mut remarks = Vec::new();
@@ -121,6 +126,7 @@ impl PolicySet {
             let case = Case {
                 viewer,
                 peer,
+                link,
                 content,
                 time,
             };
@@ -181,6 +187,7 @@ fn evidence(when: &Expression, case: &Case<'_>) -> Vec<(String, String)> {
     let known = |one: Attribute| match one.thing {
         Thing::Viewer => case.viewer.get(one.place),
         Thing::Peer => case.peer.get(one.place),
+        Thing::Link => case.link.get(one.place),
         Thing::Content => case.content.get(one.place),
         Thing::Time => case.time.get(one.place),
     };

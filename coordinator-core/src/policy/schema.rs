@@ -63,6 +63,15 @@ attributes! {
 }
 
 attributes! {
+    /// What is known of the way from a peer to a viewer.
+    LinkField {
+        Relation "relation" Text "what the peer's autonomous system is to the viewer's: `same`, `customer`, `peer`, `provider`, `linked` (one does not know how), `transit` (one lies between) or `none`; by the operator's feeds"
+        Peering "peering" Truth "whether the two systems peer; by the operator's feeds"
+        Cost "cost" Number "what it costs the viewer's provider, 0 to 255, 100 being the usual; by the operator's hints"
+    }
+}
+
+attributes! {
     /// What is known of a content.
     ContentField {
         Name "name" Text "the text under which it is registered"
@@ -89,6 +98,8 @@ pub enum Thing {
     Viewer,
     /// The end that feeds it.
     Peer,
+    /// The way from that one to the viewer.
+    Link,
     /// What is fed.
     Content,
     /// When.
@@ -97,13 +108,20 @@ pub enum Thing {
 
 impl Thing {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Viewer, Self::Peer, Self::Content, Self::Time];
+    pub const ALL: [Self; 5] = [
+        Self::Viewer,
+        Self::Peer,
+        Self::Link,
+        Self::Content,
+        Self::Time,
+    ];
 
     /// Its name in conditions.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",
             Self::Peer => "peer",
+            Self::Link => "link",
             Self::Content => "content",
             Self::Time => "time",
         }
@@ -113,6 +131,7 @@ impl Thing {
     pub const fn table(self) -> &'static [Entry] {
         match self {
             Self::Viewer | Self::Peer => PeerField::TABLE,
+            Self::Link => LinkField::TABLE,
             Self::Content => ContentField::TABLE,
             Self::Time => TimeField::TABLE,
         }
@@ -142,6 +161,11 @@ impl Attribute {
             thing: found,
             place,
         })
+    }
+
+    /// Whether it depends on who feeds the viewer.
+    pub(super) const fn is_of_pair(self) -> bool {
+        matches!(self.thing, Thing::Peer | Thing::Link)
     }
 
     pub(super) const fn entry(self) -> &'static Entry {

@@ -11,7 +11,7 @@ use super::calendar::Zone;
 use super::cases::Case as TestCase;
 use super::expression::{Case, Expression};
 use super::link::{Link, LinkSet, LinkTerms, MAX_LINKS};
-use super::schema::{Attribute, ContentField, PeerField, Thing, TimeField};
+use super::schema::{Attribute, ContentField, LinkField, PeerField, Thing, TimeField};
 use super::treatment::{Restriction, Start};
 use super::value::{Facts, Value};
 
@@ -345,8 +345,7 @@ impl PolicySet {
     /// What the policies say about a pair.
     pub(super) fn verdict(
         &self,
-        viewer: &Facts,
-        peer: &Facts,
+        (viewer, peer, link): (&Facts, &Facts, &Facts),
         content: &Facts,
         times: &[Facts],
     ) -> Verdict {
@@ -355,6 +354,7 @@ impl PolicySet {
             let case = Case {
                 viewer,
                 peer,
+                link,
                 content,
                 time,
             };
@@ -373,12 +373,13 @@ impl PolicySet {
         content: &Facts,
         times: &[Facts],
     ) -> Option<Arc<Ruling>> {
-        let nobody = PeerField::unknown();
+        let (nobody, nowhere) = (PeerField::unknown(), LinkField::unknown());
         let mut about = self.about(content, times);
         about.find_map(|(policy, time)| {
             let case = Case {
                 viewer,
                 peer: &nobody,
+                link: &nowhere,
                 content,
                 time,
             };

@@ -9,7 +9,7 @@ use runnel_protocol::control::Treatment as Told;
 use runnel_protocol::units::BitsPerSecond;
 
 use super::expression::{Case, Expression};
-use super::schema::PeerField;
+use super::schema::{LinkField, PeerField};
 use super::set::{Denies, Policy, PolicySet, Rule, Ruling, Said, Strictness};
 use super::value::Facts;
 
@@ -147,13 +147,14 @@ impl PolicySet {
     /// How a viewer is treated. A score that cannot be worked out is 0; a restriction holds where
     /// too little is known to rule it out.
     pub(super) fn treatment(&self, viewer: &Facts, content: &Facts, times: &[Facts]) -> Treatment {
-        let nobody = PeerField::unknown();
+        let (nobody, nowhere) = (PeerField::unknown(), LinkField::unknown());
         let mut treatment = Treatment::default();
         let mut priority = i64::from(USUAL_PRIORITY);
         for (policy, time) in self.about(content, times) {
             let case = Case {
                 viewer,
                 peer: &nobody,
+                link: &nowhere,
                 content,
                 time,
             };

@@ -45,7 +45,7 @@ fn feeds(stage: &Stage, parent: &'static str) -> bool {
 fn told(stage: &Stage, name: &'static str) -> Option<(PeerType, String)> {
     let inbox = stage.actors[name].inbox.iter().rev();
     inbox.into_iter().find_map(|message| match message {
-        FromCoordinator::Type { kind, why } => Some((*kind, why.clone())),
+        FromCoordinator::Type { kind, why, .. } => Some((*kind, why.clone())),
         _ => None,
     })
 }
@@ -188,29 +188,56 @@ fn first_parent(stage: &Stage) -> &'static str {
         .unwrap()
 }
 
-/// A viewer of 64500, which peers with 64501, and an agent of each of two other systems that has as much to give.
-fn between_systems(hints: &[(&str, Source, u8)]) -> Stage {
-    let mut stage = Stage::new(1);
+/// Three systems, of which 64500 peers with one.
+fn three_systems(friend: u32, hints: &[(&str, Source, u8)]) -> Feeds {
     let systems = [
         ("203.0.113.0/24", 64500),
         ("198.51.100.0/24", 64501),
         ("100.64.0.0/16", 64502),
     ];
     let systems = systems.map(|(cidr, number)| (range(cidr), number));
-    let hints = hints
-        .iter()
-        .map(|(viewers, source, cost)| (range(viewers), *source, Cost(*cost)));
-    stage.input(Input::Feeds(Feeds {
+    let hints = hints.iter();
+    let hints = hints.map(|(viewers, source, cost)| (range(viewers), *source, Cost(*cost)));
+    Feeds {
         systems: systems.into_iter().collect(),
-        relations: [(64500, 64501, Tie::Peers)].into_iter().collect(),
+        relations: [(64500, friend, Tie::Peers)].into_iter().collect(),
         hints: hints.collect(),
         ..Feeds::default()
-    }));
+    }
+}
+
+/// A viewer of 64500, which peers with 64501, and an agent in each of the two other systems.
+fn between_systems(hints: &[(&str, Source, u8)]) -> Stage {
+    let mut stage = Stage::new(1);
+    stage.input(Input::Feeds(three_systems(64501, hints)));
     stage.waypoint_at("waypoint", 4 * RATE, "192.0.2.1");
     stage.agent_at("linked", 10 * RATE, "198.51.100.8");
     stage.agent_at("foreign", 12 * RATE, "100.64.0.8");
     stage.run(SECOND * 5);
     stage
+}
+
+#[test]
+fn a_policy_about_ways_follows_the_feed_that_tells_of_them() {
+    let mut stage = between_systems(&[]);
+    let policy = "name = \"peering-only\"\nkind = \"network\"\n[[deny]]\nwhat = \"pair\"\n\
+                  when = 'peer.type != \"waypoint\" && !link.peering'\nsay = \"over transit\"";
+    stage.policies(&[policy]);
+    stage.viewer_at("viewer", "203.0.113.9");
+    stage.run(SECOND * 5);
+    let feeds = |stage: &Stage, name| stage.parents("viewer").contains_key(name);
+    assert!(feeds(&stage, "linked") && !feeds(&stage, "foreign"));
+    let excluded = &stage.explanation("viewer").contents[0].excluded;
+    assert!(
+        excluded.iter().any(|one| one.why.contains("over transit")),
+        "{excluded:?}"
+    );
+    stage.input(Input::Feeds(three_systems(64502, &[])));
+    stage.run(SECOND * 2);
+    assert!(!feeds(&stage, "linked"));
+    stage.run(SECOND * 6);
+    assert!(feeds(&stage, "foreign"));
+    stage.check();
 }
 
 #[test]

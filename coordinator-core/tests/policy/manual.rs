@@ -82,13 +82,15 @@ fn no_case_can_be_left_out_without_being_missed() {
 #[test]
 fn the_table_of_attributes_is_the_schema() {
     let mut table = String::new();
-    for thing in [Thing::Viewer, Thing::Content, Thing::Time] {
+    for thing in [Thing::Viewer, Thing::Link, Thing::Content, Thing::Time] {
         for entry in thing.table() {
             let name = match thing {
                 Thing::Viewer | Thing::Peer => {
                     format!("`viewer.{0}`, `peer.{0}`", entry.name)
                 }
-                Thing::Content | Thing::Time => format!("`{}.{}`", thing.name(), entry.name),
+                Thing::Link | Thing::Content | Thing::Time => {
+                    format!("`{}.{}`", thing.name(), entry.name)
+                }
             };
             writeln!(table, "| {name} | {} | {} |", entry.kind, entry.words).unwrap();
         }

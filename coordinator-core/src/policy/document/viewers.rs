@@ -9,7 +9,6 @@ use toml::Spanned;
 
 use super::{DelayRule, Reader, RenditionRule, StartRule, said};
 use crate::policy::expression::Expression;
-use crate::policy::schema::Thing;
 use crate::policy::set::Policy;
 use crate::policy::treatment::{Most, Restriction, Start};
 use crate::policy::value::Kind as Type;
@@ -81,7 +80,7 @@ impl Reader<'_> {
         let expression = self.condition(text, kind, has_zone)?;
         let mut asked = BTreeSet::new();
         expression.mentions(&mut asked);
-        if let Some(peer) = asked.iter().find(|one| one.thing == Thing::Peer) {
+        if let Some(peer) = asked.iter().find(|one| one.is_of_pair()) {
             let words = format!("this is about a viewer, whoever feeds it: no {peer}");
             self.complain(text.span().start, words);
         }
