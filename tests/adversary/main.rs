@@ -9,6 +9,7 @@ mod counts;
 mod flood;
 mod handshakes;
 mod impostor;
+mod laws;
 mod stampede;
 mod tokens;
 

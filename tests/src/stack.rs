@@ -140,6 +140,16 @@ impl Stack {
         Ok(self.the_center()?.process())
     }
 
+    /// Puts a line above its settings, for its next start.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn set_center(&self, line: &str) -> Result<()> {
+        let file = self.folder.join("coordinator.toml");
+        let settings = std::fs::read_to_string(&file)?;
+        Ok(std::fs::write(file, format!("{line}\n{settings}"))?)
+    }
+
     /// Starts the control center again where it was, with what it had stored.
     ///
     /// # Errors

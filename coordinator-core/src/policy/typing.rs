@@ -188,7 +188,11 @@ mod tests {
     fn what_cannot_be_meant_is_refused_with_its_place_and_a_way_out() {
         for (text, at, word) in [
             ("viewer.county == \"DE\"", 0, "country"),
-            ("true && veiwer.age < 18", 8, "viewer, peer, link, content, time"),
+            (
+                "true && veiwer.age < 18",
+                8,
+                "viewer, peer, link, content, time",
+            ),
             ("viewer.age < \"18\"", 13, "a number is needed"),
             ("viewer.country == 5", 18, "text is needed"),
             ("viewer.age", 0, "true or false is needed"),
