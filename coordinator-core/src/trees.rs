@@ -59,12 +59,19 @@ impl Homes {
     pub(crate) fn take(&mut self, stripes: u8, uplink: u64) -> Substream {
         let open = 0..stripes.clamp(1, MAX_SUBSTREAMS);
         let least = open.min_by_key(|stripe| self.0[usize::from(*stripe)]);
-        let home = least.unwrap_or(0);
-        self.0[usize::from(home)] += uplink.max(1);
-        Substream(home)
+        let home = Substream(least.unwrap_or(0));
+        self.bring(home, uplink);
+        home
     }
 
-    /// An agent of which `take` was told `uplink` goes.
+    /// An agent comes that has a home.
+    pub(crate) fn bring(&mut self, home: Substream, uplink: u64) {
+        if let Some(sum) = self.0.get_mut(usize::from(home.0)) {
+            *sum += uplink.max(1);
+        }
+    }
+
+    /// An agent that brought `uplink` goes.
     pub(crate) fn give_back(&mut self, home: Substream, uplink: u64) {
         if let Some(sum) = self.0.get_mut(usize::from(home.0)) {
             *sum = sum.saturating_sub(uplink.max(1));

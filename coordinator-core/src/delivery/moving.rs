@@ -1,10 +1,13 @@
 //! A member that has another place from now on: by the operator's feeds, it has not moved itself.
 
 use runnel_protocol::ids::PeerId;
+use runnel_protocol::segment::Substream;
 use runnel_protocol::time::Timestamp;
+use runnel_protocol::units::BitsPerSecond;
 
 use super::Delivery;
 use crate::member::Member;
+use crate::place::Region;
 use crate::steady::Cause;
 use crate::world::World;
 
@@ -17,9 +20,10 @@ impl Delivery {
         let Some(member) = self.members.get_mut(&peer) else {
             return;
         };
-        let (left, plays) = (member.region, member.plays);
+        let (left, plays, home) = (member.region, member.plays, member.home);
         member.region = record.place.region;
         if left != record.place.region {
+            self.move_home(home, left, record.place.region);
             if let Some(audience) = self.audiences.get_mut(&left) {
                 audience.players -= usize::from(plays);
                 if audience.wanting.remove(peer) {
@@ -43,5 +47,14 @@ impl Delivery {
             self.mark(child, Cause::Improvement);
         }
         self.mark(peer, Cause::Improvement);
+    }
+
+    /// An agent takes its home stripe along to another region.
+    fn move_home(&mut self, home: Option<(Substream, BitsPerSecond)>, from: Region, to: Region) {
+        let Some((home, uplink)) = home else { return };
+        if let Some(homes) = self.homes.get_mut(&from) {
+            homes.give_back(home, uplink.0);
+        }
+        self.homes.entry(to).or_default().bring(home, uplink.0);
     }
 }

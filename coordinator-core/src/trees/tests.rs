@@ -163,6 +163,8 @@ fn homes_fill_up_evenly() {
     assert_eq!(taken, [0, 1, 2, 3, 1, 1]);
     homes.give_back(Substream(0), 9);
     assert_eq!(homes.take(4, 1), Substream(0));
+    homes.bring(Substream(0), 5);
+    assert_eq!(homes.take(4, 1), Substream(2), "6, 4, 3, 4");
 }
 
 /// Candidates with random rooms and places, some of them in few trees only.
