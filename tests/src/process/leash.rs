@@ -15,7 +15,7 @@ while read -r what group; do
     held=$rest
     [ "$what" = hold ] && held="$held $group"
 done
-for one in $held; do kill -KILL -- "-$one"; done
+for one in $held; do kill -KILL "-$one"; done
 "#;
 
 /// Holds process groups.
