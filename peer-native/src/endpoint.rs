@@ -107,6 +107,7 @@ impl Endpoint {
             showing: self.showcase.subscribe(),
             places: Arc::clone(&places),
             handshakes: Arc::clone(&handshakes),
+            calls: Arc::new(Semaphore::new(limits::CALLS)),
             inbox: inbox.clone(),
             refusals: Arc::clone(&refusals),
         };

@@ -93,6 +93,8 @@ pub(crate) struct Door {
     pub(crate) showing: watch::Receiver<Vec<Shown>>,
     pub(crate) places: Arc<Semaphore>,
     pub(crate) handshakes: Arc<Semaphore>,
+    /// Of those, what WebRTC may have.
+    pub(crate) calls: Arc<Semaphore>,
     pub(crate) inbox: Inbox,
     pub(crate) refusals: Arc<Refusals>,
 }
@@ -189,8 +191,9 @@ impl Door {
     }
 
     fn answer(&self, caller: &Caller, shown: &Shown, name: &Name, calls: &mut Calls) {
-        let greeter = self.handshakes.clone().try_acquire_owned();
-        let (Ok(greeter), Ok(place)) = (greeter, self.places.clone().try_acquire_owned()) else {
+        let free = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned();
+        let greeter = (free(&self.calls), free(&self.handshakes));
+        let ((Ok(call), Ok(handshake)), Ok(place)) = (greeter, free(&self.places)) else {
             debug!(from = %Truncated(caller.from), "no room, refused");
             return self.refusals.count(Refusal::Full);
         };
@@ -199,7 +202,7 @@ impl Door {
             Err(error) => return debug!(%error, "no answer by WebRTC"),
         };
         let (datagrams, arriving) = mpsc::channel(WAITING);
-        let welcome = self.welcome(opened, greeter, place);
+        let welcome = self.welcome(opened, [call, handshake], place);
         let name = Arc::clone(name);
         let call = Call {
             datagrams,
@@ -217,7 +220,7 @@ impl Door {
     fn welcome(
         &self,
         opened: tokio::sync::oneshot::Receiver<Session>,
-        greeter: OwnedSemaphorePermit,
+        greeter: [OwnedSemaphorePermit; 2],
         place: OwnedSemaphorePermit,
     ) -> impl Future<Output = ()> + Send + 'static {
         let (inbox, refusals) = (self.inbox.clone(), Arc::clone(&self.refusals));
