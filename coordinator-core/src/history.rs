@@ -24,7 +24,6 @@ pub(crate) use chronicle::Chronicle;
 pub(crate) use deeds::History;
 pub(crate) use profiles::{Estimate, Profiles, profile_of};
 pub use profiles::{Profile, ProfileName};
-pub(crate) use voices::Site;
 
 /// Buckets of the histogram of losses. The first holds links on which less than 1/128 was missing
 /// when it was due, each further one twice as much, the last one those on which half was.

@@ -39,6 +39,11 @@ impl Site {
         bytes.copy_from_slice(&blake3::hash(name.as_bytes()).as_bytes()[..8]);
         Self(NAMED | u64::from_le_bytes(bytes) >> 2)
     }
+
+    /// Distinct for each site.
+    pub(crate) const fn number(self) -> u64 {
+        self.0
+    }
 }
 
 /// One provider's addresses: what the operator's table gives one name, an autonomous system, or a

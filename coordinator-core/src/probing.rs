@@ -12,6 +12,7 @@ use runnel_protocol::time::Timestamp;
 
 use crate::io::SessionId;
 use crate::kind::across;
+use crate::place::site_of;
 use crate::random::Random;
 use crate::table::Table;
 use crate::wheel::Wheel;
@@ -71,22 +72,8 @@ impl Claim {
     /// Where a test sends packets, as they are counted.
     fn networks(&self) -> Vec<IpAddr> {
         let own = (!self.address.is_loopback()).then_some(self.address);
-        let across = across(&self.named, self.address).map(|one| network_of(one.ip()));
+        let across = across(&self.named, self.address).map(|one| site_of(one.ip()).network());
         own.into_iter().chain(across).collect()
-    }
-}
-
-/// The first address of the /24 or /48.
-fn network_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(four) => {
-            let [a, b, c, _] = four.octets();
-            IpAddr::from([a, b, c, 0])
-        }
-        IpAddr::V6(six) => {
-            let [a, b, c, ..] = six.segments();
-            IpAddr::from([a, b, c, 0, 0, 0, 0, 0])
-        }
     }
 }
 

@@ -11,11 +11,12 @@ use crate::config::Config;
 use crate::described::{Known, Present};
 use crate::explain::Log;
 use crate::family::Attempts;
-use crate::history::{Chronicle, History, LinkAccount, Site};
+use crate::history::{Chronicle, History, LinkAccount};
 use crate::io::Output;
 use crate::law::Law;
 use crate::links::Links;
 use crate::monitor::Monitor;
+use crate::place::Site;
 use crate::policy::Judge;
 use crate::random::Random;
 use crate::steady::Offers;
@@ -96,7 +97,7 @@ impl World {
         child: PeerId,
         tell: impl FnOnce(&mut History, Site),
     ) {
-        let site = self.view.get(child).map(|child| Site::of(child.address));
+        let site = self.view.get(child).map(|child| child.place.site);
         if let (Some(site), Some(parent)) = (site, self.view.get_mut(parent)) {
             tell(&mut parent.history, site);
         }

@@ -5,9 +5,10 @@ use core::time::Duration;
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::time::Timestamp;
 
-use super::voices::{Matter, Voices};
-use super::{Blemish, Estimate, Figures, LOSS_BUCKETS, LinkAccount, Past, Site, Trouble};
+use super::voices::{Matter, Voices, bit};
+use super::{Blemish, Estimate, Figures, LOSS_BUCKETS, LinkAccount, Past, Trouble};
 use crate::blacklist::Apart;
+use crate::place::Site;
 
 /// Accusers remembered per peer.
 const MAX_ACCUSERS: usize = 8;
@@ -227,7 +228,7 @@ impl Deeds {
     }
 
     fn blame(&mut self, by: Site, now: Timestamp) {
-        self.fresh.blamed_by |= by.bit();
+        self.fresh.blamed_by |= bit(by);
         self.fresh.blamed_at = now.unix_seconds();
     }
 }

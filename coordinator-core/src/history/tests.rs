@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::blacklist::Apart;
+use crate::place::{Place, Site};
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_micros((1_800_000_000 + seconds) * 1_000_000)
@@ -11,7 +12,7 @@ fn at(seconds: u64) -> Timestamp {
 
 /// A site, by number.
 fn site(number: u8) -> Site {
-    Site::of(IpAddr::from([192, 0, number, 7]))
+    Place::of(IpAddr::from([192, 0, number, 7])).site
 }
 
 fn begun() -> History {

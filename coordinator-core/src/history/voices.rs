@@ -1,13 +1,11 @@
 //! Whose word counts: each site is heard once in a while, so that neither one liar nor one who has
 //! many names weighs more than anybody else.
 
-use core::net::IpAddr;
 use core::time::Duration;
 
-use ipnet::IpNet;
 use runnel_protocol::time::Timestamp;
 
-use crate::place::site_of;
+use crate::place::Site;
 
 /// For how long a site that was heard of a matter is not heard of it again.
 const SILENT_FOR: Duration = Duration::from_secs(600);
@@ -17,24 +15,9 @@ const MAX_VOICES: usize = 32;
 /// Odd, and near the golden ratio of 2^64.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A site, as a number: see [`site_of`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Site(u64);
-
-impl Site {
-    pub(crate) fn of(address: IpAddr) -> Self {
-        Self(match site_of(address) {
-            IpNet::V4(site) => site.network().to_bits().into(),
-            IpNet::V6(site) => {
-                u64::try_from(site.network().to_bits() >> 64).unwrap_or(u64::MAX) | 1
-            }
-        })
-    }
-
-    /// One of 64 bits.
-    pub(super) const fn bit(self) -> u64 {
-        1 << (self.0.wrapping_mul(SPREAD) >> 58)
-    }
+/// One of 64 bits for a site.
+pub(super) const fn bit(site: Site) -> u64 {
+    1 << (site.number().wrapping_mul(SPREAD) >> 58)
 }
 
 /// What a voice speaks of.

@@ -10,7 +10,7 @@ use runnel_protocol::ids::TicketId;
 use crate::stage::{RATE, SECOND, Stage, kilobits};
 
 /// Licensed everywhere else.
-const GERMANY: &str = r#"
+pub(crate) const GERMANY: &str = r#"
 name = "germany"
 kind = "provider"
 [[deny]]

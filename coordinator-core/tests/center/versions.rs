@@ -4,16 +4,8 @@ use runnel_coordinator_core::{NetworkEntry, NetworkTable, Tags};
 use runnel_protocol::control::{ClientHello, FromCoordinator, Platform};
 use runnel_protocol::ids::{CertificateHash, PublicKey, TicketId};
 
+use crate::policies::GERMANY;
 use crate::stage::{RATE, SECOND, Stage};
-
-const GERMANY: &str = r#"
-name = "germany"
-kind = "provider"
-[[deny]]
-what = "peers"
-when = 'viewer.country == "DE"'
-say = "not licensed in DE"
-"#;
 
 /// It is about a content that nobody watches.
 const ELSEWHERE: &str = r#"
