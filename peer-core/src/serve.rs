@@ -184,9 +184,6 @@ impl Peer {
             .saturating_add(asking.count)
             .min(chunk_count(entry.body.length));
         let wanted: SortedSet<u32> = (asking.first..end).collect();
-        if wanted.is_empty() {
-            return self.decline(asking.link, asking.request, Decline::NotHere);
-        }
         let (ready, mut awaiting) = self.sort(&asking.segment, wanted);
         awaiting.retain(|index| self.is_to_have(&asking.segment, *index));
         if ready.is_empty() && awaiting.is_empty() {
