@@ -6,6 +6,7 @@ mod carrying;
 mod changes;
 mod crossing;
 mod making_room;
+mod membership;
 mod moving;
 mod places;
 mod planning;
@@ -27,10 +28,9 @@ use runnel_protocol::units::BitsPerSecond;
 use crate::announce;
 use crate::content::Content;
 use crate::eject::Balance;
-use crate::explain::{Parting, What};
 use crate::ladder::{Ladder, Load};
 use crate::links::Leases;
-use crate::member::{Feed, Member, Role};
+use crate::member::{Member, Role};
 use crate::place::Region;
 use crate::rate::{RatesInUse, differs};
 use crate::recruit;
@@ -205,45 +205,6 @@ impl Delivery {
         }
     }
 
-    /// Takes a peer in, or notes that it now plays.
-    pub(crate) fn join(
-        &mut self,
-        peer: PeerId,
-        record: &Record,
-        opens: Option<bool>,
-        now: Timestamp,
-    ) {
-        let role = role_of(record);
-        let arrival = self.arrivals;
-        let member = self.members.entry(peer).or_insert_with(|| {
-            let place = (arrival, self.stripes);
-            Member::new(role, record.place.region, place, now)
-        });
-        self.arrivals += 1;
-        if member.role == Role::Agent && member.home.is_none() {
-            let uplink = record.uplink.offered();
-            let homes = self.homes.entry(member.region).or_default();
-            member.home = Some((homes.take(self.stripes, uplink.0), uplink));
-        }
-        if let Some(plays) = opens {
-            self.opened += usize::from(!member.opened);
-            member.opened = true;
-            member.carries = SubstreamSet::all(self.stripes);
-            let audience = self.audiences.entry(member.region).or_default();
-            for players in [&mut self.players, &mut audience.players] {
-                *players += usize::from(plays && !member.plays);
-                *players -= usize::from(!plays && member.plays);
-            }
-            member.plays = plays;
-        }
-        if self.note_offer(peer, record) {
-            self.newcomer_at = Some(now);
-        }
-        self.weigh(peer, record);
-        self.note_idleness(now);
-        self.queue(peer);
-    }
-
     /// What the peer can do for others is known anew; true where it is more than before.
     pub(crate) fn note_offer(&mut self, peer: PeerId, record: &Record) -> bool {
         let Some(member) = self.members.get(&peer) else {
@@ -308,83 +269,6 @@ impl Delivery {
     pub(crate) fn admits(&self, record: &Record) -> bool {
         let (name, provider) = &self.names;
         record.may_take_part(name, provider)
-    }
-
-    /// Lets a peer go: what it held is released, who it fed is planned anew.
-    pub(crate) fn leave(&mut self, peer: PeerId, world: &mut World, now: Timestamp) {
-        self.depart(peer, &Parting::Gone, world, now);
-    }
-
-    /// The same; its children are told why.
-    fn depart(&mut self, peer: PeerId, why: &Parting, world: &mut World, now: Timestamp) {
-        self.note_idleness(now);
-        let Some(member) = self.members.swap_remove(&peer) else {
-            return;
-        };
-        self.players -= usize::from(member.plays);
-        self.keep_record(peer, &member.tally, world, now);
-        if let Some(seat) = member.seat {
-            self.balance.leave(&seat);
-        }
-        if let Some((home, uplink)) = member.home
-            && let Some(homes) = self.homes.get_mut(&member.region)
-        {
-            homes.give_back(home, uplink.0);
-        }
-        if let Some(audience) = self.audiences.get_mut(&member.region) {
-            audience.players -= usize::from(member.plays);
-            audience.wanting.remove(peer);
-        }
-        self.opened -= usize::from(member.opened);
-        self.dirty.remove(&(member.role, member.arrival, peer));
-        self.wanting_others.remove(peer);
-        self.rising.remove(&peer);
-        self.supply.remove(peer);
-        self.untold.remove(&peer);
-        for feed in &member.feeds {
-            world.remember_link(feed.parent, peer, Some(feed.account), now);
-            self.release(peer, feed, world);
-        }
-        for child in member.children() {
-            self.orphan((child, peer), why, world, now);
-        }
-    }
-
-    fn release(&mut self, child: PeerId, feed: &Feed, world: &mut World) {
-        self.leases.give_back(&(child, feed.parent), feed.links);
-        world.view.release(feed.parent, child, feed.reserved);
-        world.growth += u64::from(feed.reserved.0 > 0);
-        if let Some(parent) = self.members.get_mut(&feed.parent) {
-            parent.let_viewer_go(child);
-            if parent.let_agent_go(child) {
-                self.untold.insert(feed.parent);
-            }
-        }
-    }
-
-    fn orphan(
-        &mut self,
-        (child, parent): (PeerId, PeerId),
-        why: &Parting,
-        world: &mut World,
-        now: Timestamp,
-    ) {
-        if let Some(member) = self.members.get_mut(&child) {
-            // Who leaves one content may stay in others: its uplink is one account.
-            for feed in member.feeds.extract_if(.., |feed| feed.parent == parent) {
-                world.remember_link(parent, child, Some(feed.account), now);
-                world.view.release(parent, child, feed.reserved);
-                self.leases.give_back(&(child, parent), feed.links);
-            }
-            let gone = What::Dropped(why.clone());
-            world
-                .log
-                .note_pair((child, parent), self.content, gone, now);
-            self.mark(child, Cause::ParentGone);
-        }
-        if let Some(record) = world.view.get(child) {
-            self.note_offer(child, record);
-        }
     }
 
     /// A member has to be planned anew, and why; of several reasons the gravest stands.
@@ -591,15 +475,5 @@ impl Delivery {
     /// The stripes that nobody pushes to a member.
     pub(crate) fn uncovered(&self, member: &Member) -> SubstreamSet {
         member.carries.without(member.covered())
-    }
-}
-
-fn role_of(record: &Record) -> Role {
-    if record.waypoint {
-        Role::Head
-    } else if record.is_regular() {
-        Role::Agent
-    } else {
-        Role::Viewer
     }
 }
