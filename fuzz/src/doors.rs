@@ -11,7 +11,7 @@ use runnel_protocol::channels::Frame;
 use runnel_protocol::codec::{FrameDecoder, decode, encode};
 use runnel_protocol::control::{FromCoordinator, ToCoordinator};
 use runnel_protocol::peer::Control;
-use runnel_protocol::segment::CHUNK;
+use runnel_protocol::segment::MAX_CHUNK;
 use url::Url;
 
 /// A peer's control stream, which arrives in pieces.
@@ -43,7 +43,7 @@ pub fn bulk(bytes: &[u8]) {
                 }
                 Ok(Some(BulkItem::Chunk(chunk))) => {
                     let entry = entry.as_ref().expect("a chunk before the header");
-                    assert!(chunk.data.len() as u64 <= CHUNK, "too long a chunk");
+                    assert!(chunk.data.len() as u64 <= MAX_CHUNK, "too long a chunk");
                     chunk.verify(&entry.root, entry.length);
                     assert_eq!(frame_header(&chunk)[..4], chunk.index.to_le_bytes());
                 }

@@ -90,7 +90,8 @@ impl Cache {
         };
         self.delete(evicted)?;
         if !self.index.has_chunk(&entry.body.root, chunk.index) {
-            self.files.write(&entry.body.root, chunk)?;
+            self.files
+                .write(&entry.body.root, entry.body.length, chunk)?;
         }
         let replaced = self.index.add(entry, chunk.index, length, now);
         self.delete(replaced)

@@ -7,7 +7,7 @@ use crate::dial::Undialled;
 use crate::endpoint::Visitor;
 use crate::transport::Session;
 
-/// Arrivals that wait. Most are chunks of 64 KiB, so this is 8 MiB; whoever finds it full waits,
+/// Arrivals that wait. Most are chunks of 64 KiB at most, so this is 8 MiB; whoever finds it full waits,
 /// and QUIC's flow control slows down who sends.
 const WAITING: usize = 128;
 

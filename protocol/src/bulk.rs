@@ -16,7 +16,7 @@ use crate::codec::{DecodeError, decode, encode_framed, framed_length, take_frame
 use crate::manifest::SignedEntry;
 use crate::peer::RequestId;
 use crate::proof::{MAX_PROOF, ProvenChunk};
-use crate::segment::CHUNK;
+use crate::segment::MAX_CHUNK;
 
 /// Largest header of a bulk stream, in bytes; a real one takes about 200.
 pub const MAX_BULK_HEADER: usize = 1024;
@@ -128,7 +128,7 @@ impl BulkDecoder {
         let mut fixed = &self.pending[..FRAME_HEADER];
         let (index, length) = (fixed.get_u32_le(), fixed.get_u32_le() as usize);
         let steps = usize::from(fixed.get_u8());
-        if length == 0 || length as u64 > CHUNK {
+        if length == 0 || length as u64 > MAX_CHUNK {
             return Err(DecodeError::OutOfBounds("chunk length"));
         }
         if steps > MAX_PROOF {

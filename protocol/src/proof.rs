@@ -1,6 +1,6 @@
 //! Why a chunk may be believed: its path in the segment's BLAKE3 tree.
 //!
-//! BLAKE3 is itself a Merkle tree over 1 KiB leaves. A 64 KiB chunk is one whole subtree of it, so
+//! BLAKE3 is itself a Merkle tree over 1 KiB leaves. A chunk is one whole subtree of it, so
 //! the chaining values that stand beside the path from the chunk to the root prove the chunk
 //! against the segment's plain BLAKE3 hash. A chunk with its proof is self-contained: whoever
 //! verified it forwards it as it is, before the rest of the segment arrives.
@@ -11,10 +11,10 @@ use blake3::hazmat::{
 use bytes::Bytes;
 
 use crate::ids::Root;
-use crate::segment::{CHUNK, MAX_SEGMENT, chunk_count, chunk_range};
+use crate::segment::{MAX_CHUNK, MAX_SEGMENT, chunk_count, chunk_range, chunk_size};
 
 /// Longest path from a chunk to the root: log2 of the chunks of [`MAX_SEGMENT`].
-pub const MAX_PROOF: usize = (MAX_SEGMENT / CHUNK).ilog2() as usize;
+pub const MAX_PROOF: usize = (MAX_SEGMENT / MAX_CHUNK).ilog2() as usize;
 
 /// A chunk as it crosses a wire. Nothing is known of it until [`ProvenChunk::verify`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +83,8 @@ impl Side {
 /// `None` for a segment of a single chunk, which is its own root.
 fn steps(mut length: u64, mut offset: u64, expected: usize) -> Option<(Side, Vec<Side>)> {
     let mut way = Vec::with_capacity(expected.min(MAX_PROOF));
-    while length > CHUNK {
+    let chunk = chunk_size(length);
+    while length > chunk {
         let left = left_subtree_len(length);
         if offset < left {
             way.push(Side::Left);
@@ -120,10 +121,11 @@ impl SegmentTree {
             return None;
         }
         let mut proofs = vec![Vec::new(); chunk_count(length) as usize];
-        let root = if length <= CHUNK {
+        let chunk = chunk_size(length);
+        let root = if length <= chunk {
             blake3::hash(segment)
         } else {
-            let (left, right) = children(segment, 0, &mut proofs);
+            let (left, right) = children(segment, 0, chunk, &mut proofs);
             merge_subtrees_root(&left, &right, Mode::Hash)
         };
         Some(Self {
@@ -159,22 +161,24 @@ impl SegmentTree {
     }
 }
 
-/// Values of both halves of a subtree of more than one chunk; each half's value is appended to
+/// Values of both halves of a subtree of more than one `chunk` (its bytes); each half's value is appended to
 /// the proofs of the chunks in the other half.
 fn children(
     subtree: &[u8],
     offset: u64,
+    chunk: u64,
     proofs: &mut [Vec<ChainingValue>],
 ) -> (ChainingValue, ChainingValue) {
+    let middle = left_subtree_len(subtree.len() as u64);
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a part of a slice that is in memory"
     )]
-    let middle = left_subtree_len(subtree.len() as u64) as usize;
-    let (left, right) = subtree.split_at(middle);
-    let (left_proofs, right_proofs) = proofs.split_at_mut(chunk_count(middle as u64) as usize);
-    let left_value = value(left, offset, left_proofs);
-    let right_value = value(right, offset + middle as u64, right_proofs);
+    let (bytes, chunks) = (middle as usize, (middle / chunk) as usize);
+    let (left, right) = subtree.split_at(bytes);
+    let (left_proofs, right_proofs) = proofs.split_at_mut(chunks);
+    let left_value = value(left, offset, chunk, left_proofs);
+    let right_value = value(right, offset + middle, chunk, right_proofs);
     left_proofs
         .iter_mut()
         .for_each(|proof| proof.push(right_value));
@@ -184,11 +188,16 @@ fn children(
     (left_value, right_value)
 }
 
-fn value(subtree: &[u8], offset: u64, proofs: &mut [Vec<ChainingValue>]) -> ChainingValue {
-    if subtree.len() as u64 <= CHUNK {
+fn value(
+    subtree: &[u8],
+    offset: u64,
+    chunk: u64,
+    proofs: &mut [Vec<ChainingValue>],
+) -> ChainingValue {
+    if subtree.len() as u64 <= chunk {
         return chaining_value(offset, subtree);
     }
-    let (left, right) = children(subtree, offset, proofs);
+    let (left, right) = children(subtree, offset, chunk, proofs);
     merge_subtrees_non_root(&left, &right, Mode::Hash)
 }
 
@@ -207,7 +216,9 @@ mod tests {
 
     #[test]
     fn the_root_is_plain_blake3() {
-        for length in [1, 65_536, 65_537, 131_072, 300_000, 1_000_000] {
+        for length in [
+            1, 16_384, 16_385, 65_536, 300_000, 700_000, 1_000_000, 1_100_000,
+        ] {
             let bytes = segment(length);
             let tree = SegmentTree::new(&bytes).unwrap();
             assert_eq!(tree.root().0, *blake3::hash(&bytes).as_bytes());
@@ -216,9 +227,9 @@ mod tests {
 
     #[test]
     fn every_chunk_proves_itself_and_nothing_else() {
-        let bytes = segment(5 * 65_536 + 11);
+        let bytes = segment(5 * 16_384 + 11);
         let tree = SegmentTree::new(&bytes).unwrap();
-        let other = SegmentTree::new(&segment(5 * 65_536 + 10)).unwrap();
+        let other = SegmentTree::new(&segment(5 * 16_384 + 10)).unwrap();
         for index in 0..6 {
             let chunk = tree.chunk(&bytes, index).unwrap();
             assert!(chunk.verify(&tree.root(), tree.length()));
@@ -243,7 +254,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_flipped_bit_or_a_changed_proof_is_always_seen(
-            length in 1usize..700_000, pick: prop::sample::Index, bit in 0usize..8, level: prop::sample::Index,
+            length in 1usize..1_500_000, pick: prop::sample::Index, bit in 0usize..8, level: prop::sample::Index,
         ) {
             let bytes = segment(length);
             let tree = SegmentTree::new(&bytes).unwrap();

@@ -4,9 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ContentId, TrackId};
 
-/// Bytes of a chunk: the unit of scheduling, striping and verification. It is a whole BLAKE3
-/// subtree, and 64 KiB costs 0.1 % of proof (measured; 16 KiB costs 0.6 %).
-pub const CHUNK: u64 = 64 * 1024;
+/// Bytes of the largest chunk. Its proof costs 0.1 % (measured; that of 16 KiB 0.6 %).
+pub const MAX_CHUNK: u64 = 64 * 1024;
+/// Bytes of the smallest one.
+const MIN_CHUNK: u64 = 16 * 1024;
+/// Chunks that a segment has at least, as far as [`MIN_CHUNK`] lets it: each of four stripes has
+/// several, and who receives one passes it on while the next arrives.
+const CHUNKS: u64 = 16;
 /// Largest segment that is attested, in bytes: 10 s at 53 Mbit/s. Larger ones play from the CDN.
 pub const MAX_SEGMENT: u64 = 64 * 1024 * 1024;
 /// Most substreams that a track is striped into.
@@ -98,23 +102,34 @@ pub struct SegmentKey {
     pub range: Option<ByteRange>,
 }
 
+/// Bytes of each chunk but the last of a segment of `length` bytes: the unit of scheduling, striping and
+/// verification, a whole BLAKE3 subtree. 16, 32 or 64 KiB, the largest of which a segment has 16.
+pub const fn chunk_size(length: u64) -> u64 {
+    match length / CHUNKS {
+        ..=MIN_CHUNK => MIN_CHUNK,
+        MAX_CHUNK.. => MAX_CHUNK,
+        between => 1 << between.ilog2(),
+    }
+}
+
 /// Number of chunks of a segment of `length` bytes; the last one may be short.
 pub const fn chunk_count(length: u64) -> u32 {
     // MAX_SEGMENT bounds every length that reaches this, so the quotient fits.
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "bounded by MAX_SEGMENT / CHUNK = 1024"
+        reason = "bounded by MAX_SEGMENT / MAX_CHUNK = 1024"
     )]
-    let count = length.div_ceil(CHUNK) as u32;
+    let count = length.div_ceil(chunk_size(length)) as u32;
     count
 }
 
 /// Where chunk `index` of a segment of `length` bytes lies; `None` beyond its end.
 pub fn chunk_range(length: u64, index: u32) -> Option<ByteRange> {
-    let offset = u64::from(index) * CHUNK;
+    let size = chunk_size(length);
+    let offset = u64::from(index) * size;
     (offset < length).then(|| ByteRange {
         offset,
-        length: CHUNK.min(length - offset),
+        length: size.min(length - offset),
     })
 }
 
@@ -197,7 +212,18 @@ mod tests {
 
     #[test]
     fn chunks_cover_a_segment_without_gap_or_overlap() {
-        for length in [1, CHUNK - 1, CHUNK, CHUNK + 1, 5 * CHUNK + 7] {
+        let sizes = [MIN_CHUNK, 2 * MIN_CHUNK, MAX_CHUNK];
+        let lengths = sizes.map(|size| {
+            [
+                size - 1,
+                size,
+                size + 1,
+                16 * size - 1,
+                16 * size,
+                37 * size + 7,
+            ]
+        });
+        for length in lengths.into_iter().flatten().chain([1, MAX_SEGMENT]) {
             let ranges: Vec<_> = (0..chunk_count(length))
                 .filter_map(|index| chunk_range(length, index))
                 .collect();
@@ -208,6 +234,21 @@ mod tests {
                     .all(|two| two[0].offset + two[0].length == two[1].offset)
             );
             assert_eq!(chunk_range(length, chunk_count(length)), None);
+        }
+    }
+
+    #[test]
+    fn a_short_segment_has_small_chunks_and_so_enough_for_all_stripes() {
+        for (length, size) in [
+            (1, 16),
+            (227_000, 16),
+            (511 << 10, 16),
+            (512 << 10, 32),
+            (1023 << 10, 32),
+            (1024 << 10, 64),
+            (MAX_SEGMENT, 64),
+        ] {
+            assert_eq!(chunk_size(length), size << 10, "{length} bytes");
         }
     }
 

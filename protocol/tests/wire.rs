@@ -307,7 +307,7 @@ fn the_bytes_from_the_coordinator_are_these() {
 
 #[test]
 fn the_bytes_of_a_bulk_stream_are_these() {
-    let media: Bytes = (0..70_000u32).map(|at| at as u8).collect::<Vec<_>>().into();
+    let media: Bytes = (0..20_000u32).map(|at| at as u8).collect::<Vec<_>>().into();
     let tree = SegmentTree::new(&media).unwrap();
     let header = BulkHeader {
         request: Some(RequestId(19)),
@@ -409,7 +409,7 @@ fn a_bulk_stream_with_an_oversized_header_or_chunk_is_refused_at_its_first_bytes
         entry: entry(),
     }
     .encode();
-    for (length, steps) in [(CHUNK as u32 + 1, 0), (0, 0), (1, 255)] {
+    for (length, steps) in [(MAX_CHUNK as u32 + 1, 0), (0, 0), (1, 255)] {
         let mut decoder = BulkDecoder::default();
         let header = decoder.poll(&mut &*start);
         assert!(matches!(header, Ok(Some(BulkItem::Header(_)))));

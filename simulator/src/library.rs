@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use runnel_protocol::ids::ContentId;
 use runnel_protocol::proof::{ProvenChunk, SegmentTree};
-use runnel_protocol::segment::{CHUNK, SegmentKey, chunk_count};
+use runnel_protocol::segment::{SegmentKey, chunk_count, chunk_range};
 
 use crate::title::Title;
 
@@ -54,8 +54,9 @@ impl Piece {
 
     /// Whether a chunk is what the origin has there.
     pub(crate) fn has_chunk(&self, chunk: &ProvenChunk) -> bool {
-        let offset = u64::from(chunk.index) * CHUNK;
-        usize::try_from(offset).is_ok_and(|offset| self.has(offset, &chunk.data))
+        let range = chunk_range(self.tree.length(), chunk.index);
+        let offset = range.and_then(|range| usize::try_from(range.offset).ok());
+        offset.is_some_and(|offset| self.has(offset, &chunk.data))
     }
 }
 

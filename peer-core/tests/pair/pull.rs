@@ -5,6 +5,7 @@ use std::time::Duration;
 use runnel_peer_core::{Census, Event, Input};
 use runnel_protocol::control::{FromCoordinator, LinkResult, Opened, Source, ToCoordinator};
 use runnel_protocol::peer::{Control, Request, RequestId};
+use runnel_protocol::segment::chunk_count;
 
 use crate::world::{At, World, key, media};
 
@@ -322,11 +323,11 @@ fn a_restart_finds_on_disk_what_it_had_although_its_key_is_not_known_yet() {
     let agent = world.add(runnel_protocol::control::Platform::Native, |config| {
         config.disk = true;
     });
-    for index in 0..6 {
+    let chunks: Vec<u32> = (0..chunk_count(tree.length())).collect();
+    for &index in &chunks {
         let chunk = tree.chunk(&media(50), index).unwrap();
         world.hosts[agent.0].disk.insert((key(50), index), chunk);
     }
-    let chunks = (0..6).collect();
     world.give(agent, Input::Restored { entry, chunks });
     let viewer = world.viewer();
     world.assign(agent, vec![]);

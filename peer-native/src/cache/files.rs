@@ -2,7 +2,7 @@
 //! name that anybody sends can lead out of the directory (T18).
 //!
 //! ```text
-//! ab/abcdef….media   sparse: chunk i at i × 64 KiB
+//! ab/abcdef….media   sparse: each chunk where the segment has it
 //! ab/abcdef….proofs  slot i at i × 321: number of steps, then 32 bytes each
 //! ```
 
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use runnel_protocol::ids::Root;
 use runnel_protocol::proof::{MAX_PROOF, ProvenChunk};
-use runnel_protocol::segment::{ByteRange, CHUNK, chunk_range};
+use runnel_protocol::segment::{ByteRange, chunk_range};
 use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, pread};
 
@@ -46,15 +46,21 @@ impl Files {
         })
     }
 
-    /// Writes a chunk and its proof in their places.
-    pub(super) fn write(&mut self, root: &Root, chunk: &ProvenChunk) -> io::Result<()> {
+    /// Writes a chunk of a segment of `length` bytes and its proof in their places.
+    pub(super) fn write(
+        &mut self,
+        root: &Root,
+        length: u64,
+        chunk: &ProvenChunk,
+    ) -> io::Result<()> {
         let slot = slot(chunk)?;
+        let beyond = || io::Error::new(ErrorKind::InvalidInput, "a chunk beyond the segment's end");
+        let range = chunk_range(length, chunk.index).ok_or_else(beyond)?;
         let opened = self.select(root, true)?;
         opened
             .proofs
             .write_all_at(&slot, slot_offset(chunk.index))?;
-        let offset = u64::from(chunk.index) * CHUNK;
-        opened.media.write_all_at(&chunk.data, offset)
+        opened.media.write_all_at(&chunk.data, range.offset)
     }
 
     /// Reads chunk `index` of a segment of `length` bytes; `None` if it is not all there.

@@ -5,12 +5,14 @@ use bytes::Bytes;
 use runnel_protocol::ids::{ContentId, PathHash, TrackId};
 use runnel_protocol::manifest::Entry;
 use runnel_protocol::proof::SegmentTree;
-use runnel_protocol::segment::{CHUNK, TrackAttributes};
+use runnel_protocol::segment::{TrackAttributes, chunk_size};
 use runnel_protocol::signing::KeyPair;
 
 use super::*;
 
 const NOW: UnixSeconds = UnixSeconds(1_795_000_000);
+/// Bytes of a chunk of so short a segment.
+const CHUNK: u64 = chunk_size(0);
 const ROOMY: u64 = 64 * CHUNK;
 
 /// Segment `sequence`: three chunks and a short one, distinct bytes throughout.

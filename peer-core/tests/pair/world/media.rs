@@ -5,7 +5,7 @@ use runnel_protocol::ids::{ContentId, PathHash, TrackId};
 use runnel_protocol::segment::SegmentKey;
 
 /// Bytes of each segment.
-pub(super) const LENGTH: usize = 5 * 65_536 + 1000;
+pub(super) const LENGTH: usize = 20 * 16_384 + 1000;
 
 pub fn content() -> ContentId {
     ContentId::of("live")
@@ -19,7 +19,7 @@ pub fn path(sequence: u64) -> PathHash {
     PathHash::of_url(&format!("https://origin.example/seg{sequence}.ts"))
 }
 
-/// Five and a half chunks, different for each sequence.
+/// Twenty chunks and a short one, different for each sequence.
 pub fn media(sequence: u64) -> Bytes {
     let mut bytes = vec![0; LENGTH];
     media_of(sequence).fill(&mut bytes);

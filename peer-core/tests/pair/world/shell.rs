@@ -7,7 +7,7 @@ use runnel_peer_core::{Input, LinkId, Output, StreamId};
 use runnel_protocol::control::Contact;
 use runnel_protocol::peer::{CloseReason, Control};
 use runnel_protocol::proof::ProvenChunk;
-use runnel_protocol::segment::SegmentKey;
+use runnel_protocol::segment::{SegmentKey, chunk_range};
 use runnel_protocol::signing::verify;
 
 use super::host::Sending;
@@ -169,7 +169,7 @@ impl World {
     /// What a peer sends is to be what the origin has.
     fn inspect(&mut self, at: At, segment: SegmentKey, chunk: &ProvenChunk) {
         let mut expected = vec![0; chunk.data.len()];
-        let start = u64::from(chunk.index) * 65_536;
+        let start = chunk_range(LENGTH as u64, chunk.index).unwrap().offset;
         let mut bytes = media_of(place(&segment));
         bytes.set_position(start);
         bytes.fill(&mut expected);
