@@ -25,6 +25,7 @@ use runnel_protocol::segment::{Substream, SubstreamSet};
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
+use self::carrying::Edge;
 use crate::announce;
 use crate::content::Content;
 use crate::eject::Balance;
@@ -88,7 +89,9 @@ pub(crate) struct Delivery {
     /// Members that may be able to feed others.
     pub(crate) supply: Supply,
     /// Whether those who play it play at a live edge.
-    pub(crate) live: bool,
+    edge: Edge,
+    /// Agents that have their home stripe alone.
+    narrow: usize,
     /// Members that play, a count.
     pub(crate) players: usize,
     /// Members that asked for the content themselves, a count.
@@ -142,7 +145,8 @@ impl Delivery {
             members: Table::default(),
             leases: Leases::default(),
             supply: Supply::default(),
-            live: false,
+            edge: Edge::default(),
+            narrow: 0,
             players: 0,
             opened: 0,
             received: Received::default(),
@@ -340,7 +344,7 @@ impl Delivery {
         if !member.plays {
             return;
         }
-        self.live = report.live;
+        self.edge.hear(&mut member.live, Some(report.live));
         self.received.add(report);
         world.totals.received.add(report);
         member.tally.on_report(report, covers);
@@ -395,10 +399,13 @@ impl Delivery {
     /// What the audience takes and what there is for it, where the CDN's part is limited.
     fn load(&self) -> Option<Load> {
         let capacity = self.cdn_capacity?;
-        let players = u64::try_from(self.players).unwrap_or(u64::MAX);
+        let count = |these: usize| u64::try_from(these).unwrap_or(u64::MAX);
+        let (players, narrow) = (count(self.players), count(self.narrow));
+        let whole = self.balance.takers().saturating_sub(players + narrow);
         Some(Load {
             players,
-            carriers: self.balance.takers().saturating_sub(players),
+            carried: whole * u64::from(self.stripes) + narrow,
+            stripes: self.stripes,
             supply: self.balance.brought().saturating_add(capacity.0),
         })
     }

@@ -25,8 +25,9 @@ const HEED_WITHIN: Duration = Duration::from_secs(15);
 pub(crate) struct Load {
     /// Those who play.
     pub(crate) players: u64,
-    /// Agents that carry it for others.
-    pub(crate) carriers: u64,
+    /// Stripes that agents carry for others, all of them together, and how many make the whole.
+    pub(crate) carried: u64,
+    pub(crate) stripes: u8,
     /// Uplink of them and of waypoints, and what the CDN may send, in bit/s.
     pub(crate) supply: u64,
 }
@@ -35,9 +36,10 @@ impl Load {
     /// What is needed where all players choose `rung`: who carries it carries what the others
     /// play below it as well.
     fn needs(&self, rung: BitsPerSecond, rates: &RatesInUse) -> u64 {
-        let carried = rung.saturating_add(rates.sum_below(rung));
+        let whole = rung.saturating_add(rates.sum_below(rung));
         let played = rung.0.saturating_mul(self.players);
-        played.saturating_add(carried.0.saturating_mul(self.carriers))
+        let carried = whole.0.saturating_mul(self.carried) / u64::from(self.stripes.max(1));
+        played.saturating_add(carried)
     }
 }
 
@@ -155,7 +157,8 @@ mod tests {
     fn load(players: u64, carriers: u64) -> Load {
         Load {
             players,
-            carriers,
+            carried: 4 * carriers,
+            stripes: 4,
             supply: 100 * MEGABIT,
         }
     }
@@ -224,6 +227,22 @@ mod tests {
         assert_eq!(suggested(&rates), None, "25 copies of 4 Mbit/s");
         rates.observe(BitsPerSecond(MEGABIT), at(0));
         assert_eq!(suggested(&rates), Some(BitsPerSecond(2 * MEGABIT)));
+    }
+
+    #[test]
+    fn an_agent_with_one_stripe_of_four_carries_a_quarter() {
+        let rates = RatesInUse::new(BitsPerSecond(MEGABIT), at(0));
+        let suggested = |carried| {
+            let mut ladder = ladder();
+            let load = Load {
+                carried,
+                ..load(20, 0)
+            };
+            ladder.suggest(Some(load), &rates, at(0));
+            ladder.suggested()
+        };
+        assert_eq!(suggested(20), None, "20 copies and five that are carried");
+        assert_eq!(suggested(21), Some(BitsPerSecond(2 * MEGABIT)));
     }
 
     #[test]

@@ -100,6 +100,8 @@ pub(crate) struct Member {
     pub(crate) arrival: u64,
     /// Watches, not only serves.
     pub(crate) plays: bool,
+    /// Whether it plays at a live edge, as it says.
+    pub(crate) live: Option<bool>,
     /// Asked for the content itself, was not recruited.
     pub(crate) opened: bool,
     /// Says that it has some of it.
@@ -167,6 +169,7 @@ impl Member {
             arrival,
             carries: SubstreamSet::all(stripes),
             plays: false,
+            live: None,
             opened: false,
             holds: false,
             rate: BitsPerSecond(0),

@@ -78,7 +78,7 @@ fn recruit_in(
 /// Whether there are enough who have all stripes for others to have one. Files, of which whole
 /// segments are asked for, are always carried whole.
 fn has_whole_carriers(region: Region, delivery: &Delivery) -> bool {
-    delivery.live && delivery.supply.agents(region) > usize::from(delivery.stripes)
+    delivery.is_live() && delivery.supply.agents(region) > usize::from(delivery.stripes)
 }
 
 /// A part of those who are there, but no more than are missing: each brings what it takes and at

@@ -35,13 +35,16 @@ impl Delivery {
         if let Some(plays) = opens {
             self.opened += usize::from(!member.opened);
             member.opened = true;
-            member.carries = SubstreamSet::all(self.stripes);
             let audience = self.audiences.entry(member.region).or_default();
             for players in [&mut self.players, &mut audience.players] {
                 *players += usize::from(plays && !member.plays);
                 *players -= usize::from(!plays && member.plays);
             }
             member.plays = plays;
+            if !plays {
+                self.edge.hear(&mut member.live, None);
+            }
+            self.carry(peer, SubstreamSet::all(self.stripes));
         }
         if self.note_offer(peer, record) {
             self.newcomer_at = Some(now);
@@ -65,10 +68,12 @@ impl Delivery {
         now: Timestamp,
     ) {
         self.note_idleness(now);
-        let Some(member) = self.members.swap_remove(&peer) else {
+        let Some(mut member) = self.members.swap_remove(&peer) else {
             return;
         };
         self.players -= usize::from(member.plays);
+        self.edge.hear(&mut member.live, None);
+        self.narrow -= usize::from(member.carries != SubstreamSet::all(self.stripes));
         self.keep_record(peer, &member.tally, world, now);
         if let Some(seat) = member.seat {
             self.balance.leave(&seat);

@@ -288,6 +288,12 @@ impl Stage {
         self.tells(name, RATE, ladder);
     }
 
+    /// From the next heartbeat on the actor calls stored what others play live.
+    pub(crate) fn calls_it_stored(&mut self, name: &'static str) {
+        let actor = self.actors.get_mut(name).unwrap();
+        actor.report.as_mut().unwrap().live = false;
+    }
+
     fn tells(&mut self, name: &'static str, rate: u64, ladder: Vec<BitsPerSecond>) {
         let report = ContentReport {
             content: live(),

@@ -10,15 +10,27 @@ const STRIPES: u8 = 4;
 
 /// A waypoint, idle agents of three streams each, and more viewers than these can feed.
 fn evening(agents: usize, viewers: usize) -> (Stage, Vec<&'static str>, Vec<&'static str>) {
+    evening_with(agents, viewers, |_| false)
+}
+
+/// The same, with some viewers, by their numbers, who call it stored.
+fn evening_with(
+    agents: usize,
+    viewers: usize,
+    is_odd: fn(usize) -> bool,
+) -> (Stage, Vec<&'static str>, Vec<&'static str>) {
     let mut stage = Stage::new(1);
     stage.waypoint("waypoint", 4 * RATE);
     let name = |kind: &str, number: usize| -> &'static str { format!("{kind} {number}").leak() };
     let agents: Vec<_> = (0..agents).map(|one| name("agent", one)).collect();
     let viewers: Vec<_> = (0..viewers).map(|one| name("viewer", one)).collect();
     agents.iter().for_each(|agent| stage.agent(agent, 3 * RATE));
-    for viewer in &viewers {
+    for (number, viewer) in viewers.iter().enumerate() {
         stage.viewer(viewer);
         stage.plays_at(viewer, RATE);
+        if is_odd(number) {
+            stage.calls_it_stored(viewer);
+        }
         stage.run(SECOND / 4);
     }
     stage.run(20 * SECOND);
@@ -66,6 +78,15 @@ fn whoever_is_called_in_late_has_its_home_stripe_alone_and_viewers_have_all_of_t
         .sum();
     let most = u32::from(STRIPES) * 76;
     assert!(fed * 100 >= most * 84, "{fed} stripes of {most}");
+    stage.check();
+}
+
+#[test]
+fn whether_it_is_live_is_what_most_of_those_who_play_it_say() {
+    let (stage, agents, _) = evening_with(24, 90, |number| number % 4 == 3);
+    let all = SubstreamSet::all(STRIPES);
+    let narrow = agents.iter().filter(|agent| carries(&stage, agent) != all);
+    assert!(narrow.count() >= 16);
     stage.check();
 }
 
