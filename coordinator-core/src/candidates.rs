@@ -447,9 +447,11 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The stripes that a waypoint hands to enough agents already.
+    /// The stripes that a waypoint hands to enough agents already. Where uplink is short there is no
+    /// enough: whatever an agent with one stripe takes from others is missing below them.
     fn dear(&self, peer: PeerId, parent: &Member) -> SubstreamSet {
-        if parent.role != Role::Head {
+        let all = SubstreamSet::all(self.delivery.stripes);
+        if parent.role != Role::Head || self.member.carries != all {
             return SubstreamSet::EMPTY;
         }
         let others = parent.regular_children.keys();
@@ -458,8 +460,8 @@ impl<'a> Search<'a> {
             .filter_map(|agent| Some(self.delivery.members.get(agent)?.feed(peer)?.substreams))
             .collect();
         let given = |stripe: &Substream| sets.iter().filter(|set| set.contains(*stripe)).count();
-        let all = SubstreamSet::all(self.delivery.stripes).iter();
-        all.filter(|stripe| given(stripe) >= HEADS)
+        all.iter()
+            .filter(|stripe| given(stripe) >= HEADS)
             .fold(SubstreamSet::EMPTY, SubstreamSet::with)
     }
 

@@ -82,6 +82,18 @@ fn whoever_is_called_in_late_has_its_home_stripe_alone_and_viewers_have_all_of_t
 }
 
 #[test]
+fn a_waypoint_feeds_as_many_of_them_as_it_can() {
+    let (stage, agents, _) = evening(24, 90);
+    let all = SubstreamSet::all(STRIPES);
+    let is_fed = |agent: &&&'static str| stage.parents(agent).contains_key("waypoint");
+    let narrow = agents.iter().filter(|agent| carries(&stage, agent) != all);
+    let fed = narrow.filter(is_fed).count();
+    // It has 16 places, of which those who have all stripes take two in each.
+    assert_eq!(fed, 8);
+    stage.check();
+}
+
+#[test]
 fn whether_it_is_live_is_what_most_of_those_who_play_it_say() {
     let (stage, agents, _) = evening_with(24, 90, |number| number % 4 == 3);
     let all = SubstreamSet::all(STRIPES);
