@@ -275,6 +275,7 @@ fn furnish(
     let mut config = Config::new(keys.root.public(), keys.ticket.public());
     config.admissions_per_second = settings.admissions_per_second;
     config.max_sessions = settings.max_sessions;
+    config.stripes = settings.stripes;
     config.probe = settings.probe;
     config.history = settings.history_kept_days > 0;
     config.generation = standing.generation;

@@ -8,6 +8,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use ipnet::IpNet;
 use runnel_coordinator_core::Content;
+use runnel_protocol::segment::MAX_SUBSTREAMS;
 use runnel_protocol::units::BitsPerSecond;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -37,6 +38,9 @@ pub struct Settings {
     pub network_connections_per_second: NonZeroU32,
     /// Connections that it may make at once.
     pub network_connections_burst: NonZeroU32,
+    /// Stripes that each track is divided into, 1 to 16: an agent that is called in where uplink is short
+    /// takes one of them to pass it on, and a page then has a parent for each (docs/TREES.md).
+    pub stripes: u8,
     /// For how many days transfer records are kept; 0 keeps none.
     pub transfers_kept_days: u32,
     /// For how many days after they were last there it is remembered how peers did; 0 remembers
@@ -160,6 +164,9 @@ pub enum SettingsError {
         /// What is written there.
         value: NonZeroU32,
     },
+    /// No stripe, or more than peers can name.
+    #[error("stripes = {0}: a track is divided into 1 to {MAX_SUBSTREAMS}")]
+    Stripes(u8),
     /// An empty token would let everybody in.
     #[error("admin_token is shorter than 16 characters")]
     WeakToken,
@@ -176,6 +183,7 @@ impl Default for Settings {
             max_sessions: 1_000_000,
             network_connections_per_second: NETWORK_RATE,
             network_connections_burst: NETWORK_BURST,
+            stripes: 4,
             transfers_kept_days: 30,
             history_kept_days: 90,
             probe: true,
@@ -218,6 +226,9 @@ impl Settings {
             .is_some_and(|token| token.len() < 16)
         {
             return Err(SettingsError::WeakToken);
+        }
+        if !(1..=MAX_SUBSTREAMS).contains(&self.stripes) {
+            return Err(SettingsError::Stripes(self.stripes));
         }
         self.check_network_connections()?;
         self.network.iter().try_for_each(NetworkSetting::check)?;
@@ -404,6 +415,8 @@ mod tests {
         for wrong in [
             "trusted_proxies = [\"nginx\"]",
             "forwarded_header = \"via\"",
+            "stripes = 0",
+            "stripes = 17",
         ] {
             let error = load(wrong).unwrap_err().to_string();
             assert!(error.contains(wrong.split(' ').next().unwrap()), "{error}");
