@@ -1,26 +1,25 @@
 //! A policy as it is written, in TOML: read, checked, and refused with the line and column.
 
+mod cases;
 mod links;
+mod text;
 mod viewers;
 
 use core::fmt;
 use core::ops::Range;
-use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use runnel_protocol::units::BitsPerSecond;
-use serde::Deserialize;
-use toml::{Spanned, Value as Toml};
+use toml::Spanned;
 
+use self::text::{Deny, Document};
 use super::Wrong;
-use super::calendar::{Zone, moment};
-use super::cases::Case;
+use super::calendar::Zone;
 use super::expression::Expression;
-use super::schema::{Attribute, ContentField, LinkField, PeerField, Thing};
-use super::set::{Denies, Kind, Policy, Rule, Ruling, Said, Strictness};
+use super::schema::Thing;
+use super::set::{Denies, Policy, Rule, Ruling, Said, Strictness};
 use super::typing::compile;
-use super::value::{Facts, Kind as Type, Value};
+use super::value::Kind as Type;
 
 /// Longest document, in bytes, and most rules, preferences or cases in it.
 const MAX_DOCUMENT: usize = 64 * 1024;
@@ -31,8 +30,6 @@ const MAX_WORDS: usize = 200;
 /// The last rank, and the one of policies that name none.
 const LAST_RANK: u16 = 1000;
 const USUAL_RANK: u16 = 100;
-/// When a case takes place that says nothing of it.
-const ANY_TIME: &str = "2026-01-01T12:00:00Z";
 
 /// What is wrong in a document, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,112 +50,6 @@ impl fmt::Display for Complaint {
             self.line, self.column, self.words
         )
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    name: Spanned<String>,
-    kind: Kind,
-    rank: Option<Spanned<u16>>,
-    strictness: Option<Strictness>,
-    zone: Option<Spanned<String>>,
-    contents: Option<Spanned<Vec<String>>>,
-    #[serde(default)]
-    deny: Vec<Spanned<Deny>>,
-    #[serde(default)]
-    prefer: Vec<Prefer>,
-    #[serde(default)]
-    start: Vec<StartRule>,
-    #[serde(default)]
-    delay: Vec<DelayRule>,
-    #[serde(default)]
-    rendition: Vec<RenditionRule>,
-    #[serde(default)]
-    priority: Vec<Prefer>,
-    #[serde(default)]
-    link: Vec<Spanned<LinkText>>,
-    #[serde(default)]
-    test: Vec<Spanned<Test>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Deny {
-    what: Spanned<Denies>,
-    when: Spanned<String>,
-    say: Spanned<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Prefer {
-    score: Spanned<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StartRule {
-    wait_ms: Spanned<u16>,
-    when: Spanned<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DelayRule {
-    behind_s: Spanned<u64>,
-    when: Spanned<String>,
-    say: Spanned<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RenditionRule {
-    max_kbps: Spanned<u64>,
-    when: Spanned<String>,
-    say: Spanned<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LinkText {
-    name: Spanned<String>,
-    when: Spanned<String>,
-    max_mbps: Option<Spanned<u64>>,
-    max_mean_mbps: Option<Spanned<u64>>,
-    mean_hours: Option<Spanned<u64>>,
-    max_gb_per_month: Option<Spanned<u64>>,
-}
-
-type Known = BTreeMap<String, Spanned<Toml>>;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Test {
-    name: String,
-    #[serde(default)]
-    viewer: Known,
-    #[serde(default)]
-    peer: Known,
-    #[serde(default)]
-    link: Known,
-    #[serde(default)]
-    content: Known,
-    at: Option<Spanned<String>>,
-    denied: Option<String>,
-    #[serde(default)]
-    unsure: bool,
-    #[serde(default)]
-    score: i64,
-    #[serde(default)]
-    wait_ms: u16,
-    #[serde(default)]
-    behind_s: u64,
-    max_kbps: Option<u64>,
-    #[serde(default)]
-    priority: i64,
-    #[serde(default)]
-    links: BTreeSet<String>,
 }
 
 /// Reads a policy.
@@ -379,62 +270,6 @@ impl Reader<'_> {
         let verbatim = raw.find(value).filter(|_| !value.is_empty());
         span.start + verbatim.map_or(0, |start| start + at)
     }
-
-    fn case(&mut self, start: usize, test: Test) -> Option<Case> {
-        let before = self.complaints.len();
-        let viewer = self.facts(Thing::Viewer, PeerField::unknown(), test.viewer);
-        let peer = self.facts(Thing::Peer, PeerField::unknown(), test.peer);
-        let link = self.facts(Thing::Link, LinkField::unknown(), test.link);
-        let content = self.facts(Thing::Content, ContentField::unknown(), test.content);
-        let at = match &test.at {
-            Some(at) => moment(at.get_ref()).or_else(|| {
-                let words = "write a moment like \"2026-07-01T18:30:00Z\"";
-                self.complain(at.span().start, words);
-                None
-            }),
-            None => moment(ANY_TIME),
-        };
-        if self.complaints.len() > before {
-            return None;
-        }
-        let line = self.text[..start].matches('\n').count() + 1;
-        Some(Case {
-            name: test.name,
-            line,
-            column: 1,
-            viewer,
-            peer,
-            link,
-            content,
-            at: at?,
-            denied: test.denied,
-            unsure: test.unsure,
-            score: test.score,
-            wait: Duration::from_millis(test.wait_ms.into()),
-            behind: Duration::from_secs(test.behind_s),
-            max_rate: test.max_kbps.map(BitsPerSecond::from_kilobits),
-            priority: test.priority,
-            links: test.links,
-        })
-    }
-
-    fn facts(&mut self, thing: Thing, mut facts: Facts, known: Known) -> Facts {
-        for (name, value) in known {
-            let at = value.span().start;
-            match Attribute::find(thing.name(), &name) {
-                Ok(attribute) => {
-                    let kind = attribute.entry().kind;
-                    let value = fact(value.into_inner()).filter(|value| value.kind() == kind);
-                    if value.is_none() {
-                        self.complain(at, format!("{attribute} is {kind}"));
-                    }
-                    facts.set(attribute.place, value);
-                }
-                Err(words) => self.complain(at, words),
-            }
-        }
-        facts
-    }
 }
 
 /// A policy's condition with its words.
@@ -452,19 +287,6 @@ fn said(policy: &Policy, when: Expression, say: &str) -> Said {
         when,
         holds: ruling(false),
         unsure: ruling(true),
-    }
-}
-
-fn fact(value: Toml) -> Option<Value> {
-    match value {
-        Toml::Boolean(truth) => Some(Value::Truth(truth)),
-        Toml::Integer(number) => Some(Value::Number(number)),
-        Toml::String(text) => Some(Value::text(&text)),
-        Toml::Array(values) => {
-            let texts: Option<Vec<&str>> = values.iter().map(Toml::as_str).collect();
-            texts.map(Value::texts)
-        }
-        Toml::Float(_) | Toml::Datetime(_) | Toml::Table(_) => None,
     }
 }
 

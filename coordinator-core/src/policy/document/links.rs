@@ -6,7 +6,8 @@ use std::sync::Arc;
 use runnel_protocol::units::BitsPerSecond;
 use toml::Spanned;
 
-use super::{LinkText, Reader};
+use super::Reader;
+use super::text::LinkText;
 use crate::policy::link::{Limits, Link, Span};
 use crate::policy::set::{Policy, Ruling};
 use crate::policy::value::Kind as Type;

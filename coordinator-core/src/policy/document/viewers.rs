@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use runnel_protocol::units::BitsPerSecond;
 use toml::Spanned;
 
-use super::{DelayRule, Reader, RenditionRule, StartRule, said};
+use super::text::{DelayRule, RenditionRule, StartRule};
+use super::{Reader, said};
 use crate::policy::expression::Expression;
 use crate::policy::set::Policy;
 use crate::policy::treatment::{Most, Restriction, Start};
