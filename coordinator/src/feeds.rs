@@ -12,7 +12,9 @@ mod rows;
 mod sites;
 mod watch;
 
-use std::fs::Metadata;
+use std::collections::BTreeMap;
+use std::fs::{File, Metadata};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -21,9 +23,10 @@ use runnel_coordinator_core::policy::Policy;
 use runnel_coordinator_core::{Feeds, Prefixes, Tie};
 use serde::{Deserialize, Serialize};
 
+use crate::store::Fingerprint;
 pub use error::FeedError;
 pub(crate) use sites::SITE_LINES;
-pub(crate) use watch::{FeedState, Watch, watch};
+pub(crate) use watch::{FeedState, Governed, Watch, watch};
 
 /// `[feeds]`: the files, each of which may be left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +106,9 @@ impl Stamp {
     }
 }
 
+/// Bytes of a file that are in memory while its hash is taken.
+const HASHED_AT_ONCE: usize = 256 << 10;
+
 /// What all files say together.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Said {
@@ -115,6 +121,8 @@ pub(crate) struct Said {
     /// Ties that are known, and those that routes show.
     known: Arc<[(u32, u32, Tie)]>,
     seen: Arc<[(u32, u32, Tie)]>,
+    /// A hash of each file.
+    files: BTreeMap<Kind, Fingerprint>,
 }
 
 impl Said {
@@ -127,6 +135,13 @@ impl Said {
                 most: kind.most_bytes() >> 20,
             });
         }
+        let hash = hash(path)?;
+        let count = self.read(kind, path)?;
+        self.files.insert(kind, hash);
+        Ok(count)
+    }
+
+    fn read(&mut self, kind: Kind, path: &Path) -> Result<usize, FeedError> {
         match kind {
             Kind::Sites => {
                 let (sites, lines) = sites::read(path)?;
@@ -180,6 +195,42 @@ impl Said {
         self.feeds.systems = systems.clone();
         let ties = self.seen.iter().chain(self.known.iter());
         self.feeds.relations = ties.copied().collect();
+    }
+
+    /// Sites are as they were in `before`.
+    fn take_back_sites(&mut self, before: &Self) {
+        self.feeds.sites = before.feeds.sites.clone();
+        self.site_lines.clone_from(&before.site_lines);
+        match before.files.get(&Kind::Sites) {
+            Some(hash) => self.files.insert(Kind::Sites, *hash),
+            None => self.files.remove(&Kind::Sites),
+        };
+    }
+
+    /// A hash of all files, and of what is known without any.
+    pub(crate) fn fingerprint(&self, besides: Fingerprint) -> Fingerprint {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&besides);
+        for (kind, hash) in &self.files {
+            hasher.update(kind.name().as_bytes());
+            hasher.update(hash);
+        }
+        *hasher.finalize().as_bytes()
+    }
+}
+
+fn hash(path: &Path) -> Result<Fingerprint, FeedError> {
+    let mut hasher = blake3::Hasher::new();
+    let file = File::open(path).map_err(FeedError::unreadable(path))?;
+    let mut file = BufReader::with_capacity(HASHED_AT_ONCE, file);
+    loop {
+        let piece = file.fill_buf().map_err(FeedError::unreadable(path))?;
+        if piece.is_empty() {
+            return Ok(*hasher.finalize().as_bytes());
+        }
+        hasher.update(piece);
+        let length = piece.len();
+        file.consume(length);
     }
 }
 

@@ -28,7 +28,7 @@ use crate::api::{self, Api};
 use crate::clock::Clock;
 use crate::door::{self, Door};
 use crate::engine::{self, Command, Handle, Parts};
-use crate::feeds::{self, FeedError, SITE_LINES, Watch};
+use crate::feeds::{self, FeedError, Governed, SITE_LINES, Watch};
 use crate::keeper::{Days, Keeper};
 use crate::keys::Keys;
 use crate::measure;
@@ -37,7 +37,7 @@ use crate::policies::{PolicyError, Shelf};
 use crate::prober::{Prober, ProberError};
 use crate::proxies::{self, Proxies};
 use crate::settings::{NetworkSetting, Settings};
-use crate::store::{Store, StoreError};
+use crate::store::{Fingerprint, Store, StoreError};
 use crate::tokens::{self, Keyring};
 use crate::turnstile::Turnstile;
 
@@ -96,13 +96,13 @@ impl Server {
         let keys = Keys::load(&store)?;
         let root_key = keys.root.public();
         let clock = Clock::new();
-        let feeds = Watch::start(&settings.feeds)?;
+        let feeds = Watch::start(&settings.feeds, &settings.network)?;
         let mut policies = Shelf::fill(settings.policies.as_deref(), store.policies()?)?;
         let lines = feeds.said().site_lines.clone();
         policies
             .derive(SITE_LINES, lines)
             .map_err(FeedError::from)?;
-        let standing = Standing::of(&settings, &policies, &store, clock)?;
+        let standing = Standing::of(&policies, feeds.fingerprint(), &store, clock)?;
         let mut center = furnish(&settings, &store, &keys, &standing, clock)?;
         center.handle_input(Input::LinksUsed(store.link_uses()?), clock.now());
         if settings.history_kept_days > 0 {
@@ -143,13 +143,18 @@ impl Server {
         let operator = Operator::new(settings.admin_token.as_deref());
         let api = Api {
             engine: engine.clone(),
-            store,
+            store: Arc::clone(&store),
             root_key,
             allow_private_origins: settings.allow_private_origins,
             policies: Arc::clone(&policies),
             feeds: feeds.states(),
         };
-        let following = feeds::watch(feeds, engine.clone(), policies, stop.clone());
+        let governed = Governed {
+            engine: engine.clone(),
+            shelf: policies,
+            store,
+        };
+        let following = feeds::watch(feeds, governed, stop.clone());
         tasks.spawn(following);
         let door = Arc::new(Door::new(
             engine.clone(),
@@ -240,18 +245,16 @@ struct Standing {
 
 impl Standing {
     fn of(
-        settings: &Settings,
         shelf: &Shelf,
+        networks: Fingerprint,
         store: &Store,
         clock: Clock,
     ) -> Result<Self, StartError> {
         let policies = shelf.set()?;
-        // Policies go by networks; a later version that writes them otherwise only asks for doubt.
-        let networks = blake3::hash(format!("{:?}", settings.network).as_bytes());
-        let generation = store.begin_generation(shelf.fingerprint(), *networks.as_bytes())?;
+        let generation = store.begin_generation(shelf.fingerprint(), networks)?;
         let now = clock.now();
         let oldest = now.unix_seconds().0.saturating_sub(MAX_TICKET_LIFE);
-        let changed = generation.changed >= oldest && generation.number > 1;
+        let changed = generation.changed >= oldest;
         let since = Timestamp::from_micros(oldest.saturating_mul(1_000_000));
         let doubtful = changed || policies.have_turned(since, now);
         Ok(Self {

@@ -15,7 +15,9 @@ use tokio_util::sync::CancellationToken;
 use super::{FeedError, FeedSettings, Kind, SITE_LINES, Said, Stamp};
 use crate::engine::{Command, Handle};
 use crate::measure;
-use crate::policies::Shelf;
+use crate::policies::{PolicyError, Shelf};
+use crate::settings::NetworkSetting;
+use crate::store::{Fingerprint, Store};
 
 /// Time between looks. A file that changed is read when the next look finds it as this one did: what is
 /// half written is not taken for the whole.
@@ -74,11 +76,35 @@ impl File {
     }
 }
 
+/// What files that change are put in force in.
+pub(crate) struct Governed {
+    pub(crate) engine: Handle,
+    /// Held while something changes, as the API does.
+    pub(crate) shelf: Arc<Mutex<Shelf>>,
+    pub(crate) store: Arc<Store>,
+}
+
+impl Governed {
+    /// The next start is to know that tickets of before may be against what is in force by then: kept before
+    /// anybody hears of it, so that a process that dies in between has not forgotten.
+    async fn note(&self, shelf: &Shelf, networks: Fingerprint) {
+        let kept = async {
+            self.store.note_policies(shelf.fingerprint()).await?;
+            self.store.note_networks(networks).await
+        };
+        if let Err(error) = kept.await {
+            tracing::error!(%error, "that a feed changed is not kept");
+        }
+    }
+}
+
 /// All files, and what they say.
 #[derive(Debug)]
 pub(crate) struct Watch {
     files: Vec<File>,
     said: Said,
+    /// A hash of the settings' own lines, which say something of networks as well.
+    lines: Fingerprint,
     told: watch::Sender<Vec<FeedState>>,
 }
 
@@ -87,7 +113,10 @@ impl Watch {
     ///
     /// # Errors
     /// One of them is wrong.
-    pub(crate) fn start(settings: &FeedSettings) -> Result<Self, FeedError> {
+    pub(crate) fn start(
+        settings: &FeedSettings,
+        networks: &[NetworkSetting],
+    ) -> Result<Self, FeedError> {
         let mut said = Said::default();
         let mut files = Vec::new();
         for (kind, path) in settings.files() {
@@ -107,7 +136,14 @@ impl Watch {
             files.push(file);
         }
         let (told, _) = watch::channel(Vec::new());
-        let watch = Self { files, said, told };
+        // A later version that writes them otherwise only asks for doubt.
+        let lines = *blake3::hash(format!("{networks:?}").as_bytes()).as_bytes();
+        let watch = Self {
+            files,
+            said,
+            lines,
+            told,
+        };
         watch.tell();
         Ok(watch)
     }
@@ -115,6 +151,11 @@ impl Watch {
     /// What all files say.
     pub(crate) const fn said(&self) -> &Said {
         &self.said
+    }
+
+    /// A hash of all that is known of networks.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.said.fingerprint(self.lines)
     }
 
     /// What the operator is told.
@@ -153,40 +194,42 @@ impl Watch {
     async fn put(
         &mut self,
         (mut said, mut fresh): (Said, Vec<usize>),
-        engine: &Handle,
-        shelf: &Mutex<Shelf>,
+        governed: &Governed,
     ) -> Said {
-        let mut shelf = shelf.lock().await;
-        match shelf.derive(SITE_LINES, said.site_lines.clone()) {
-            Ok(Some(set)) => drop(engine.tell(Command::Input(Input::Policies(set))).await),
-            Ok(None) => {}
+        let mut shelf = governed.shelf.lock().await;
+        let set = match shelf.derive(SITE_LINES, said.site_lines.clone()) {
+            Ok(set) => set,
             Err(error) => {
-                said.feeds.sites = self.said.feeds.sites.clone();
-                said.site_lines.clone_from(&self.said.site_lines);
+                said.take_back_sites(&self.said);
                 let sites = |place: &usize| self.files[*place].state.kind == Kind::Sites;
-                let refused: Vec<usize> = fresh.extract_if(.., |place| sites(place)).collect();
-                let error = FeedError::from(error);
-                for place in refused {
-                    self.files[place].state.entries = said.feeds.sites.len();
-                    self.files[place].fail(&error);
-                }
+                let refused = fresh.extract_if(.., |place| sites(place)).collect();
+                self.refuse_sites(refused, error);
+                None
             }
+        };
+        governed.note(&shelf, said.fingerprint(self.lines)).await;
+        if let Some(set) = set {
+            let policies = Input::Policies(set);
+            governed.engine.tell(Command::Input(policies)).await;
         }
         let feeds = Input::Feeds(said.feeds.clone());
-        engine.tell(Command::Input(feeds)).await;
+        governed.engine.tell(Command::Input(feeds)).await;
         fresh.iter().for_each(|place| self.files[*place].succeed());
         self.tell();
         core::mem::replace(&mut self.said, said)
     }
+
+    fn refuse_sites(&mut self, refused: Vec<usize>, error: PolicyError) {
+        let error = FeedError::from(error);
+        for place in refused {
+            self.files[place].state.entries = self.said.feeds.sites.len();
+            self.files[place].fail(&error);
+        }
+    }
 }
 
 /// Follows the files until it is stopped.
-pub(crate) async fn watch(
-    mut watch: Watch,
-    engine: Handle,
-    shelf: Arc<Mutex<Shelf>>,
-    stop: CancellationToken,
-) {
+pub(crate) async fn watch(mut watch: Watch, governed: Governed, stop: CancellationToken) {
     if watch.files.is_empty() {
         return;
     }
@@ -213,7 +256,7 @@ pub(crate) async fn watch(
             }
         };
         before = match read {
-            Some(read) => Some(watch.put(read, &engine, &shelf).await),
+            Some(read) => Some(watch.put(read, &governed).await),
             None => None,
         };
     }

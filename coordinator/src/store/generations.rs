@@ -1,5 +1,5 @@
-//! Starts of the coordinator, counted, and when the policies last became others: whether tickets that
-//! a former process gave may be forbidden by now.
+//! Starts of the coordinator, counted, and when policies, networks or feeds last became others: whether
+//! tickets that a former process gave may be forbidden by now.
 
 use rusqlite::{OptionalExtension as _, Transaction, TransactionBehavior, params};
 
@@ -21,12 +21,13 @@ pub(crate) type Fingerprint = [u8; 32];
 pub(crate) struct Generation {
     /// One more than that of the start before.
     pub(crate) number: u32,
-    /// When policies or networks last became others, in seconds since 1970.
+    /// When policies or networks last became others than at the first start, in seconds since 1970; 0 if
+    /// they never did.
     pub(crate) changed: u64,
 }
 
 impl Store {
-    /// Counts a start, with the policies and networks that it finds.
+    /// Counts a start, with the policies that it finds, and what is known of networks.
     pub(crate) fn begin_generation(
         &self,
         policies: Fingerprint,
@@ -41,13 +42,41 @@ impl Store {
 
     /// Other policies are in force from now on.
     pub(crate) async fn note_policies(&self, policies: Fingerprint) -> Result<(), StoreError> {
+        self.note(Column::Policies, policies).await
+    }
+
+    /// Something else is known of networks from now on.
+    pub(crate) async fn note_networks(&self, networks: Fingerprint) -> Result<(), StoreError> {
+        self.note(Column::Networks, networks).await
+    }
+
+    async fn note(&self, column: Column, now_is: Fingerprint) -> Result<(), StoreError> {
         let now = clock::unix_seconds();
         self.run(move |transaction| {
-            let note = "UPDATE generations SET policies = ?1, changed = ?2 WHERE policies <> ?1";
-            transaction.execute(note, params![policies, seconds(now)])?;
+            transaction.execute(column.note(), params![now_is, seconds(now)])?;
             Ok(())
         })
         .await
+    }
+}
+
+/// What may become another.
+#[derive(Debug, Clone, Copy)]
+enum Column {
+    Policies,
+    Networks,
+}
+
+impl Column {
+    const fn note(self) -> &'static str {
+        match self {
+            Self::Policies => {
+                "UPDATE generations SET policies = ?1, changed = ?2 WHERE policies <> ?1"
+            }
+            Self::Networks => {
+                "UPDATE generations SET networks = ?1, changed = ?2 WHERE networks <> ?1"
+            }
+        }
     }
 }
 
@@ -65,7 +94,8 @@ fn begin(
     let (number, changed) = match last.optional()? {
         Some((number, changed, true)) => (number, u64::try_from(changed).unwrap_or(now)),
         Some((number, _, false)) => (number, now),
-        None => (0, now),
+        // Nothing was granted before.
+        None => (0, 0),
     };
     let number = number.saturating_add(1);
     transaction.execute(
@@ -99,8 +129,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let of = |number, changed| Generation { number, changed };
-        assert_eq!(start(&store, [1; 32], 1000), of(1, 1000));
-        assert_eq!(start(&store, [1; 32], 2000), of(2, 1000));
+        assert_eq!(start(&store, [1; 32], 1000), of(1, 0));
+        assert_eq!(start(&store, [1; 32], 2000), of(2, 0));
         assert_eq!(start(&store, [2; 32], 3000), of(3, 3000));
         // What changed while it ran is known by its date.
         store.note_policies([3; 32]).await.unwrap();
@@ -109,5 +139,11 @@ mod tests {
         assert!(next.changed > 1_000_000_000, "{next:?}");
         store.note_policies([3; 32]).await.unwrap();
         assert_eq!(start(&store, [3; 32], 5000).changed, next.changed);
+        store.note_networks([8; 32]).await.unwrap();
+        assert_eq!(
+            start(&store, [3; 32], 6000).changed,
+            6000,
+            "networks are others than those of the last moment"
+        );
     }
 }

@@ -198,6 +198,55 @@ async fn a_server_does_not_start_with_a_file_that_is_wrong() {
     }
 }
 
+/// Another server on the same store, with the same file of sites; the oldest version under which
+/// whoever comes to it may serve.
+async fn restarted(house: House, path: &Path) -> (House, u64) {
+    let House { server, folder } = house;
+    server.stop().await;
+    let mut same = settings(&folder);
+    with_sites(path)(&mut same);
+    let server = Server::start(same).await.unwrap();
+    let house = House { server, folder };
+    let (_agent, welcome) = Client::agent(&house).await;
+    (house, welcome.policy_floor)
+}
+
+#[tokio::test]
+async fn tickets_of_before_a_file_changed_are_in_doubt_after_a_restart() {
+    const ON: &str = "group,cidrs,p2p\nhere,127.0.0.0/8,on\n";
+    const OFF: &str = "group,cidrs,p2p\nhere,127.0.0.0/8,off\n";
+    const OTHERS: &str = "group,cidrs,p2p\nhere,127.0.0.0/8,on\nthere,10.0.0.0/8,on\n";
+
+    let (_folder, path) = sites(ON);
+    let house = house_with(with_sites(&path)).await;
+    let (house, floor) = restarted(house, &path).await;
+    assert_eq!(floor, 0, "nothing has changed: all tickets are good");
+
+    // While it runs.
+    write(&path, OTHERS);
+    feed(&house, |feed| feed["entries"] == 2).await;
+    let (house, during) = restarted(house, &path).await;
+    assert!(during > 0, "what changed is kept before it is in force");
+
+    let (house, same) = restarted(house, &path).await;
+    assert!(same > during, "the tickets may live on for minutes");
+    house.server.stop().await;
+
+    // While nothing runs.
+    let (_folder, path) = sites(ON);
+    let house = house_with(with_sites(&path)).await;
+    let House { server, folder } = house;
+    server.stop().await;
+    write(&path, OFF);
+    let mut changed = settings(&folder);
+    with_sites(&path)(&mut changed);
+    let server = Server::start(changed).await.unwrap();
+    let house = House { server, folder };
+    let (_agent, welcome) = Client::agent(&house).await;
+    assert!(welcome.policy_floor > 0);
+    house.server.stop().await;
+}
+
 /// The block of the manual that is a file of this kind.
 fn example(kind: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/NETWORK.md");
