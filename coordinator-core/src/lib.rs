@@ -83,4 +83,4 @@ pub use summary::{
 };
 pub use token::{Allowed, Attributes, KeyName, Pass, TokenRefusal, TokenRefusals, Verdict};
 pub use transfer::Transfer;
-pub use trial::{RuleTrial, TrialId, TrialReport};
+pub use trial::{LinkTrial, RuleTrial, TrialId, TrialReport};

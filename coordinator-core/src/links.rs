@@ -101,6 +101,19 @@ impl Links {
         self.places.get(&place).map_or(0, Place::pool)
     }
 
+    /// What a link is called that has this place.
+    pub(crate) fn name(&self, place: u8) -> Option<&Arc<str>> {
+        self.places.get(&place).map(|one| &one.name)
+    }
+
+    /// What might run over a link that is not in force, or has other limits there.
+    pub(crate) fn limit_of(&self, link: &Link, now: Timestamp) -> BitsPerSecond {
+        let mut usage = self.usage.get(&link.name).cloned().unwrap_or_default();
+        let mut place = Place::new(link);
+        place.look_at(&mut usage, now);
+        BitsPerSecond(place.limit)
+    }
+
     /// Whether a link gives way where nobody else is left, to whom these ranks give way.
     pub(crate) fn gives_way(&self, place: u8, relaxed: Option<u16>) -> bool {
         self.places.get(&place).is_some_and(|one| {

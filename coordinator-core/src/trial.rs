@@ -1,12 +1,15 @@
 //! What would change if other policies were in force: asked of the live view in rounds, within the
 //! budget of a look, and nothing is changed (O2, Y4).
 
+mod links;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::time::Timestamp;
 
+use self::links::Links;
 use crate::delivery::{Budget, Delivery};
 use crate::directory::Directory;
 use crate::member::{Member, Role};
@@ -20,6 +23,8 @@ pub(crate) const MAX_TRIALS: usize = 4;
 const EXAMPLES: usize = 3;
 /// Rules told apart: as many as all policies together can have is no use to anybody.
 const MAX_RULES: usize = 256;
+
+pub use self::links::LinkTrial;
 
 /// Names a trial, chosen by who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +72,8 @@ pub struct TrialReport {
     pub higher_priority: u64,
     /// What each rule would part, in the order of policies and words.
     pub rules: Vec<RuleTrial>,
+    /// The links of the policies in force and of those that are tried, in the order of their names.
+    pub links: Vec<LinkTrial>,
 }
 
 /// A trial under way.
@@ -79,14 +86,21 @@ pub(crate) struct Trial {
     left: usize,
     report: TrialReport,
     rules: BTreeMap<(Arc<str>, String), (u64, Vec<PeerId>)>,
+    links: Links,
 }
 
 impl Trial {
     /// These policies in place of those in force.
-    pub(crate) fn new(id: TrialId, set: PolicySet, world: &World, directory: &Directory) -> Self {
+    pub(crate) fn new(
+        id: TrialId,
+        set: PolicySet,
+        (world, directory): (&World, &Directory),
+        now: Timestamp,
+    ) -> Self {
         let contents = directory.busiest_first(|_| true);
         let mut trial = Self {
             id,
+            links: Links::new(&set, world, now),
             judge: world.judge.with(set),
             left: 0,
             contents,
@@ -162,9 +176,12 @@ impl Trial {
             let after = self.judge.verdict(&viewer, &parent, content, now);
             let stood = before.soft.is_some();
             let denial = after.hard.or(after.soft.filter(|_| !stood));
+            self.links.runs(before.links, feed.reserved, world);
             if let Some(ruling) = denial {
                 lost += 1;
                 self.count(&ruling, peer);
+            } else {
+                self.links.would_run(after.links, feed.reserved);
             }
         }
         self.report.parted += lost;
@@ -212,6 +229,7 @@ impl Trial {
             examples,
         });
         self.report.rules = rules.collect();
+        self.report.links = self.links.finish();
         core::mem::take(&mut self.report)
     }
 }

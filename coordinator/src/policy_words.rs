@@ -6,7 +6,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Query, State};
 use runnel_coordinator_core::policy::{Explanation, InWords};
-use runnel_coordinator_core::{PolicyExplanation, PolicySet, RuleTrial, TrialReport};
+use runnel_coordinator_core::{LinkTrial, PolicyExplanation, PolicySet, RuleTrial, TrialReport};
+use runnel_protocol::units::BitsPerSecond;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -127,6 +128,32 @@ impl From<RuleTrial> for RuleTrialView {
     }
 }
 
+/// What a link carries, and would carry. Rates are bit/s, as reserved for pairs.
+#[derive(Debug, Serialize, ToSchema)]
+struct LinkTrialView {
+    /// The policy's name, a slash, and its own.
+    name: String,
+    /// What may run over it at present; nothing where it is not in force.
+    limit_before: Option<u64>,
+    /// What might run over it; nothing where it would not be in force.
+    limit: Option<u64>,
+    before: u64,
+    /// Before pairs are parted for which it has no room.
+    after: u64,
+}
+
+impl From<LinkTrial> for LinkTrialView {
+    fn from(link: LinkTrial) -> Self {
+        Self {
+            name: link.name.to_string(),
+            limit_before: link.limit_before.map(|limit| limit.0),
+            limit: link.limit.map(|limit| limit.0),
+            before: link.before.0,
+            after: link.after.0,
+        }
+    }
+}
+
 /// What would change if a policy were in force. It is not: nothing was changed.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TrialView {
@@ -152,6 +179,8 @@ pub(crate) struct TrialView {
     higher_priority: u64,
     /// What each rule would part.
     rules: Vec<RuleTrialView>,
+    /// What links carry, and would carry.
+    links: Vec<LinkTrialView>,
     /// All of that, in words.
     words: Vec<String>,
 }
@@ -173,6 +202,7 @@ impl From<TrialReport> for TrialView {
             lower_priority: report.lower_priority,
             higher_priority: report.higher_priority,
             rules: report.rules.into_iter().map(RuleTrialView::from).collect(),
+            links: report.links.into_iter().map(LinkTrialView::from).collect(),
         }
     }
 }
@@ -217,10 +247,39 @@ fn words(report: &TrialReport) -> Vec<String> {
             words.push(format!("{count} of {} peers {what}", report.members));
         }
     }
+    words.extend(report.links.iter().map(of_link));
     words.push(
         "nothing was changed; peers that came or went meanwhile may be miscounted".to_owned(),
     );
     words
+}
+
+fn of_link(link: &LinkTrial) -> String {
+    let kilobits = |rate: BitsPerSecond| rate.0 / 1000;
+    let (name, before, after) = (&link.name, kilobits(link.before), kilobits(link.after));
+    let (was, is) = (link.limit_before.map(kilobits), link.limit.map(kilobits));
+    match (was, is) {
+        (None, None) => format!("the link “{name}” is in force no more"),
+        (Some(was), None) => {
+            format!("the link “{name}” would not be limited: {before} of {was} kbit/s at present")
+        }
+        (None, Some(is)) => format!(
+            "the link “{name}” would carry {after} of {is} kbit/s{}",
+            overrun(after, is)
+        ),
+        (Some(was), Some(is)) => format!(
+            "the link “{name}” would carry {after} of {is} kbit/s, and carries {before} of {was}{}",
+            overrun(after, is)
+        ),
+    }
+}
+
+fn overrun(after: u64, limit: u64) -> &'static str {
+    if after > limit {
+        ": pairs would be parted until it fits"
+    } else {
+        ""
+    }
 }
 
 /// Has the engine find out what would change.

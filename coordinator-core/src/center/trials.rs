@@ -19,7 +19,7 @@ impl ControlCenter {
             self.world.outputs.push_back(Output::Tried { id, report });
             return;
         }
-        let trial = Trial::new(id, set, &self.world, &self.directory);
+        let trial = Trial::new(id, set, (&self.world, &self.directory), now);
         self.trials.push_back(trial);
         self.clock.look_soon(now);
     }

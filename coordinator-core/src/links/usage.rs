@@ -23,7 +23,7 @@ pub struct LinkUse {
 }
 
 /// What ran over one link.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Usage {
     quarters: BTreeMap<u64, u64>,
     /// The sum from a quarter on, kept up.

@@ -1,10 +1,11 @@
 //! Links that operators limit: what runs over them fits, whoever is left out is told why, and
 //! what has to go goes in order.
 
-use runnel_coordinator_core::{Cause, Input, NetworkEntry, NetworkTable, Tags};
+use runnel_coordinator_core::{Cause, Input, LinkTrial, NetworkEntry, NetworkTable, Tags};
 use runnel_protocol::control::FromCoordinator;
 use runnel_protocol::units::BitsPerSecond;
 
+use crate::policies::tried;
 use crate::stage::{RATE, SECOND, Stage, kilobits};
 
 const FRENCH: [&str; 2] = ["198.51.100.1", "198.51.100.2"];
@@ -402,4 +403,64 @@ fn what_is_reserved_on_a_link_is_what_somebody_is_fed_with_whatever_happens() {
     stage.policies(&[&everything.replace("= 60", "= 5")]);
     assert_exact(&mut stage);
     assert!(stage.link().reserved <= kilobits(4500));
+}
+
+/// What the border carries, and would carry, in kbit/s: its limit and what is reserved.
+fn border_tried(stage: &mut Stage, texts: &[&str]) -> [(Option<u64>, u64); 2] {
+    let report = tried(stage, texts);
+    let [link] = report.links.as_slice() else {
+        panic!("{:?}", report.links);
+    };
+    let LinkTrial {
+        name,
+        limit_before,
+        limit,
+        before,
+        after,
+    } = link;
+    assert_eq!(&**name, "carrier/border");
+    let kilobits = |limit: &Option<BitsPerSecond>| limit.map(|rate| rate.0 / 1000);
+    [
+        (kilobits(limit_before), before.0 / 1000),
+        (kilobits(limit), after.0 / 1000),
+    ]
+}
+
+#[test]
+fn a_trial_says_what_links_would_carry_and_that_is_what_comes() {
+    let mut stage = evening("", 3);
+    assert_eq!(all_stripes(&stage, 3), [4, 4, 4]);
+    // A link that is new: all that runs would run over it, before anybody is parted for want of room.
+    let tight = border("max_mbps = 5");
+    assert_eq!(
+        border_tried(&mut stage, &[&tight]),
+        [(None, 0), (Some(5000), 6000)]
+    );
+    assert!(stage.center.links().is_empty(), "nothing is changed");
+    stage.policies(&[&tight]);
+    stage.run(SECOND * 10);
+    assert_eq!(all_stripes(&stage, 3), [4, 4, 1]);
+
+    // One with another limit, and one that goes.
+    let wide = border("max_mbps = 8");
+    assert_eq!(
+        border_tried(&mut stage, &[&wide]),
+        [(Some(5000), 4500), (Some(8000), 4500)]
+    );
+    assert_eq!(
+        border_tried(&mut stage, &[]),
+        [(Some(5000), 4500), (None, 0)]
+    );
+
+    // Where a rule parts pairs, they run over nothing.
+    let closed = format!(
+        "{wide}[[deny]]\nwhat = \"pair\"\nwhen = 'peer.type == \"regular\"'\nsay = \"no agents\"\n"
+    );
+    let by_agents: u32 = ["v0", "v1", "v2"]
+        .iter()
+        .filter_map(|name| stage.parents(name).remove("ann"))
+        .sum();
+    assert!(by_agents > 0);
+    let left = 4500 - 500 * u64::from(by_agents);
+    assert_eq!(border_tried(&mut stage, &[&closed])[1], (Some(8000), left));
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use runnel_coordinator_core::policy::{PolicySet, read};
-use runnel_coordinator_core::{Cause, Input, NetworkEntry, NetworkTable, Tags, TrialId};
+use runnel_coordinator_core::{
+    Cause, Input, NetworkEntry, NetworkTable, Tags, TrialId, TrialReport,
+};
 use runnel_protocol::control::{FromCoordinator, LinkResult};
 use runnel_protocol::ids::TicketId;
 
@@ -420,7 +422,7 @@ fn agents_are_called_in_and_planned_for_those_alone_who_may_be_fed() {
 }
 
 /// What would change if these policies were in force in place of the others.
-fn tried(stage: &mut Stage, texts: &[&str]) -> runnel_coordinator_core::TrialReport {
+pub(crate) fn tried(stage: &mut Stage, texts: &[&str]) -> TrialReport {
     let policies = texts.iter().map(|text| read(text).unwrap());
     let set = PolicySet::new(policies.collect()).unwrap();
     let id = TrialId(7);

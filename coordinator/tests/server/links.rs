@@ -87,3 +87,34 @@ async fn what_ran_over_a_link_this_month_survives_a_restart() {
     );
     house.server.stop().await;
 }
+
+#[tokio::test]
+async fn a_dry_run_tells_what_links_would_carry() {
+    let house = house().await;
+    let (mut waypoint, _) = Client::agent(&house).await;
+    enrol(&mut waypoint, Some(&code(&house))).await.unwrap();
+    let (mut viewer, _) = Client::viewer(&house).await;
+    viewer.open("live").await;
+    parent_of(&mut viewer).await;
+
+    let tight = EVERYTHING.replace("max_gb_per_month = 1000", "max_mbps = 1");
+    let put = http().put(house.url("/v1/policies/carrier?dry_run=true"));
+    let tried: Value = put.body(tight).send().await.unwrap().json().await.unwrap();
+    let link = &tried["links"][0];
+    assert_eq!(link["name"], "carrier/everything");
+    assert_eq!(
+        (&link["limit_before"], &link["before"], &link["limit"]),
+        (&Value::Null, &0.into(), &1_000_000.into())
+    );
+    let after = link["after"].as_u64().unwrap();
+    assert!(after > 1_000_000, "{tried}");
+    let words = format!(
+        "the link “carrier/everything” would carry {} of 1000 kbit/s: pairs would be parted until it \
+         fits",
+        after / 1000
+    );
+    let told = tried["words"].as_array().unwrap();
+    assert!(told.contains(&words.as_str().into()), "{tried}");
+    assert_eq!(house.json("/v1/links").await, serde_json::json!([]));
+    house.server.stop().await;
+}
