@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use runnel_protocol::control::{ChildReport, LinkResult, Outcome, ParentReport, Strike};
 use runnel_protocol::ids::PeerId;
+use runnel_protocol::segment::chunk_size;
 use runnel_protocol::time::Timestamp;
 
 use crate::blacklist::Apart;
@@ -17,6 +18,12 @@ use crate::monitor::{Crossing, End};
 use crate::steady::Cause;
 use crate::tickets::Pairing;
 use crate::world::World;
+
+/// A link that is given up counts on its way as if it had been late for so long: until what ran there before
+/// counts half. Were it less, a way whose links all end at once would look fine.
+const GIVEN_UP: Duration = Duration::from_secs(16);
+/// What a segment lasts, to tell how many chunks a rate makes: encoders make some of 2 s and some of 6.
+const SEGMENT: Duration = Duration::from_secs(4);
 
 /// A parent and its child.
 #[derive(Debug, Clone, Copy)]
@@ -142,6 +149,9 @@ fn part(
     cause: Apart,
     now: Timestamp,
 ) {
+    if matches!(cause, Apart::Stalled | Apart::Slow | Apart::Congested) {
+        note_given_up(delivery, world, pair, now);
+    }
     let until = world.blacklist.add(pair.parent, pair.child, cause, now);
     let tells = tells_of_parent(world, pair);
     if cause == Apart::Unreachable && across(world, reporter, pair.other(reporter)).is_some() {
@@ -158,6 +168,41 @@ fn part(
     world.log.note_pair(both, delivery.content, what, now);
     world.totals.repairs += 1;
     mark_both(delivery, pair, cause.into());
+}
+
+/// Tells of a link that is given up, for what it did not bring, as one on which all comes late: on a way that
+/// carries nothing links end before heartbeats can tell of much, and once they have, nothing on it is late.
+/// A parent that gets nothing itself, or may be gone, says nothing of the way to its children.
+fn note_given_up(delivery: &Delivery, world: &mut World, pair: Pair, now: Timestamp) {
+    let members = &delivery.members;
+    let Some(member) = members.get(&pair.child) else {
+        return;
+    };
+    let ends = (world.view.get(pair.parent), world.view.get(pair.child));
+    let (Some(feed), (Some(parent), Some(child))) = (member.feed(pair.parent), ends) else {
+        return;
+    };
+    let silent = now.since(parent.last_heard) > world.config.overdue();
+    let (Some(origin), false) = (
+        feed.origin,
+        silent || members.get(&pair.parent).is_some_and(is_starved),
+    ) else {
+        return;
+    };
+    let chunk = chunk_size(delivery.expected(member).bytes_in(SEGMENT));
+    let chunks = feed.reserved.bytes_in(GIVEN_UP).div_ceil(chunk);
+    let crossing = Crossing {
+        parent: pair.parent,
+        child: pair.child,
+        bytes: 0,
+        sent: chunks,
+        late: chunks,
+    };
+    let end = End {
+        address: child.address,
+        place: child.place,
+    };
+    world.monitor.observe(origin, end, &crossing, now);
 }
 
 /// Whether that two peers could not connect speaks against the parent: not where the child may lack the

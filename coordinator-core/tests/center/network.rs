@@ -2,6 +2,7 @@
 
 use ipnet::IpNet;
 use runnel_coordinator_core::{EdgeSummary, Feeds, Input, Prefixes};
+use runnel_protocol::control::LinkResult;
 
 use crate::stage::{RATE, SECOND, Stage, kilobits};
 
@@ -154,6 +155,30 @@ fn nobody_new_is_sent_over_a_way_on_which_much_comes_late_until_it_had_time_to_r
         AGENTS.iter().any(|agent| parents.contains_key(agent)),
         "{parents:?}"
     );
+    stage.check();
+}
+
+#[test]
+fn a_way_whose_links_are_all_given_up_is_congested_and_one_agent_whose_links_are_is_not() {
+    let mut stage = evening();
+    play(&mut stage, 10, 10);
+    let by = |stage: &Stage, wanted: &dyn Fn(&str) -> bool| -> Vec<_> {
+        let links = links(stage).into_iter();
+        links.filter(|(agent, ..)| wanted(agent)).collect()
+    };
+    let first = by(&stage, &|agent| agent == AGENTS[0]);
+    assert!(!first.is_empty());
+    for (agent, viewer, _) in first {
+        stage.report(viewer, agent, LinkResult::Stalled);
+    }
+    let edge = between(&stage, "AS64501", "AS64500").unwrap();
+    assert!(edge.late_percent > 0 && !edge.congested, "{edge:?}");
+
+    for (agent, viewer, _) in by(&stage, &|agent| agent != AGENTS[0]) {
+        stage.report(viewer, agent, LinkResult::Stalled);
+    }
+    let edge = between(&stage, "AS64501", "AS64500").unwrap();
+    assert!(edge.congested && edge.late_percent >= 20, "{edge:?}");
     stage.check();
 }
 
