@@ -1,13 +1,17 @@
 //! What the operator's table says of the regions of a scenario, and what checkers know of guests.
 
+use core::net::IpAddr;
+use core::time::Duration;
+use std::sync::Arc;
+
 use ipnet::IpNet;
 use runnel_coordinator_core::policy::schema::{ContentField, PeerField};
 use runnel_coordinator_core::policy::{Described, Facts, Value};
-use runnel_coordinator_core::{NetworkEntry, NetworkTable, Tags};
+use runnel_coordinator_core::{Feeds, NetworkEntry, NetworkTable, SiteEntry, Tags};
 use runnel_protocol::ids::PeerId;
 
 use crate::population::{Guest, Role};
-use crate::scenario::{Region, Scenario};
+use crate::scenario::{self, Region, Scenario};
 use crate::title::Title;
 
 /// Whose contents all are.
@@ -20,30 +24,49 @@ pub(crate) fn table(scenario: &Scenario) -> NetworkTable {
     NetworkTable::new(told.flat_map(|(region, place)| lines(region, place)))
 }
 
-fn lines(region: &Region, place: u8) -> Vec<NetworkEntry> {
-    let line = |cidr: String, name: String| {
-        let cidr: IpNet = cidr.parse().ok()?;
-        Some(NetworkEntry {
+fn lines(region: &Region, place: u8) -> impl Iterator<Item = NetworkEntry> {
+    ranges(region, place)
+        .into_iter()
+        .map(|(network, cidr)| NetworkEntry {
             cidr,
             region: region.place().to_owned(),
-            name,
+            name: format!("{} {network}", region.name),
             tags: Tags {
                 country: region.country.clone(),
                 asn: region.asn,
                 groups: region.groups.clone(),
             },
         })
-    };
-    // See where guests come from in `population`.
-    let named = |network: u32| format!("{} {network}", region.name);
-    let public = |network| line(format!("{}.{network}.0.0/16", 20 + place), named(network));
-    let site = || line(format!("10.{place}.0.0/16"), named(0));
+}
+
+/// The networks of a region and their addresses: see where guests come from in `population`.
+fn ranges(region: &Region, place: u8) -> Vec<(u32, IpNet)> {
+    let range = |network, cidr: String| Some((network, cidr.parse().ok()?));
+    let public = |network| range(network, format!("{}.{network}.0.0/16", 20 + place));
     if region.one_site {
-        return site().into_iter().collect();
+        return range(0, format!("10.{place}.0.0/16")).into_iter().collect();
     }
     (1..=region.networks.clamp(1, 200))
         .filter_map(public)
         .collect()
+}
+
+/// What the operator's files say after so much time.
+pub(crate) fn feeds(scenario: &Scenario, passed: Duration) -> Feeds {
+    let regions = scenario.region.iter().zip(0u8..);
+    let sites = regions.flat_map(|(region, place)| {
+        let site = region.site.as_ref().map(|name| {
+            let sharing = scenario::sharing(&scenario.site, name, passed);
+            let name = name.as_str().into();
+            Arc::new(SiteEntry { name, sharing })
+        });
+        let ranges = ranges(region, place).into_iter();
+        ranges.filter_map(move |(_, cidr)| Some((cidr, Arc::clone(site.as_ref()?))))
+    });
+    Feeds {
+        sites: sites.collect(),
+        ..Feeds::default()
+    }
 }
 
 /// A guest, as a checker knows it: by the scenario, and not by what the control center believes.
@@ -51,6 +74,18 @@ pub(crate) struct Known<'a> {
     pub(crate) peer: PeerId,
     pub(crate) guest: &'a Guest,
     pub(crate) region: &'a Region,
+}
+
+impl Known<'_> {
+    /// The operator's waypoints stand outside of a region that is one building.
+    fn is_inside(&self) -> bool {
+        !(self.region.one_site && self.guest.role == Role::Waypoint)
+    }
+
+    /// The site of the operator's file that it belongs to.
+    pub(crate) fn site(&self) -> Option<&str> {
+        self.region.site.as_deref().filter(|_| self.is_inside())
+    }
 }
 
 impl Described for Known<'_> {
@@ -66,10 +101,14 @@ impl Described for Known<'_> {
         if let Some(plan) = &self.guest.plan {
             PeerField::Plan.set(&mut facts, Value::text(plan));
         }
-        // The operator's waypoints stand outside of a site.
-        let inside = !(self.region.one_site && role == Role::Waypoint) && self.region.is_told();
+        let inside = self.is_inside() && self.region.is_told();
         let groups = self.region.groups.iter().filter(|_| inside);
+        let groups = groups.map(String::as_str).chain(self.site());
         PeerField::Groups.set(&mut facts, Value::texts(groups));
+        // Whoever belongs to none of the file's is told apart by the subnet.
+        let subnet = || subnet(self.guest.address);
+        let site = self.site().map_or_else(subnet, str::to_owned);
+        PeerField::Site.set(&mut facts, Value::text(&site));
         if !inside {
             return facts;
         }
@@ -86,6 +125,12 @@ impl Described for Known<'_> {
     fn id(&self) -> PeerId {
         self.peer
     }
+}
+
+fn subnet(address: IpAddr) -> String {
+    let length = if address.is_ipv4() { 24 } else { 48 };
+    let subnet = IpNet::new(address, length);
+    subnet.map_or_else(|_| address.to_string(), |subnet| subnet.trunc().to_string())
 }
 
 /// What is known of a title.

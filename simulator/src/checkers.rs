@@ -14,6 +14,7 @@ pub(crate) mod pairs;
 pub(crate) mod punctual;
 pub(crate) mod reservations;
 pub(crate) mod same;
+pub(crate) mod sites;
 pub(crate) mod tickets;
 pub(crate) mod treated;
 pub(crate) mod verified;
@@ -97,6 +98,8 @@ pub(crate) struct Checkers {
     pub(crate) lawful: lawful::Lawful,
     pub(crate) crossings: crossings::Crossings,
     pub(crate) treated: treated::Treated,
+    /// And this one where there are sites.
+    pub(crate) sites: sites::Sites,
 }
 
 impl Checkers {
@@ -138,6 +141,7 @@ impl Checkers {
         (content, bytes): (ContentId, u64),
         now: Timestamp,
     ) {
+        self.sites.carried(ends, hears, now);
         let links = self.lawful.carried(ends, hears, content, now);
         let known = self.lawful.is_known(now);
         self.crossings.carried(links, bytes, known, now);
@@ -182,6 +186,7 @@ impl Checkers {
             self.lawful.verdict,
             self.crossings.verdict,
             self.treated.verdict,
+            self.sites.verdict,
         ];
         let others = others.into_iter().filter(|one| one.evaluations > 0);
         always.into_iter().chain(others).collect()

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use core::time::Duration;
 use runnel_coordinator_core::{
-    Config, Content, ControlCenter, Figures, Input, LinkUse, NetworkTable, Output, Past, PolicySet,
-    Profile, ProfileName, Reassignments, Remembered, SessionId, SignedStatement, Unsigned,
+    Config, Content, ControlCenter, Feeds, Figures, Input, LinkUse, NetworkTable, Output, Past,
+    PolicySet, Profile, ProfileName, Reassignments, Remembered, SessionId, SignedStatement,
+    Unsigned,
 };
 use runnel_protocol::ids::{ContentId, KeyId, PeerId, PublicKey};
 use runnel_protocol::signature::{Signature, Signed, Statement};
@@ -42,7 +43,10 @@ pub(crate) struct Office {
     pub(crate) wake: Option<Timestamp>,
     /// The policies in force, and what ran over links: the store keeps both.
     policies: PolicySet,
-    policies_changed: Option<Timestamp>,
+    /// What the operator's files say.
+    feeds: Feeds,
+    /// When policies or files last became others.
+    changed: Option<Timestamp>,
     uses: Vec<LinkUse>,
     /// What is kept of peers and of their kinds.
     pasts: BTreeMap<PeerId, Past>,
@@ -82,7 +86,8 @@ impl Office {
             certificates: BTreeMap::new(),
             wake: None,
             policies: scenario::in_force(&scenario.policy, Duration::ZERO),
-            policies_changed: None,
+            feeds: atlas::feeds(scenario, Duration::ZERO),
+            changed: None,
             uses: Vec::new(),
             pasts: BTreeMap::new(),
             profiles: BTreeMap::new(),
@@ -138,8 +143,9 @@ impl Office {
         self.lives += 1;
         config.generation = u32::try_from(self.lives).unwrap_or(u32::MAX);
         let life = Duration::from_secs(MAX_TICKET_LIFE);
-        let changed = self.policies_changed;
-        config.policies_doubtful = changed.is_some_and(|changed| now.since(changed) <= life);
+        config.policies_doubtful = self
+            .changed
+            .is_some_and(|changed| now.since(changed) <= life);
         let mut center = ControlCenter::new(config, seed, now);
         for content in &self.contents {
             center.handle_input(Input::ContentRegistered(content.clone()), now);
@@ -148,6 +154,9 @@ impl Office {
         let profiles = self.profiles.values().cloned().collect();
         center.handle_input(Input::Profiles(profiles), now);
         center.handle_input(Input::Policies(self.policies.clone()), now);
+        if !self.feeds.sites.is_empty() {
+            center.handle_input(Input::Feeds(self.feeds.clone()), now);
+        }
         for (peer, contents) in &self.enrolled {
             let (peer, contents) = (*peer, contents.clone());
             center.handle_input(Input::WaypointEnrolled { peer, contents }, now);
@@ -185,8 +194,15 @@ impl Office {
     /// Other policies are in force from now on.
     pub(crate) fn enforce(&mut self, policies: PolicySet, now: Timestamp) {
         self.policies = policies.clone();
-        self.policies_changed = Some(now);
+        self.changed = Some(now);
         self.handle_input(Input::Policies(policies), now);
+    }
+
+    /// The operator's files say something else from now on.
+    pub(crate) fn follow(&mut self, feeds: Feeds, now: Timestamp) {
+        self.feeds = feeds.clone();
+        self.changed = Some(now);
+        self.handle_input(Input::Feeds(feeds), now);
     }
 
     /// Who is behind a session that stands.

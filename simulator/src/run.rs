@@ -97,7 +97,7 @@ pub struct Manner {
 pub fn play(scenario: &Arc<Scenario>, manner: Manner, mut progress: impl FnMut(f64)) -> Outcome {
     let parts = if manner.twin { 2.0 } else { 1.0 };
     let mut outcome = play_one(scenario, manner, true, |done| progress(done / parts));
-    if manner.twin && !scenario.policy.is_empty() {
+    if manner.twin && scenario.has_rules() {
         let unbound = Arc::new((**scenario).clone().without_policies());
         let unbound = play_one(&unbound, manner, true, |_| {});
         outcome.unbound_offload = Some(unbound.offload());

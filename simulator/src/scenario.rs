@@ -4,6 +4,7 @@ mod audience;
 mod fault;
 mod parse;
 mod rules;
+mod sites;
 
 use core::time::Duration;
 
@@ -14,6 +15,8 @@ pub use fault::{Fault, Kind, Target};
 pub use parse::ScenarioError;
 pub use rules::PolicyInForce;
 pub(crate) use rules::{changes, in_force};
+pub use sites::{P2p, SiteInForce};
+pub(crate) use sites::{changes as site_changes, sharing};
 
 /// One evening.
 #[derive(Debug, Clone, Deserialize)]
@@ -61,6 +64,9 @@ pub struct Scenario {
     /// The policies of operators, networks and viewers.
     #[serde(default)]
     pub policy: Vec<PolicyInForce>,
+    /// The lines of the operator's file of sites.
+    #[serde(default)]
+    pub site: Vec<SiteInForce>,
     /// Faults by chance as well.
     pub chaos: Option<Chaos>,
     /// What must come out of it; a run that misses one fails.
@@ -253,7 +259,13 @@ impl Scenario {
     #[must_use]
     pub fn without_policies(mut self) -> Self {
         self.policy.clear();
+        self.site.clear();
         self
+    }
+
+    /// Whether policies or the operator's file of sites forbid anything.
+    pub(crate) const fn has_rules(&self) -> bool {
+        !self.policy.is_empty() || !self.site.is_empty()
     }
 
     /// How long it lasts.

@@ -79,6 +79,8 @@ pub(crate) enum Event {
     Begin(usize),
     /// Other policies come into force.
     Policies,
+    /// The operator's file of sites says something else.
+    Sites,
     End(usize),
     /// Links of somebody who has been silent for too long break.
     Idle(At, u32),
@@ -203,6 +205,9 @@ impl World {
         for change in crate::scenario::changes(&self.scenario.policy) {
             self.later(start + change, Event::Policies);
         }
+        for change in crate::scenario::site_changes(&self.scenario.site) {
+            self.later(start + change, Event::Sites);
+        }
         self.later(start + crate::tally::SECOND, Event::Second);
         self.center_settle();
     }
@@ -214,6 +219,21 @@ impl World {
             .on_policies(&set, &self.library.titles, self.now);
         if self.peers {
             self.office.enforce(set, self.now);
+            self.last_trouble = self.now;
+            self.center_settle();
+        }
+    }
+
+    fn on_sites(&mut self) {
+        let passed = self.now.since(START);
+        let scenario = Arc::clone(&self.scenario);
+        for site in &scenario.site {
+            let sharing = crate::scenario::sharing(&scenario.site, &site.name, passed);
+            self.checkers.sites.change(&site.name, sharing, self.now);
+        }
+        if self.peers {
+            let feeds = crate::atlas::feeds(&scenario, passed);
+            self.office.follow(feeds, self.now);
             self.last_trouble = self.now;
             self.center_settle();
         }
@@ -249,6 +269,7 @@ impl World {
             Event::CenterWake => self.on_center_wake(),
             Event::Begin(index) => self.on_fault(index),
             Event::Policies => self.on_policies(),
+            Event::Sites => self.on_sites(),
             Event::End(index) => self.on_fault_over(index),
             Event::Idle(at, life) => self.on_idle(at, life),
             Event::Second => self.on_second(),

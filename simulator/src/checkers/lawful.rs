@@ -44,7 +44,7 @@ impl Hears {
     }
 
     /// Whether it is bound by what policies have said since `since`.
-    fn binds(self, since: Timestamp, now: Timestamp) -> bool {
+    pub(super) fn binds(self, since: Timestamp, now: Timestamp) -> bool {
         let known = now.since(since) > PROPAGATION;
         match self {
             Self::Always => known,

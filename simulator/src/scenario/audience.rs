@@ -184,6 +184,8 @@ pub struct Region {
     /// Groups that everybody there belongs to.
     #[serde(default)]
     pub groups: Vec<String>,
+    /// The site of the operator's file that all its addresses belong to.
+    pub site: Option<String>,
     /// Everybody sits in one building behind one address.
     #[serde(default)]
     pub one_site: bool,

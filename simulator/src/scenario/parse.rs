@@ -103,6 +103,14 @@ impl Scenario {
                     .any(|fault| fault.for_s.is_some_and(|time| time.is_nan() || time < 0.0)),
                 "for_s of a [[fault]] must not be negative",
             ),
+            (
+                self.site.iter().any(|site| {
+                    self.region
+                        .iter()
+                        .all(|region| region.site.as_ref() != Some(&site.name))
+                }),
+                "each [[site]] needs a [[region]] that is of it",
+            ),
         ];
         rules
             .into_iter()

@@ -175,7 +175,7 @@ impl World {
 
     /// Whether policies and links allow what is sent.
     fn judge(&mut self, at: At, link: LinkId, sending: Option<Sending>, bytes: u64) {
-        if self.scenario.policy.is_empty() {
+        if !self.scenario.has_rules() {
             return;
         }
         let far = self.far_end(at, link).and_then(|far| self.node(far.at));
