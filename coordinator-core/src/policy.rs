@@ -25,8 +25,7 @@ mod treatment;
 mod typing;
 mod value;
 
-pub(crate) use calendar::Month;
-pub use calendar::{Zone, moment};
+pub use calendar::{Month, Zone, moment};
 pub use cases::Case;
 pub use document::{Complaint, read};
 pub use judge::{Described, Judge};

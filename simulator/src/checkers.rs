@@ -165,6 +165,7 @@ impl Checkers {
         self.ends.look(world);
         self.ejections.look(world, &self.lawful);
         self.liveness.look(world);
+        self.crossings.look(world.now);
     }
 
     pub(crate) fn verdicts(self) -> Vec<Verdict> {

@@ -10,8 +10,9 @@ use runnel_protocol::units::BitsPerSecond;
 use crate::dice::Dice;
 use crate::scenario::{Content, Scenario};
 
-/// When every run starts: a date in 2027, so that tickets and certificates have real dates.
-pub(crate) const START: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+/// When every run starts: 2027-01-01 07:57 UTC, so that tickets and certificates have real dates, and in
+/// Los Angeles a month ends three minutes later.
+pub(crate) const START: Timestamp = Timestamp::from_micros(1_798_790_220_000_000);
 /// Live titles have been on for so many segments.
 const BEFORE: u64 = 1000;
 /// How much larger or smaller than the mean encoders make a segment, in percent.

@@ -34,7 +34,7 @@ impl Zone {
     }
 
     /// The month that it is there at this moment.
-    pub(crate) fn month(&self, now: Timestamp) -> Option<Month> {
+    pub fn month(&self, now: Timestamp) -> Option<Month> {
         let date = self.rules.to_datetime(at(now)?).date();
         let begins = |first: Date| {
             // Where clocks skip midnight, with the first moment after it.
@@ -81,11 +81,11 @@ impl Zone {
 
 /// A month of some zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Month {
+pub struct Month {
     /// Its first moment.
-    pub(crate) begins: Timestamp,
+    pub begins: Timestamp,
     /// The first moment of the next one.
-    pub(crate) ends: Timestamp,
+    pub ends: Timestamp,
 }
 
 impl Month {

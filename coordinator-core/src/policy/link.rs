@@ -101,6 +101,8 @@ pub struct LinkTerms {
     pub peak: Option<BitsPerSecond>,
     /// Most bytes in a month.
     pub month: Option<u64>,
+    /// Whose months these are.
+    pub zone: Option<Zone>,
 }
 
 /// A link as a policy declares it.

@@ -296,6 +296,7 @@ impl PolicySet {
             strictness: link.ruling.strictness,
             peak: link.limits.peak,
             month: link.limits.month,
+            zone: link.zone.clone(),
         })
     }
 

@@ -1,10 +1,11 @@
-//! Y3: no link carries more than its limit, over any time, beyond one burst.
+//! Y3: no link carries more than its limit, over any time, beyond one burst; and what is full in one month
+//! opens with the next one.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use runnel_coordinator_core::policy::{LinkSet, LinkTerms, PolicySet, Strictness};
+use runnel_coordinator_core::policy::{LinkSet, LinkTerms, Month, PolicySet, Strictness};
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
@@ -15,6 +16,8 @@ use super::Verdict;
 const AHEAD: Duration = Duration::from_secs(6);
 /// A month's total is passed by no more than what is under way when it is reached.
 const LATE: Duration = Duration::from_secs(4);
+/// A link that was full carries something again so long after its month began.
+const OPENS: Duration = Duration::from_secs(20);
 /// Seconds over which the highest mean is told.
 const TOLD: usize = 10;
 
@@ -44,7 +47,10 @@ struct Account {
     second: u64,
     highest: u64,
     bytes: u64,
+    /// Of the present month, which it is, and of the month before.
     month: u64,
+    present: Option<Month>,
+    last_month: u64,
 }
 
 impl Account {
@@ -59,10 +65,24 @@ impl Account {
             highest: 0,
             bytes: 0,
             month: 0,
+            present: None,
+            last_month: 0,
+        }
+    }
+
+    /// Begins another month where it is time to.
+    fn follow_months(&mut self, now: Timestamp) {
+        let over = self.present.is_none_or(|month| now >= month.ends);
+        if let Some(zone) = self.terms.zone.as_ref().filter(|_| over) {
+            if self.present.is_some() {
+                (self.last_month, self.month) = (self.month, 0);
+            }
+            self.present = zone.month(now);
         }
     }
 
     fn add(&mut self, bytes: u64, known: bool, now: Timestamp) {
+        self.follow_months(now);
         self.bytes += bytes;
         self.month += bytes;
         // What was under way when other limits came says nothing of these.
@@ -170,6 +190,26 @@ impl Crossings {
         }
     }
 
+    /// Looks whether links that were full last month are open.
+    pub(crate) fn look(&mut self, now: Timestamp) {
+        for (_, name) in &self.in_force {
+            let Some(account) = self.accounts.get_mut(name) else {
+                continue;
+            };
+            account.follow_months(now);
+            let Some((month, most)) = account.present.zip(account.terms.month) else {
+                continue;
+            };
+            let was_full = account.last_month >= most / 10 * 9;
+            if was_full && now.since(month.begins) > OPENS {
+                let carries = account.month > 0;
+                self.verdict.expect(carries, || {
+                    format!("{name} was full last month, and carries nothing in this one")
+                });
+            }
+        }
+    }
+
     /// What ran over each link.
     pub(crate) fn crossings(&self) -> Vec<Crossing> {
         self.accounts.values().map(Account::crossing).collect()
@@ -178,7 +218,7 @@ impl Crossings {
 
 #[cfg(test)]
 mod tests {
-    use runnel_coordinator_core::policy::read;
+    use runnel_coordinator_core::policy::{Zone, read};
 
     use super::*;
 
@@ -220,5 +260,21 @@ mod tests {
         let (mut month, on) = crossings("max_gb_per_month = 1");
         assert_eq!(run(&mut month, on, 100_000, 80), 0);
         assert!(run(&mut month, on, 100_000, 10) > 0);
+    }
+
+    #[test]
+    fn a_link_that_stays_closed_in_a_new_month_is_seen() {
+        let ends = Zone::named("UTC").unwrap().month(crate::title::START);
+        let ends = ends.unwrap().ends;
+        let (mut month, on) = crossings("max_gb_per_month = 1");
+        month.carried(on, 950_000_000, true, crate::title::START);
+        month.look(ends + OPENS);
+        assert_eq!(month.verdict.violations, 0);
+        month.look(ends + OPENS * 2);
+        assert_eq!(month.verdict.violations, 1);
+        // What ran in the month before does not count in this one.
+        month.carried(on, 950_000_000, true, ends + OPENS * 2);
+        month.look(ends + OPENS * 3);
+        assert_eq!(month.verdict.violations, 1);
     }
 }
