@@ -18,6 +18,7 @@ pub(crate) mod sites;
 pub(crate) mod tickets;
 pub(crate) mod treated;
 pub(crate) mod verified;
+pub(crate) mod ways;
 
 use runnel_coordinator_core::PolicySet;
 use runnel_protocol::control::FromCoordinator;
@@ -100,6 +101,8 @@ pub(crate) struct Checkers {
     pub(crate) treated: treated::Treated,
     /// And this one where there are sites.
     pub(crate) sites: sites::Sites,
+    /// And this one where a way between two systems becomes narrow.
+    pub(crate) ways: ways::Ways,
 }
 
 impl Checkers {
@@ -124,6 +127,7 @@ impl Checkers {
         if let FromCoordinator::Assign(assign) = message {
             self.pairs.assigned(to, assign);
             self.ejections.told(world, &self.lawful, assign);
+            self.ways.told(world, to, assign);
             self.tickets.told(&world.office.ticket_key(), to, assign);
         }
     }
@@ -165,6 +169,7 @@ impl Checkers {
         self.ends.look(world);
         self.ejections.look(world, &self.lawful);
         self.liveness.look(world);
+        self.ways.look(world.now);
         self.crossings.look(world.now);
     }
 
@@ -188,6 +193,7 @@ impl Checkers {
             self.crossings.verdict,
             self.treated.verdict,
             self.sites.verdict,
+            self.ways.verdict,
         ];
         let others = others.into_iter().filter(|one| one.evaluations > 0);
         always.into_iter().chain(others).collect()

@@ -45,6 +45,7 @@ impl World {
             Kind::Backbone => {
                 let rate = BitsPerSecond(times(1_000_000, strength));
                 self.network.backbone((0, 1), Some(rate), self.now);
+                self.note_way(true);
             }
             Kind::Crash
             | Kind::Hang
@@ -58,6 +59,14 @@ impl World {
             | Kind::RateCollapse
             | Kind::Shrink
             | Kind::BetterNode => {}
+        }
+    }
+
+    /// Regions of which no system is told are many networks, between which there are many ways.
+    fn note_way(&mut self, narrow: bool) {
+        let mut both = self.scenario.region.iter().take(2);
+        if both.all(|region| region.asn.is_some()) {
+            self.checkers.ways.turns((0, 1), narrow, self.now);
         }
     }
 
@@ -147,7 +156,10 @@ impl World {
             }
             Kind::DuplicateAndLate => self.duplicates = 0.0,
             Kind::CdnOutage => self.origin.outages = self.origin.outages.saturating_sub(1),
-            Kind::Backbone => self.network.backbone((0, 1), None, self.now),
+            Kind::Backbone => {
+                self.network.backbone((0, 1), None, self.now);
+                self.note_way(false);
+            }
             Kind::CoordinatorDown
             | Kind::Crash
             | Kind::Hang
