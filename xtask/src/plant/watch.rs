@@ -14,13 +14,17 @@ use crate::run::command;
 const TESTS: [&str; 5] = ["cargo", "test", "--no-fail-fast", "--lib", "--tests"];
 const BUILD: [&str; 3] = ["cargo", "build", "-p=runnel-simulator"];
 /// Short evenings with every checker at work.
-const EVENINGS: [&str; 7] = [
+const EVENINGS: [&str; 11] = [
     "simulator/scenarios/trouble.toml",
     "simulator/scenarios/small.toml",
     "simulator/scenarios/uplinks-shrink.toml",
     "simulator/scenarios/licence.toml",
     "simulator/scenarios/licence-restart.toml",
     "simulator/scenarios/plant-line.toml",
+    "simulator/scenarios/season-pass.toml",
+    "simulator/scenarios/sites.toml",
+    "simulator/scenarios/congested-way.toml",
+    "simulator/scenarios/month-ends.toml",
     "--twice",
 ];
 /// A bug may well go on for ever.
