@@ -6,7 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 use runnel_protocol::control::{ClientHello, PeerType, Platform};
 
 use crate::family::Family;
-use crate::reach::{is_local, is_usable};
+use crate::reach::is_usable;
 
 /// Most addresses of one peer that are tested.
 pub(crate) const MAX_TESTED: usize = 4;

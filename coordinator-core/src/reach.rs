@@ -1,6 +1,8 @@
 //! Who can reach whom at which address, and how near the two are.
 
-use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
+
+use runnel_protocol::local::is_local;
 
 use crate::place::{Cost, Hops, NetworkTable, Place, Region};
 
@@ -102,18 +104,6 @@ impl Ground {
             Self::Far
         }
     }
-}
-
-/// Whether an address means something only within one site.
-pub(crate) fn is_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(four) => four.is_private() || four.is_loopback() || four.is_link_local(),
-        IpAddr::V6(six) => six.is_loopback() || is_unique_local(six) || six.is_unicast_link_local(),
-    }
-}
-
-fn is_unique_local(six: Ipv6Addr) -> bool {
-    six.octets()[0] & 0xfe == 0xfc
 }
 
 /// Whether an address can be dialled at all.

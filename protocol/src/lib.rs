@@ -12,6 +12,7 @@ pub mod channels;
 pub mod codec;
 pub mod control;
 pub mod ids;
+pub mod local;
 pub mod manifest;
 mod octets;
 pub mod peer;
