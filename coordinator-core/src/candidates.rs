@@ -364,6 +364,11 @@ impl<'a> Search<'a> {
             regular_children: siblings - usize::from(member.regular_children.contains_key(&child)),
             linked: feed.is_some() || self.world.view.are_partners(child, parent),
             ban: self.world.blacklist.ban(child, parent, self.now),
+            met_enough: self.world.acquaintances.exhausted(
+                (self.record, record),
+                self.world.config.meetings_per_hour,
+                self.now,
+            ),
             congested: self.world.monitor.congestion(
                 record.place.network,
                 self.record.place.network,

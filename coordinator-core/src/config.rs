@@ -28,6 +28,9 @@ pub struct Config {
     pub max_contents: usize,
     /// Most contents that one peer takes part in.
     pub contents_per_peer: usize,
+    /// Distinct viewers that an agent is made known to within an hour, where its uplink allows so many:
+    /// see [`runnel_protocol::meetings`].
+    pub meetings_per_hour: usize,
     /// For this long after a restart no viewer is told that it has no parents: those it has are
     /// on their way back as well. Zero for a first start.
     pub settle: Duration,
@@ -61,6 +64,7 @@ impl Config {
             max_sessions: 1_000_000,
             max_contents: 10_000,
             contents_per_peer: 16,
+            meetings_per_hour: 4096,
             settle: Duration::ZERO,
             probe: true,
             tokens: true,

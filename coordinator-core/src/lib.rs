@@ -8,6 +8,7 @@
 //! Nothing here reads a clock, entropy or a socket; signatures are made and checked by the shell.
 //! Every table has a stated bound: sessions and contents by [`Config`], the rest per session.
 
+mod acquaintances;
 mod admission;
 mod announce;
 mod assign;

@@ -40,6 +40,9 @@ pub(crate) struct Pair<'a> {
     /// The two share a link, for this content or for others.
     pub(crate) linked: bool,
     pub(crate) ban: Option<Ban>,
+    /// As many strangers as one of them may meet within an hour, where it has, and the other is
+    /// none of them.
+    pub(crate) met_enough: Option<usize>,
     /// Of what runs from the parent's network to the child's, how much comes late, in percent, where that
     /// is too much.
     pub(crate) congested: Option<u8>,
@@ -80,7 +83,7 @@ pub(crate) struct Rule {
 }
 
 /// In the order in which they are asked; the first objection stands.
-pub(crate) const RULES: [Rule; 16] = [
+pub(crate) const RULES: [Rule; 17] = [
     Rule {
         name: "self",
         judge: itself,
@@ -133,6 +136,10 @@ pub(crate) const RULES: [Rule; 16] = [
     Rule {
         name: "link-limit",
         judge: link_limit,
+    },
+    Rule {
+        name: "met-enough",
+        judge: met_enough,
     },
     Rule {
         name: LOOPS,
@@ -190,6 +197,7 @@ pub(crate) enum Objection {
     NeverReached,
     BadHistory(Blemish),
     NoLinkRoom(Arc<Shortage>),
+    MetEnough(usize),
     Loop,
     NoUplink,
     NoRoom {
@@ -282,6 +290,12 @@ fn link_limit(pair: &Pair<'_>) -> Option<Objection> {
     pair.shortage.clone().map(Objection::NoLinkRoom)
 }
 
+/// Who feeds the child already knows it.
+fn met_enough(pair: &Pair<'_>) -> Option<Objection> {
+    let most = pair.met_enough.filter(|_| !pair.current)?;
+    Some(Objection::MetEnough(most))
+}
+
 fn loops(pair: &Pair<'_>) -> Option<Objection> {
     pair.loops.then_some(Objection::Loop)
 }
@@ -340,6 +354,7 @@ impl Objection {
             | Self::Accused
             | Self::NeverReached
             | Self::BadHistory(_)
+            | Self::MetEnough(_)
             | Self::Loop
             | Self::NoUplink
             | Self::NoRoom { .. }
@@ -402,6 +417,10 @@ impl fmt::Display for Objection {
             Self::Accused => write!(f, "several peers say that it sent bad data"),
             Self::NeverReached => write!(f, "the last attempts to reach it all failed"),
             Self::BadHistory(blemish) => write!(f, "{blemish}"),
+            Self::MetEnough(most) => write!(
+                f,
+                "the agent was made known to {most} viewers within the last hour, and is not told of more"
+            ),
             Self::Loop => write!(f, "it receives the content from this very peer"),
             Self::NoUplink => write!(f, "it offers no uplink"),
             Self::NoRoom { spare, stripe } => write!(
@@ -495,6 +514,7 @@ mod tests {
             regular_children: 0,
             linked: false,
             ban: None,
+            met_enough: None,
             congested: None,
             ruling: None,
             score: 0,

@@ -6,6 +6,7 @@ use runnel_protocol::control::FromCoordinator;
 use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::time::Timestamp;
 
+use crate::acquaintances::Acquaintances;
 use crate::blacklist::Blacklist;
 use crate::config::Config;
 use crate::described::{Known, Present};
@@ -30,6 +31,7 @@ pub(crate) struct World {
     pub(crate) random: Random,
     pub(crate) view: View,
     pub(crate) blacklist: Blacklist,
+    pub(crate) acquaintances: Acquaintances,
     /// By whom addresses of another family than its own were tried in vain.
     pub(crate) attempts: Attempts,
     pub(crate) tickets: TicketBook,
@@ -72,6 +74,7 @@ impl World {
             random: Random::new(seed),
             view: View::default(),
             blacklist: Blacklist::default(),
+            acquaintances: Acquaintances::default(),
             attempts: Attempts::default(),
             tickets: TicketBook::default(),
             waypoints: Waypoints::default(),
@@ -87,6 +90,13 @@ impl World {
             offers: Offers::default(),
             chronicle: Chronicle::new(now),
             outputs: VecDeque::new(),
+        }
+    }
+
+    /// Two become a pair: one end will know the other's address.
+    pub(crate) fn introduce(&mut self, one: PeerId, other: PeerId, now: Timestamp) {
+        if let (Some(one), Some(other)) = (self.view.get(one), self.view.get(other)) {
+            self.acquaintances.introduce((one, other), now);
         }
     }
 

@@ -279,6 +279,7 @@ fn furnish(
     config.admissions_per_second = settings.admissions_per_second;
     config.max_sessions = settings.max_sessions;
     config.stripes = settings.stripes;
+    config.meetings_per_hour = settings.agent_viewers_per_hour;
     config.probe = settings.probe;
     config.history = settings.history_kept_days > 0;
     config.generation = standing.generation;

@@ -41,6 +41,9 @@ pub struct Settings {
     /// Stripes that each track is divided into, 1 to 16: an agent that is called in where uplink is short
     /// takes one of them to pass it on, and a page then has a parent for each (docs/TREES.md).
     pub stripes: u8,
+    /// Distinct viewers that one agent is made known to within an hour, where its uplink allows so
+    /// many: 512 to 4096 it does.
+    pub agent_viewers_per_hour: usize,
     /// For how many days transfer records are kept; 0 keeps none.
     pub transfers_kept_days: u32,
     /// For how many days after they were last there it is remembered how peers did; 0 remembers
@@ -184,6 +187,7 @@ impl Default for Settings {
             network_connections_per_second: NETWORK_RATE,
             network_connections_burst: NETWORK_BURST,
             stripes: 4,
+            agent_viewers_per_hour: 4096,
             transfers_kept_days: 30,
             history_kept_days: 90,
             probe: true,

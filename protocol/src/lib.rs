@@ -14,6 +14,7 @@ pub mod control;
 pub mod ids;
 pub mod local;
 pub mod manifest;
+pub mod meetings;
 mod octets;
 pub mod peer;
 #[cfg(feature = "pinned")]

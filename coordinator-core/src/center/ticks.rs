@@ -34,6 +34,7 @@ impl ControlCenter {
         self.end_overdue(now);
         self.look_after_passes(now);
         self.world.blacklist.decay(now);
+        self.world.acquaintances.forget(now);
         if !self.world.judge.is_empty() {
             self.follow_policies(now);
         }

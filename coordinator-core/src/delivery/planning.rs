@@ -117,6 +117,10 @@ impl Delivery {
         let expected = self.members.get(&child).map(|member| self.expected(member));
         self.move_reservations(child, &old, &feeds, world);
         let gone = |feed: &&Feed| feeds.iter().all(|other| other.parent != feed.parent);
+        let is_new = |feed: &&Feed| old.iter().all(|other| other.parent != feed.parent);
+        for feed in feeds.iter().filter(is_new) {
+            world.introduce(child, feed.parent, now);
+        }
         for feed in old.iter().filter(gone) {
             world.remember_link(feed.parent, child, Some(feed.account), now);
         }

@@ -6,6 +6,7 @@
 )]
 
 mod accounts;
+mod acquaintances;
 mod congestion;
 mod depth;
 mod ejection;
