@@ -2,20 +2,21 @@
 
 use runnel_protocol::control::LinkResult;
 use runnel_protocol::ids::{KeyId, Nonce, PeerId, PublicKey};
+use runnel_protocol::meetings::meetings_per_hour;
 use runnel_protocol::peer::{Challenge, CloseReason, Control, Hello, Possession};
 use runnel_protocol::signature::{Signature, Statement};
 use runnel_protocol::ticket::{SignedTicket, Ticket};
 use runnel_protocol::time::{Timestamp, millis};
 
 use crate::config::AGENT;
-use crate::input::LinkId;
+use crate::input::{Caller, LinkId};
 use crate::links::{State, plausible, screen};
 use crate::output::Event;
 use crate::peer::{Checking, Peer, Signing};
 
 impl Peer {
     /// Somebody is at the door: he has to sign a nonce before anything else.
-    pub(crate) fn on_accepted(&mut self, link: LinkId, now: Timestamp) {
+    pub(crate) fn on_accepted(&mut self, link: LinkId, caller: Caller, now: Timestamp) {
         let nonce = Nonce(self.entropy.bytes());
         let welcome = self.consent && !self.draining;
         let admitted = if welcome {
@@ -25,6 +26,9 @@ impl Peer {
         };
         match admitted {
             Ok(()) => {
+                if let Some(link) = self.links.get_mut(link) {
+                    link.caller = caller;
+                }
                 let key = self.config.key;
                 self.send(link, Control::Challenge(Challenge { nonce, key }));
             }
@@ -163,11 +167,35 @@ impl Peer {
         }
         *pending -= 1;
         let done = *pending == 0;
+        if done && !self.meets(id, now) {
+            return self.turn_away(id, CloseReason::Full, now);
+        }
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
         ticket.into_iter().for_each(|ticket| link.grant(ticket));
         if done {
             self.send(id, Control::Welcome);
             self.on_ready(id, now);
         }
+    }
+
+    /// Whether whoever has proven itself at the door is none too many: a waypoint may know everybody,
+    /// and who is assigned is no viewer.
+    fn meets(&mut self, id: LinkId, now: Timestamp) -> bool {
+        let link = self.links.get(id);
+        let Some((peer, home)) = link.and_then(|link| Some((link.peer?, link.caller.home?))) else {
+            return true;
+        };
+        if !AGENT || self.config.waypoint || self.content_of(peer).is_some() {
+            return true;
+        }
+        let most = meetings_per_hour(self.config.uplink);
+        let admits = self.meetings.admits(home, most, now);
+        if admits {
+            self.meetings.meet(home, now);
+        }
+        admits
     }
 
     pub(crate) fn on_link_welcome(&mut self, id: LinkId, now: Timestamp) {

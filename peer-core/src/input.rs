@@ -7,6 +7,7 @@ use runnel_protocol::bulk::BulkHeader;
 use runnel_protocol::control::{ContentLocator, Enrol, FromCoordinator};
 use runnel_protocol::ids::{CertificateHash, ContentId, PathHash, TrackId};
 use runnel_protocol::manifest::SignedEntry;
+use runnel_protocol::meetings::Household;
 use runnel_protocol::peer::{CloseReason, Control};
 use runnel_protocol::proof::ProvenChunk;
 use runnel_protocol::segment::{ByteRange, SegmentKey};
@@ -39,6 +40,13 @@ impl LinkId {
     pub const fn is_accepted(self) -> bool {
         self.0 & Self::ACCEPTED != 0
     }
+}
+
+/// What a transport tells of whoever came over it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// Where it comes from; `None` for an address that says nothing to anybody elsewhere.
+    pub home: Option<Household>,
 }
 
 macro_rules! number {
@@ -185,7 +193,7 @@ pub enum Input {
     },
 
     /// Somebody connected.
-    Accepted(LinkId),
+    Accepted(LinkId, Caller),
     /// A dialled link's transport stands.
     Connected(LinkId),
     /// A dial came to nothing.

@@ -51,8 +51,8 @@ mod verify;
 pub use census::Census;
 pub use config::Config;
 pub use input::{
-    BulkId, CheckId, FetchId, Input, LinkId, LoadId, Machine, MediaKind, SignId, StreamId, Want,
-    WantId,
+    BulkId, Caller, CheckId, FetchId, Input, LinkId, LoadId, Machine, MediaKind, SignId, StreamId,
+    Want, WantId,
 };
 pub use output::{ChunkName, Delivered, Event, Output};
 pub use peer::{Peer, TimeoutReason};

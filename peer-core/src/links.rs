@@ -17,7 +17,7 @@ use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::UnixSeconds;
 
 use crate::config::Config;
-use crate::input::LinkId;
+use crate::input::{Caller, LinkId};
 
 /// Most tickets that stand on one link; a renewed one replaces its predecessor.
 const MAX_STANDING: usize = 16;
@@ -70,6 +70,8 @@ pub(crate) struct Link {
     /// Known from the assignment when dialled, proven by its key when accepted.
     pub(crate) peer: Option<PeerId>,
     pub(crate) key: Option<PublicKey>,
+    /// What the transport told of whoever dialled.
+    pub(crate) caller: Caller,
     /// When it began, then when it became ready.
     pub(crate) since: Timestamp,
     /// When useful bytes last came over it, or it was first asked for any: silence counts from
@@ -100,6 +102,7 @@ impl Link {
             state,
             peer,
             key: None,
+            caller: Caller::default(),
             since: now,
             heard: now,
             tickets: Vec::new(),

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use runnel_protocol::control::{Assign, Offence, OriginGrant, Parent, ToCoordinator};
 use runnel_protocol::ids::{ContentId, PeerId, PublicKey, TrackId};
 use runnel_protocol::manifest::{SignedEntry, StreamKeyCertificate};
+use runnel_protocol::meetings::Meetings;
 use runnel_protocol::peer::{CloseReason, Control};
 use runnel_protocol::segment::{SegmentKey, SubstreamSet};
 use runnel_protocol::signature::Signature;
@@ -104,6 +105,8 @@ pub struct Peer {
     pub(crate) session: Session,
     pub(crate) contents: SortedMap<ContentId, Content>,
     pub(crate) links: Links,
+    /// Viewers that came within the last hour.
+    pub(crate) meetings: Meetings,
     /// Peers that misbehaved, until when nothing is had to do with them.
     pub(crate) banned: SortedMap<PeerId, Timestamp>,
     /// Dials per assigned peer: how many, and when the last one began.
@@ -148,6 +151,7 @@ impl Peer {
             session: Session::new(config.join_token.clone()),
             contents: SortedMap::new(),
             links: Links::default(),
+            meetings: Meetings::default(),
             banned: SortedMap::new(),
             attempts: SortedMap::new(),
             verifier: Verifier::new(config.most_segments()),
@@ -183,7 +187,7 @@ impl Peer {
             Input::Reachable { .. }
             | Input::Enrol(_)
             | Input::Close(_)
-            | Input::Accepted(_)
+            | Input::Accepted(..)
             | Input::Loaded(..)
             | Input::Restored { .. }
             | Input::Attested { .. }
@@ -236,7 +240,7 @@ impl Peer {
                     .playing(content)
                     .count(runnel_protocol::control::Source::Cdn, bytes);
             }
-            Input::Accepted(link) => self.on_accepted(link, now),
+            Input::Accepted(link, caller) => self.on_accepted(link, caller, now),
             Input::Connected(link) => self.on_transport(link),
             Input::DialFailed(link) => self.on_link_down(link, None, now),
             Input::Control(link, message) => self.on_control(link, message, now),

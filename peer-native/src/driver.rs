@@ -101,12 +101,16 @@ impl Driver {
                 }
                 self.input(input);
             }
-            Arrival::Visitor(Visitor { session, place }) => {
+            Arrival::Visitor(Visitor {
+                session,
+                place,
+                caller,
+            }) => {
                 self.accepted += 1;
                 let id = LinkId::accepted(self.accepted);
                 let link = Link::start(id, session, Role::Acceptor(place), self.inbox.clone());
                 self.links.insert(id, link);
-                self.input(Input::Accepted(id));
+                self.input(Input::Accepted(id, caller));
             }
             Arrival::Dialled(id, Ok(session)) => {
                 let link = Link::start(id, session, Role::Dialler, self.inbox.clone());

@@ -8,8 +8,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
-use runnel_protocol::ALPN;
-use runnel_protocol::WEBTRANSPORT_PATH;
+use runnel_peer_core::Caller;
+use runnel_protocol::meetings::Household;
+use runnel_protocol::{ALPN, WEBTRANSPORT_PATH};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 use tracing::debug;
@@ -42,6 +43,8 @@ pub enum EndpointError {
 #[derive(Debug)]
 pub(crate) struct Visitor {
     pub(crate) session: Session,
+    /// What the transport tells of them.
+    pub(crate) caller: Caller,
     /// Their place among the links that there may be, given back when dropped.
     pub(crate) place: OwnedSemaphorePermit,
 }
@@ -129,12 +132,19 @@ impl Endpoint {
                 continue;
             }
             let (inbox, refusals) = (inbox.clone(), Arc::clone(&refusals));
+            let caller = Caller {
+                home: Household::of(incoming.remote_address().ip()),
+            };
             tokio::spawn(async move {
                 let session = shake_hands(incoming).await;
                 drop(greeter);
                 match session {
                     Some(session) => {
-                        let visitor = Visitor { session, place };
+                        let visitor = Visitor {
+                            session,
+                            caller,
+                            place,
+                        };
                         inbox.put(Arrival::Visitor(visitor)).await;
                     }
                     None => refusals.count(Refusal::Handshake),

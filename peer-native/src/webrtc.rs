@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use runnel_protocol::channels::ice_password;
+use runnel_protocol::meetings::Household;
 use str0m::config::{CryptoProvider, DtlsCert};
 use str0m::ice::StunMessage;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -202,7 +203,8 @@ impl Door {
             Err(error) => return debug!(%error, "no answer by WebRTC"),
         };
         let (datagrams, arriving) = mpsc::channel(WAITING);
-        let welcome = self.welcome(opened, [call, handshake], place);
+        let home = Household::of(caller.from.ip());
+        let welcome = self.welcome(opened, [call, handshake], (home, place));
         let name = Arc::clone(name);
         let call = Call {
             datagrams,
@@ -221,7 +223,7 @@ impl Door {
         &self,
         opened: tokio::sync::oneshot::Receiver<Session>,
         greeter: [OwnedSemaphorePermit; 2],
-        place: OwnedSemaphorePermit,
+        (home, place): (Option<Household>, OwnedSemaphorePermit),
     ) -> impl Future<Output = ()> + Send + 'static {
         let (inbox, refusals) = (self.inbox.clone(), Arc::clone(&self.refusals));
         async move {
@@ -230,9 +232,12 @@ impl Door {
             match opened {
                 Ok(Ok(session)) => {
                     let session = transport::Session::WebRtc(session);
-                    inbox
-                        .put(Arrival::Visitor(Visitor { session, place }))
-                        .await;
+                    let visitor = Visitor {
+                        session,
+                        caller: runnel_peer_core::Caller { home },
+                        place,
+                    };
+                    inbox.put(Arrival::Visitor(visitor)).await;
                 }
                 _ => refusals.count(Refusal::Handshake),
             }

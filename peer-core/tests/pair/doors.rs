@@ -1,10 +1,12 @@
 //! Nobody gets a byte without a ticket (T4).
 
+use core::net::Ipv4Addr;
 use std::time::Duration;
 
-use runnel_peer_core::{Event, Input, LinkId};
+use runnel_peer_core::{Caller, Event, Input, LinkId};
 use runnel_protocol::control::{LinkResult, Platform, Source, ToCoordinator};
 use runnel_protocol::ids::PeerId;
+use runnel_protocol::meetings::Household;
 use runnel_protocol::peer::{CloseReason, Control, Hello, Possession, Request, RequestId};
 use runnel_protocol::signing::KeyPair;
 use runnel_protocol::ticket::SignedTicket;
@@ -22,8 +24,19 @@ fn knock(
     let mut world = World::new();
     let (agent, visitor) = (world.agent(), world.viewer());
     let tickets = tickets(&world, agent, visitor);
-    let link = LinkId::accepted(500);
-    world.give(agent, Input::Accepted(link));
+    let came = (LinkId::accepted(500), Caller::default());
+    knock_from(&mut world, (agent, visitor), came, tickets, prove_with)
+}
+
+/// The same over this link.
+fn knock_from(
+    world: &mut World,
+    (agent, visitor): (At, At),
+    (link, caller): (LinkId, Caller),
+    tickets: Vec<SignedTicket>,
+    prove_with: Option<KeyPair>,
+) -> Option<CloseReason> {
+    world.give(agent, Input::Accepted(link, caller));
     let nonce = world.last_challenge(agent);
     let possession = Possession {
         nonce,
@@ -51,6 +64,36 @@ fn knock(
             Event::LinkDown(down, _, reason) if *down == link => *reason,
             _ => None,
         })
+}
+
+/// Viewers from `homes` come to an agent's door one after another; which of them were turned away for their number.
+fn turned_away(homes: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut world = World::new();
+    let (agent, visitor) = (world.agent(), world.viewer());
+    let ticket = world.sign_ticket(world.ticket(agent, visitor));
+    let mut refused = Vec::new();
+    for (count, home) in homes.enumerate() {
+        let caller = Caller {
+            home: Household::of(Ipv4Addr::from_bits(home).into()),
+        };
+        let link = LinkId::accepted(500 + count as u64);
+        let both = (agent, visitor);
+        let closed = knock_from(&mut world, both, (link, caller), vec![ticket.clone()], None);
+        if closed == Some(CloseReason::Full) {
+            refused.push(home);
+        }
+    }
+    refused
+}
+
+#[test]
+fn an_agent_meets_512_viewers_within_an_hour_and_those_again_but_no_others() {
+    let first = 0x2000_0000;
+    let most = first + 512;
+    let again = (first..most + 2).chain(first..first + 2);
+    assert_eq!(turned_away(again), [most, most + 1]);
+    let neighbours = 0xc0a8_0000..0xc0a8_0000 + 600;
+    assert_eq!(turned_away(neighbours), [0; 0], "192.168.0.0 and on");
 }
 
 #[test]
@@ -127,7 +170,7 @@ fn a_visitor_who_says_nothing_is_shown_out() {
     let mut world = World::new();
     let agent = world.agent();
     let link = LinkId::accepted(500);
-    world.give(agent, Input::Accepted(link));
+    world.give(agent, Input::Accepted(link, Caller::default()));
     world.run_for(SECOND * 6);
     let shown_out = world.hosts[agent.0]
         .events
@@ -140,7 +183,12 @@ fn a_visitor_who_says_nothing_is_shown_out() {
 fn more_handshakes_than_there_is_room_for_are_turned_away() {
     let mut world = World::new();
     let agent = world.agent();
-    (0..20).for_each(|count| world.give(agent, Input::Accepted(LinkId::accepted(500 + count))));
+    (0..20).for_each(|count| {
+        world.give(
+            agent,
+            Input::Accepted(LinkId::accepted(500 + count), Caller::default()),
+        )
+    });
     let turned_away = world.hosts[agent.0]
         .events
         .iter()
@@ -153,7 +201,12 @@ fn more_handshakes_than_there_is_room_for_are_turned_away() {
 fn whoever_finds_no_room_says_so_to_the_coordinator_and_does_not_say_that_the_door_failed() {
     let mut world = World::new();
     let (agent, viewer) = (world.agent(), world.viewer());
-    (0..20).for_each(|count| world.give(agent, Input::Accepted(LinkId::accepted(500 + count))));
+    (0..20).for_each(|count| {
+        world.give(
+            agent,
+            Input::Accepted(LinkId::accepted(500 + count), Caller::default()),
+        )
+    });
     let parent = world.parent(agent, viewer, Source::Peer, 0b1111);
     world.assign(viewer, vec![parent]);
     world.run_for(SECOND);
@@ -186,7 +239,7 @@ fn asking_before_the_handshake_ends_the_link() {
     let mut world = World::new();
     let agent = world.agent();
     let link = LinkId::accepted(500);
-    world.give(agent, Input::Accepted(link));
+    world.give(agent, Input::Accepted(link, Caller::default()));
     let request = Request {
         id: RequestId(1),
         segment: key(1),

@@ -2,9 +2,10 @@
 
 use core::time::Duration;
 
-use runnel_peer_core::{BulkId, Input, LinkId, StreamId, Verified};
+use runnel_peer_core::{BulkId, Caller, Input, LinkId, StreamId, Verified};
 use runnel_protocol::bulk::BulkHeader;
 use runnel_protocol::control::Contact;
+use runnel_protocol::meetings::Household;
 use runnel_protocol::peer::{CloseReason, Control};
 use runnel_protocol::proof::ProvenChunk;
 use runnel_protocol::segment::{SegmentKey, Substream};
@@ -63,7 +64,10 @@ impl World {
         theirs.links.insert(accepted, far(at, link));
         let stands = now + way * 2;
         self.input_later(at, stands, Input::Connected(link));
-        self.input_later(target, stands, Input::Accepted(accepted));
+        let caller = Caller {
+            home: Household::of(self.guests[at.0 as usize].address),
+        };
+        self.input_later(target, stands, Input::Accepted(accepted, caller));
         Some(())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use runnel_peer_core::{Input, LinkId, Output, StreamId};
+use runnel_peer_core::{Caller, Input, LinkId, Output, StreamId};
 use runnel_protocol::control::Contact;
 use runnel_protocol::peer::{CloseReason, Control};
 use runnel_protocol::proof::ProvenChunk;
@@ -187,7 +187,7 @@ impl World {
         let theirs = LinkId::accepted(self.hosts[other.0].accepted);
         self.hosts[at.0].links.insert(link, (other, theirs));
         self.hosts[other.0].links.insert(theirs, (at, link));
-        self.later(other, LATENCY, Input::Accepted(theirs));
+        self.later(other, LATENCY, Input::Accepted(theirs, Caller::default()));
         self.later(at, LATENCY, Input::Connected(link));
     }
 
