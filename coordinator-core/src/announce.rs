@@ -193,10 +193,11 @@ fn ticket(
     // A player of which nothing is known may turn to any rendition.
     let known = Some(member.rate).filter(|rate| rate.0 > 0);
     let rate = known.map_or(delivery.rate(), |_| delivery.expected(member));
-    let serving = world.view.get(server)?;
+    let (serving, receiving) = (world.view.get(server)?, world.view.get(client)?);
     let terms = Terms {
         server: serving.key,
-        client: world.view.get(client)?.key,
+        client: receiving.key,
+        page: receiving.page.or(serving.page),
         rate: rate.max(world.config.default_rate),
         connected: feed.connected,
         law: world.law,

@@ -94,7 +94,7 @@ impl ControlCenter {
     /// Takes in what happened. Never blocks, and nonsense from outside is dropped and counted.
     pub fn handle_input(&mut self, input: Input, now: Timestamp) {
         match input {
-            Input::SessionOpened { session, address } => self.on_opened(session, address, now),
+            Input::SessionOpened { session, from } => self.on_opened(session, from, now),
             Input::SessionClosed(session) => self.on_closed(session, now),
             Input::Received { session, message } => self.on_message(session, message, now),
             Input::SignatureChecked { session, valid } => self.on_checked(session, valid, now),

@@ -4,7 +4,7 @@
 use core::net::{IpAddr, SocketAddr};
 
 use runnel_protocol::control::{FromCoordinator, OriginGrant, ToCoordinator};
-use runnel_protocol::ids::{CertificateHash, ContentId, PeerId, PublicKey};
+use runnel_protocol::ids::{CertificateHash, ContentId, PageOrigin, PeerId, PublicKey};
 use runnel_protocol::manifest::StreamKeyCertificate;
 use runnel_protocol::signature::{Signature, Signed};
 use runnel_protocol::ticket::{SignedTicket, Ticket};
@@ -22,6 +22,23 @@ use crate::trial::{TrialId, TrialReport};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
+/// What a connection tells of whoever makes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whence {
+    /// Where it comes from, as the socket sees it.
+    pub address: IpAddr,
+    /// The page that opened it, where one did.
+    pub page: Option<PageOrigin>,
+}
+
+impl From<IpAddr> for Whence {
+    /// No page.
+    fn from(address: IpAddr) -> Self {
+        let page = None;
+        Self { address, page }
+    }
+}
+
 /// What happened outside.
 #[derive(Debug, Clone)]
 pub enum Input {
@@ -29,8 +46,8 @@ pub enum Input {
     SessionOpened {
         /// Its name.
         session: SessionId,
-        /// The other end, as the socket sees it.
-        address: IpAddr,
+        /// The other end.
+        from: Whence,
     },
     /// A connection is gone, whoever ended it.
     SessionClosed(SessionId),

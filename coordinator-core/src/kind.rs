@@ -4,6 +4,7 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
 use runnel_protocol::control::{ClientHello, PeerType, Platform};
+use runnel_protocol::local::is_local;
 
 use crate::family::Family;
 use crate::reach::is_usable;

@@ -68,7 +68,7 @@ pub use clock::Reason;
 pub use config::Config;
 pub use content::Content;
 pub use history::{Figures, LOSS_BUCKETS, Past, Profile, ProfileName, Remembered};
-pub use io::{CloseCause, Input, Output, SessionId, SignedStatement, Unsigned};
+pub use io::{CloseCause, Input, Output, SessionId, SignedStatement, Unsigned, Whence};
 pub use links::{LinkSummary, LinkUse};
 pub use monitor::{EdgeSummary, NetworkSummary};
 pub use place::{

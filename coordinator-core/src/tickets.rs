@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use runnel_protocol::ids::{ContentId, KeyId, PeerId, PublicKey, TicketId};
+use runnel_protocol::ids::{ContentId, KeyId, PageOrigin, PeerId, PublicKey, TicketId};
 use runnel_protocol::signature::{Signature, Signed};
 use runnel_protocol::ticket::{ESTABLISH_WITHIN, MAX_TICKET_LIFE, SignedTicket, Ticket};
 use runnel_protocol::time::Timestamp;
@@ -34,6 +34,7 @@ pub(crate) struct Pairing {
 #[derive(Debug)]
 struct Entry {
     id: TicketId,
+    page: Option<PageOrigin>,
     rate: BitsPerSecond,
     made: UnixSeconds,
     renew: Timestamp,
@@ -47,6 +48,8 @@ struct Entry {
 pub(crate) struct Terms {
     pub(crate) server: PublicKey,
     pub(crate) client: PublicKey,
+    /// The page that one of them runs in.
+    pub(crate) page: Option<PageOrigin>,
     /// Expected rate of the content.
     pub(crate) rate: BitsPerSecond,
     /// The link stands, so the ticket need not allow a new one.
@@ -110,6 +113,7 @@ impl TicketBook {
         let renew = now + (RENEW_AFTER - Duration::from_micros(spread));
         let entry = Entry {
             id,
+            page: terms.page,
             rate: BitsPerSecond(terms.rate.0.saturating_mul(BURST)),
             made: now.unix_seconds(),
             renew,
@@ -215,7 +219,7 @@ impl Entry {
         let made = self.made.plus(ESTABLISH_WITHIN);
         let fresh = terms.connected || now.unix_seconds().plus(ESTABLISH_MARGIN) < made;
         let wide = self.rate.0 >= terms.rate.0.saturating_mul(BURST / 2);
-        let current = self.changes >= terms.changes;
+        let current = self.changes >= terms.changes && self.page == terms.page;
         fresh && wide && current && now < self.renew
     }
 
@@ -226,6 +230,7 @@ impl Entry {
             client: terms.client,
             content: pairing.content,
             tracks: Vec::new(),
+            page: self.page,
             rate: self.rate,
             bytes: self.rate.bytes_in(Duration::from_secs(MAX_TICKET_LIFE)),
             policy_version: terms.law.version(self.changes),

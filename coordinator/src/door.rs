@@ -9,10 +9,11 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use runnel_coordinator_core::{CloseCause, Input, SessionId};
+use runnel_coordinator_core::{CloseCause, Input, SessionId, Whence};
 use runnel_protocol::WEBSOCKET_SUBPROTOCOL;
 use runnel_protocol::codec::{DecodeError, MAX_MESSAGE, decode};
 use runnel_protocol::control::ToCoordinator;
+use runnel_protocol::ids::PageOrigin;
 use runnel_protocol::signing::verify;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, interval, timeout};
@@ -179,9 +180,13 @@ impl Visit {
 
     async fn stay(mut self, mut socket: WebSocket, address: SocketAddr, engine: Handle) {
         let (errands, inbox) = mpsc::channel(OUTBOX);
+        let page = self.visitor.origin.as_ref();
         let opened = Command::Opened {
             session: self.session,
-            address: address.ip().to_canonical(),
+            from: Whence {
+                address: address.ip().to_canonical(),
+                page: page.map(|origin| PageOrigin::of(origin.as_bytes())),
+            },
             outbox: Outbox {
                 errands,
                 cut: self.cut.clone(),

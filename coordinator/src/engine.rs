@@ -1,6 +1,6 @@
 //! The one task that owns the control center: inputs from a bounded channel, timers, outputs.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use std::time::Instant;
 use runnel_coordinator_core::{
     CloseCause, ContentSummary, ControlCenter, Input, LinkSummary, LinkUse, NetworkSummary, Output,
     PairExplanation, PeerExplanation, PeerSummary, PolicyExplanation, PolicySet, SessionId,
-    SignedStatement, Totals, TrialId, TrialReport,
+    SignedStatement, Totals, TrialId, TrialReport, Whence,
 };
 use runnel_protocol::codec::encode;
 use runnel_protocol::control::ToCoordinator;
@@ -90,7 +90,7 @@ pub(crate) struct Health {
 pub(crate) enum Command {
     Opened {
         session: SessionId,
-        address: IpAddr,
+        from: Whence,
         outbox: Outbox,
     },
     Received {
@@ -203,11 +203,11 @@ impl Engine {
         match command {
             Command::Opened {
                 session,
-                address,
+                from,
                 outbox,
             } => {
                 self.outboxes.insert(session, outbox);
-                self.input(Input::SessionOpened { session, address });
+                self.input(Input::SessionOpened { session, from });
             }
             Command::Received { session, message } => {
                 self.input(Input::Received { session, message });

@@ -102,9 +102,13 @@ impl Peer {
         let nonce = *nonce;
         link.peer = Some(dialler);
         link.key = Some(hello.key);
+        let caller = link.caller;
         let banned = self.banned.contains_key(&dialler) || self.has_revoked(&hello.tickets);
+        let foreign = !hello.tickets.iter().all(|one| caller.may_bring(&one.body));
         let signers = self.signers(&hello.tickets);
-        let (Ok(()), Some(signers), false) = (screen(&hello, &validity), signers, banned) else {
+        let (Ok(()), Some(signers), false) =
+            (screen(&hello, &validity), signers, banned || foreign)
+        else {
             return self.turn_away(id, CloseReason::Unauthorised, now);
         };
         if let Some(link) = self.links.get_mut(id) {
@@ -214,7 +218,9 @@ impl Peer {
     /// Another ticket on a standing link.
     pub(crate) fn on_present(&mut self, id: LinkId, ticket: SignedTicket, now: Timestamp) {
         let validity = self.validity_of_new(now);
-        let other = self.links.get(id).and_then(|link| link.key);
+        let link = self.links.get(id);
+        let foreign = link.is_some_and(|link| !link.caller.may_bring(&ticket.body));
+        let other = link.and_then(|link| link.key).filter(|_| !foreign);
         let signer = self
             .signers(core::slice::from_ref(&ticket))
             .and_then(|keys| keys.first().copied());

@@ -5,13 +5,14 @@ use core::time::Duration;
 use bytes::Bytes;
 use runnel_protocol::bulk::BulkHeader;
 use runnel_protocol::control::{ContentLocator, Enrol, FromCoordinator};
-use runnel_protocol::ids::{CertificateHash, ContentId, PathHash, TrackId};
+use runnel_protocol::ids::{CertificateHash, ContentId, PageOrigin, PathHash, TrackId};
 use runnel_protocol::manifest::SignedEntry;
 use runnel_protocol::meetings::Household;
 use runnel_protocol::peer::{CloseReason, Control};
 use runnel_protocol::proof::ProvenChunk;
 use runnel_protocol::segment::{ByteRange, SegmentKey};
 use runnel_protocol::signature::Signature;
+use runnel_protocol::ticket::Ticket;
 use runnel_protocol::units::BitsPerSecond;
 
 /// A link to another peer. The core names those it dials, the shell those it accepts.
@@ -47,6 +48,15 @@ impl LinkId {
 pub struct Caller {
     /// Where it comes from; `None` for an address that says nothing to anybody elsewhere.
     pub home: Option<Household>,
+    /// The page that opened the connection, where the transport tells.
+    pub page: Option<PageOrigin>,
+}
+
+impl Caller {
+    /// Whether it is no page, as far as the transport tells, or the one that a ticket is for.
+    pub(crate) fn may_bring(&self, ticket: &Ticket) -> bool {
+        self.page.is_none() || self.page == ticket.page
+    }
 }
 
 macro_rules! number {

@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
 use runnel_peer_core::Caller;
+use runnel_protocol::ids::PageOrigin;
 use runnel_protocol::meetings::Household;
 use runnel_protocol::{ALPN, WEBTRANSPORT_PATH};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 use tracing::debug;
 use web_transport_quinn::Request;
+use web_transport_quinn::http::header::ORIGIN;
 
 use crate::addresses::Truncated;
 use crate::certificates::{CertificateError, Certificates};
@@ -132,14 +134,13 @@ impl Endpoint {
                 continue;
             }
             let (inbox, refusals) = (inbox.clone(), Arc::clone(&refusals));
-            let caller = Caller {
-                home: Household::of(incoming.remote_address().ip()),
-            };
+            let home = Household::of(incoming.remote_address().ip());
             tokio::spawn(async move {
                 let session = shake_hands(incoming).await;
                 drop(greeter);
                 match session {
-                    Some(session) => {
+                    Some((session, page)) => {
+                        let caller = Caller { home, page };
                         let visitor = Visitor {
                             session,
                             caller,
@@ -174,20 +175,23 @@ enum TurnedAway {
     Path,
 }
 
-async fn shake_hands(incoming: quinn::Incoming) -> Option<Session> {
+async fn shake_hands(incoming: quinn::Incoming) -> Option<(Session, Option<PageOrigin>)> {
     let from = Truncated(incoming.remote_address());
     match timeout(limits::HANDSHAKE_TIME, open(incoming)).await {
-        Ok(Ok(session)) => return Some(session.into()),
+        Ok(Ok((session, page))) => return Some((session.into(), page)),
         Ok(Err(why)) => debug!(%from, %why, "turned away"),
         Err(_) => debug!(%from, "handshake took too long"),
     }
     None
 }
 
-async fn open(incoming: quinn::Incoming) -> Result<web_transport_quinn::Session, TurnedAway> {
+/// The session, and the page that opened it: browsers name it in each CONNECT (W3C WebTransport §5.4).
+async fn open(
+    incoming: quinn::Incoming,
+) -> Result<(web_transport_quinn::Session, Option<PageOrigin>), TurnedAway> {
     let connection = incoming.await?;
     if speaks_natively(&connection) {
-        return Ok(web_transport_quinn::Session::raw(connection));
+        return Ok((web_transport_quinn::Session::raw(connection), None));
     }
     let request = Request::accept(connection).await?;
     if request.url.path() != WEBTRANSPORT_PATH {
@@ -196,7 +200,9 @@ async fn open(incoming: quinn::Incoming) -> Result<web_transport_quinn::Session,
             .await?;
         return Err(TurnedAway::Path);
     }
-    Ok(request.ok().await?)
+    let origin = request.headers.get(ORIGIN);
+    let page = origin.map(|origin| PageOrigin::of(origin.as_bytes()));
+    Ok((request.ok().await?, page))
 }
 
 fn speaks_natively(connection: &quinn::Connection) -> bool {

@@ -234,7 +234,7 @@ impl Door {
                     let session = transport::Session::WebRtc(session);
                     let visitor = Visitor {
                         session,
-                        caller: runnel_peer_core::Caller { home },
+                        caller: runnel_peer_core::Caller { home, page: None },
                         place,
                     };
                     inbox.put(Arrival::Visitor(visitor)).await;

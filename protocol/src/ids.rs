@@ -101,6 +101,10 @@ id!(
     PublicKey, 32
 );
 id!(
+    /// The origin that a page is of (RFC 6454), as browsers write it in the header `Origin`.
+    PageOrigin, 8
+);
+id!(
     /// BLAKE3 of a whole segment.
     Root, 32
 );
@@ -123,6 +127,13 @@ impl ContentId {
     /// The content registered as `name`.
     pub fn of(name: &str) -> Self {
         Self(hashed("runnel content", name.as_bytes()))
+    }
+}
+
+impl PageOrigin {
+    /// What stands in the header `Origin`, byte for byte.
+    pub fn of(header: &[u8]) -> Self {
+        Self(hashed("runnel page", header))
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use crate::ids::TicketId;
-use crate::ids::{ContentId, PeerId, PublicKey, TrackId};
+use crate::ids::{ContentId, PageOrigin, PeerId, PublicKey, TrackId};
 use crate::signature::{Signed, Statement};
 use crate::units::{BitsPerSecond, UnixSeconds};
 
@@ -28,6 +28,10 @@ pub struct Ticket {
     pub content: ContentId,
     /// Only these tracks; empty means all of the content.
     pub tracks: Vec<TrackId>,
+    /// The page that one of the two runs in, where its session with the coordinator said so: a
+    /// WebTransport session of another page is not let in with it. QUIC without HTTP and WebRTC do
+    /// not tell of pages.
+    pub page: Option<PageOrigin>,
     /// Most that may be sent, averaged over 10 s.
     pub rate: BitsPerSecond,
     /// Most that may be sent in all, in bytes.

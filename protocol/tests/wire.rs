@@ -56,6 +56,7 @@ fn ticket() -> SignedTicket {
         client: PublicKey([13; 32]),
         content: ContentId([1; 16]),
         tracks: vec![TrackId([2; 16])],
+        page: Some(PageOrigin([26; 8])),
         rate: BitsPerSecond(8_000_000),
         bytes: 1 << 30,
         policy_version: 1,

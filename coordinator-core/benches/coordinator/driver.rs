@@ -226,7 +226,10 @@ impl Driver {
     fn join(&mut self, place: usize) {
         let session = crowd::session(place);
         let address = self.crowd.address(place);
-        self.input(Input::SessionOpened { session, address });
+        self.input(Input::SessionOpened {
+            session,
+            from: address.into(),
+        });
         let hello = ToCoordinator::Hello(Box::new(self.crowd.hello(place)));
         self.say(place, hello);
         if place != WAYPOINT {

@@ -1,6 +1,5 @@
 //! Sessions: who is let in, proves its key, is welcomed, and goes.
 
-use core::net::IpAddr;
 use std::sync::Arc;
 
 use runnel_protocol::control::{
@@ -16,7 +15,7 @@ use crate::capacity::Uplink;
 use crate::explain::What;
 use crate::family::Families;
 use crate::history::History;
-use crate::io::{CloseCause, Output, SessionId};
+use crate::io::{CloseCause, Output, SessionId, Whence};
 use crate::kind::Why;
 use crate::place::Place;
 use crate::record::{Contents, Record};
@@ -26,7 +25,7 @@ use crate::token::{Held, Pass, Verdict};
 const COME_BACK_WITHIN_MS: u64 = 10_000;
 
 impl ControlCenter {
-    pub(super) fn on_opened(&mut self, session: SessionId, address: IpAddr, now: Timestamp) {
+    pub(super) fn on_opened(&mut self, session: SessionId, from: Whence, now: Timestamp) {
         if self.draining {
             return self.turn_away(session, "the coordinator is going down", 1000);
         }
@@ -36,7 +35,7 @@ impl ControlCenter {
         match self.admission.admit(&mut self.world.random, now) {
             Ok(()) => {
                 let nonce = Nonce(self.world.random.bytes());
-                self.sessions.challenge(session, nonce, address, now);
+                self.sessions.challenge(session, nonce, from, now);
                 self.tell(session, FromCoordinator::Challenge(nonce));
             }
             Err(wait) => self.turn_away(session, "many arrive at the same time", wait),
@@ -167,7 +166,7 @@ impl ControlCenter {
         &mut self,
         (session, peer): (SessionId, PeerId),
         mut hello: ClientHello,
-        address: IpAddr,
+        from: Whence,
         right: Right,
         now: Timestamp,
     ) {
@@ -175,7 +174,7 @@ impl ControlCenter {
             self.part_with(peer, old, now);
             self.end(old, CloseCause::Replaced);
         }
-        let judged = self.judge((session, peer), &hello, address);
+        let judged = self.judge((session, peer), &hello, from.address);
         let (why, endpoints) = self.note_right((session, peer), &right, judged, now);
         let pass = match right {
             Right::Pass(pass) => Some(pass),
@@ -185,10 +184,10 @@ impl ControlCenter {
             hello.uplink = hello.uplink.min(cap);
         }
         let version = self.world.view.version(&hello.implementation.version);
-        let place = self.world.config.networks.place(address);
+        let place = self.world.config.networks.place(from.address);
         let record = record(
             session,
-            (address, place),
+            (from, place),
             hello,
             version,
             (why, endpoints),
@@ -250,7 +249,7 @@ impl ControlCenter {
 
 fn record(
     session: SessionId,
-    (address, place): (IpAddr, Place),
+    (from, place): (Whence, Place),
     hello: ClientHello,
     version: Arc<str>,
     (why, endpoints): Judged,
@@ -259,8 +258,9 @@ fn record(
 ) -> Record {
     let mut record = Record {
         session,
-        address,
-        families: Families::told_by(&hello, address),
+        address: from.address,
+        page: from.page,
+        families: Families::told_by(&hello, from.address),
         place,
         key: hello.key,
         platform: hello.implementation.platform,

@@ -36,10 +36,10 @@ impl ControlCenter {
         if let Some(peer) = self.sessions.peer(session) {
             return self.on_renewal(peer, verdict, now);
         }
-        let Some((peer, hello, address)) = self.sessions.proven(session) else {
+        let Some((peer, hello, from)) = self.sessions.proven(session) else {
             return;
         };
-        let (hello, address) = (hello.clone(), *address);
+        let (hello, from) = (hello.clone(), *from);
         let is_page = hello.implementation.platform == Platform::Browser;
         let right = match verdict {
             Verdict::Free => Right::Free,
@@ -51,7 +51,7 @@ impl ControlCenter {
             Verdict::Refused(refusal) => return self.turn_down(session, refusal),
         };
         self.sessions.join(session, peer);
-        self.welcome((session, peer), hello, address, right, now);
+        self.welcome((session, peer), hello, from, right, now);
     }
 
     /// Notes by what right a peer is in, and when that ends; what it is treated as by this right.

@@ -111,7 +111,7 @@ fn whoever_does_not_prove_its_key_in_time_loses_its_place() {
     let mut stage = Stage::new(1);
     stage.input(runnel_coordinator_core::Input::SessionOpened {
         session: runnel_coordinator_core::SessionId(99),
-        address: [127, 0, 0, 1].into(),
+        from: core::net::IpAddr::from([127, 0, 0, 1]).into(),
     });
     stage.run(SECOND * 9);
     assert_eq!(stage.center.totals().unproven, 0);

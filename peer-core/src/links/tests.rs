@@ -24,6 +24,7 @@ fn ticket(server: PublicKey, client: PublicKey) -> Ticket {
         client,
         content: CONTENT,
         tracks: vec![TRACK],
+        page: None,
         rate: BitsPerSecond(1_000_000),
         bytes: 1_000_000,
         policy_version: 1,

@@ -75,6 +75,7 @@ fn turned_away(homes: impl Iterator<Item = u32>) -> Vec<u32> {
     for (count, home) in homes.enumerate() {
         let caller = Caller {
             home: Household::of(Ipv4Addr::from_bits(home).into()),
+            page: None,
         };
         let link = LinkId::accepted(500 + count as u64);
         let both = (agent, visitor);

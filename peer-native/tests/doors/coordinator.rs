@@ -98,6 +98,7 @@ impl Coordinator {
             client,
             content: self.content,
             tracks: Vec::new(),
+            page: None,
             rate: BitsPerSecond::from_kilobits(1_000_000),
             bytes: 1 << 40,
             policy_version: 1,

@@ -70,6 +70,7 @@ mod tests {
             client: CLIENT,
             content: ContentId([4; 16]),
             tracks: Vec::new(),
+            page: None,
             rate: BitsPerSecond(1),
             bytes: 1,
             policy_version: 1,

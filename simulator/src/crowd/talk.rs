@@ -27,7 +27,10 @@ impl Crowd {
         let session = self.office.open(At(index), 0);
         let address = self.population.guests[index as usize].address;
         self.stand_ins[index as usize].session = u32::try_from(session.0).unwrap_or(u32::MAX);
-        self.input(Input::SessionOpened { session, address });
+        self.input(Input::SessionOpened {
+            session,
+            from: address.into(),
+        });
     }
 
     pub(super) fn disconnect(&mut self, index: u32) {

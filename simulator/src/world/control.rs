@@ -63,7 +63,10 @@ impl World {
         }
         let address = self.guests[at.0 as usize].address;
         self.give(at, Input::CoordinatorConnected);
-        self.center_input(CenterInput::SessionOpened { session, address });
+        self.center_input(CenterInput::SessionOpened {
+            session,
+            from: address.into(),
+        });
     }
 
     pub(super) fn on_closed(&mut self, session: SessionId) {

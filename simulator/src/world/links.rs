@@ -66,6 +66,7 @@ impl World {
         self.input_later(at, stands, Input::Connected(link));
         let caller = Caller {
             home: Household::of(self.guests[at.0 as usize].address),
+            page: None,
         };
         self.input_later(target, stands, Input::Accepted(accepted, caller));
         Some(())

@@ -31,7 +31,10 @@ impl Stage {
         };
         self.actors.insert(name, actor);
         let address: IpAddr = address.parse().unwrap();
-        self.input(Input::SessionOpened { session, address });
+        self.input(Input::SessionOpened {
+            session,
+            from: address.into(),
+        });
         self.say(name, ToCoordinator::Hello(Box::new(hello)));
     }
 

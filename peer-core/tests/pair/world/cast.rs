@@ -107,6 +107,7 @@ impl World {
             client: self.hosts[client.0].key.public(),
             content: content(),
             tracks: vec![],
+            page: None,
             rate: BitsPerSecond::from_kilobits(100_000),
             bytes: 1 << 40,
             policy_version: self.policy_version,
