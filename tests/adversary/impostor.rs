@@ -6,8 +6,8 @@ use anyhow::{Context, Result, bail};
 use futures_util::{SinkExt as _, StreamExt as _};
 use runnel_protocol::codec::{decode, encode};
 use runnel_protocol::control::{
-    ClientHello, ContentLocator, CoordinatorPossession, FromCoordinator, Implementation, Open,
-    Platform, ToCoordinator,
+    ClientHello, Contact, ContentLocator, CoordinatorPossession, FromCoordinator, Implementation,
+    Open, Platform, ToCoordinator,
 };
 use runnel_protocol::signature::Statement as _;
 use runnel_protocol::signing::KeyPair;
@@ -38,8 +38,8 @@ pub(crate) struct Fate {
     pub(crate) status: Option<u16>,
     /// The words in which he was refused, in order.
     pub(crate) refusals: Vec<String>,
-    /// Whether he was told of anybody: an address, a ticket.
-    pub(crate) introduced: bool,
+    /// Of whom he was told: addresses, tickets.
+    pub(crate) introduced: Vec<Contact>,
     /// Whether he may take part in the content.
     pub(crate) opened: bool,
 }
@@ -90,7 +90,9 @@ impl Impostor {
                 }
                 FromCoordinator::Opened(_) => fate.opened = true,
                 FromCoordinator::Assign(assign) => {
-                    fate.introduced |= !assign.parents.is_empty() || !assign.children.is_empty();
+                    let parents = assign.parents.into_iter().map(|parent| parent.contact);
+                    let children = assign.children.into_iter().map(|child| child.contact);
+                    fate.introduced.extend(parents.chain(children));
                     return Ok(fate);
                 }
                 _ => {}

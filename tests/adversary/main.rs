@@ -10,6 +10,7 @@ mod flood;
 mod handshakes;
 mod impostor;
 mod laws;
+mod pages;
 mod stampede;
 mod tokens;
 

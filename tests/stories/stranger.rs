@@ -21,6 +21,8 @@ use runnel_protocol::ticket::SignedTicket;
 use runnel_protocol::units::UnixSeconds;
 use runnel_tests::stack::Stack;
 use tokio::time::timeout;
+use web_transport_quinn::http::header::ORIGIN;
+use web_transport_quinn::proto::ConnectRequest;
 use web_transport_quinn::{
     ClientBuilder, RecvStream, SendStream, Session, SessionError, WebTransportError,
 };
@@ -53,8 +55,13 @@ impl Stranger {
     pub(crate) async fn at(door: Door, agent: &Contact, keys: KeyPair) -> Result<Self> {
         let session = match door {
             Door::Native => natively(agent).await?,
-            Door::Browser => like_a_browser(agent).await?,
+            Door::Browser => like_a_browser(agent, None).await?,
         };
+        Self::over(session, keys).await
+    }
+
+    /// The same over a connection that stands.
+    pub(crate) async fn over(session: Session, keys: KeyPair) -> Result<Self> {
         let (send, receive) = timeout(BOUND, session.accept_bi()).await??;
         Ok(Self {
             keys,
@@ -150,12 +157,17 @@ async fn natively(agent: &Contact) -> Result<Session> {
     session.await.context("the agent does not answer")
 }
 
-async fn like_a_browser(agent: &Contact) -> Result<Session> {
+/// As a browser connects that runs a page of this site, or of none.
+pub(crate) async fn like_a_browser(agent: &Contact, site: Option<&str>) -> Result<Session> {
     let hashes = agent.certificates.iter().map(|hash| hash.0.to_vec());
     let client = ClientBuilder::new().with_server_certificate_hashes(hashes.collect())?;
     let address = agent.endpoints.first().context("no address")?;
     let url: url::Url = format!("https://{address}{WEBTRANSPORT_PATH}").parse()?;
-    Ok(timeout(BOUND, client.connect(url)).await??)
+    let mut request = ConnectRequest::new(url);
+    if let Some(site) = site {
+        request = request.with_header(ORIGIN, site.parse()?);
+    }
+    Ok(timeout(BOUND, client.connect(request)).await??)
 }
 
 /// Somebody whom the coordinator introduced to an agent.
