@@ -48,6 +48,11 @@ impl Admission {
         Err(u32::try_from(wait).unwrap_or(u32::MAX))
     }
 
+    /// Whoever was let in was turned away after all: its place is free.
+    pub(crate) fn give_back(&mut self) {
+        self.tokens = (self.tokens + 1000).min(self.per_second * 2000);
+    }
+
     fn refill(&mut self, now: Timestamp) {
         let passed = now.since(self.filled).min(Duration::from_secs(60));
         let millis = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);

@@ -30,6 +30,7 @@ use crate::policy::PolicySet;
 use crate::probing::Probing;
 use crate::sessions::Sessions;
 use crate::summary::{self, ContentSummary, PairExplanation, PeerExplanation, PeerSummary, Totals};
+use crate::tenants::{TenantSummary, Tenants};
 use crate::trial::Trial;
 use crate::wheel::Wheel;
 use crate::world::World;
@@ -48,6 +49,7 @@ pub struct ControlCenter {
     world: World,
     sessions: Sessions,
     admission: Admission,
+    tenants: Tenants,
     probing: Probing,
     directory: Directory,
     clock: Clock,
@@ -74,6 +76,10 @@ impl ControlCenter {
     pub fn new(config: Config, seed: [u8; 32], now: Timestamp) -> Self {
         Self {
             admission: Admission::new(config.admissions_per_second, now),
+            tenants: Tenants::new(
+                config.provider_admissions_per_second,
+                config.provider_max_sessions,
+            ),
             world: World::new(config, seed, now),
             sessions: Sessions::default(),
             probing: Probing::default(),
@@ -185,6 +191,11 @@ impl ControlCenter {
     /// Number of connected peers whose key is proven.
     pub fn peer_count(&self) -> usize {
         self.world.view.len()
+    }
+
+    /// The audiences of providers, by whose tokens they came.
+    pub fn tenants(&self) -> Vec<TenantSummary> {
+        self.tenants.summaries()
     }
 
     /// Number of tickets in force.

@@ -22,6 +22,10 @@ pub struct Config {
     pub default_rate: BitsPerSecond,
     /// New sessions admitted per second; a burst of twice as many is let through.
     pub admissions_per_second: u32,
+    /// The same by the tokens of one provider, where keys of several are known.
+    pub provider_admissions_per_second: u32,
+    /// Most sessions at a time by the tokens of one, where keys of several are known.
+    pub provider_max_sessions: usize,
     /// Most sessions at a time.
     pub max_sessions: usize,
     /// Most contents registered at a time.
@@ -61,6 +65,8 @@ impl Config {
             stripes: 4,
             default_rate: BitsPerSecond::from_kilobits(2000),
             admissions_per_second: 500,
+            provider_admissions_per_second: 250,
+            provider_max_sessions: 750_000,
             max_sessions: 1_000_000,
             max_contents: 10_000,
             contents_per_peer: 16,

@@ -52,6 +52,7 @@ mod steady;
 mod summary;
 mod supply;
 mod table;
+mod tenants;
 mod tickets;
 mod token;
 mod transfer;
@@ -82,6 +83,7 @@ pub use summary::{
     ContentSummary, Event, Exclusion, FeedSummary, MemberSummary, PairExplanation, PeerExplanation,
     PeerSummary, PolicyExplanation, Received, Totals,
 };
+pub use tenants::TenantSummary;
 pub use token::{Allowed, Attributes, KeyName, Pass, TokenRefusal, TokenRefusals, Verdict};
 pub use transfer::Transfer;
 pub use trial::{LinkTrial, RuleTrial, TrialId, TrialReport};

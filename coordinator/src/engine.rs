@@ -8,7 +8,7 @@ use std::time::Instant;
 use runnel_coordinator_core::{
     CloseCause, ContentSummary, ControlCenter, Input, LinkSummary, LinkUse, NetworkSummary, Output,
     PairExplanation, PeerExplanation, PeerSummary, PolicyExplanation, PolicySet, SessionId,
-    SignedStatement, Totals, TrialId, TrialReport, Whence,
+    SignedStatement, TenantSummary, Totals, TrialId, TrialReport, Whence,
 };
 use runnel_protocol::codec::encode;
 use runnel_protocol::control::ToCoordinator;
@@ -76,13 +76,14 @@ pub(crate) enum Question {
 }
 
 /// Numbers for `/metrics` and `/healthz`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Health {
     pub(crate) totals: Totals,
     pub(crate) peers: usize,
     pub(crate) tickets: usize,
     /// See [`ControlCenter::network_totals`].
     pub(crate) network: (u64, u64, usize),
+    pub(crate) tenants: Vec<TenantSummary>,
 }
 
 /// What the engine is told.
@@ -400,6 +401,7 @@ impl Engine {
                 peers: center.peer_count(),
                 tickets: center.ticket_count(),
                 network: center.network_totals(),
+                tenants: center.tenants(),
             })),
         }
     }

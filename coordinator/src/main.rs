@@ -25,6 +25,7 @@ A configuration file:
   listen = \"0.0.0.0:8470\"
   data = \"/var/lib/runnel\"
   policies = \"/etc/runnel/policies\"    # a file or a folder, see docs/POLICIES.md
+  provider_admissions_per_second = 250    # by one provider's tokens, where several have keys
   agent_viewers_per_hour = 4096   # an agent is made known to so many at most; 512 with a small uplink
   network_connections_burst = 2000    # a /24 or /48 may connect so often at once, and then
   network_connections_per_second = 200    # so often; set both high for a proxy elsewhere

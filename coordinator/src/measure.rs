@@ -64,6 +64,13 @@ fn expose(health: &Health) {
     ] {
         counter!(name).absolute(value);
     }
+    for tenant in &health.tenants {
+        let provider = tenant.provider.to_string();
+        gauge!("runnel_provider_sessions", "provider" => provider.clone())
+            .set(as_gauge(tenant.sessions));
+        counter!("runnel_provider_turned_away_total", "provider" => provider)
+            .absolute(tenant.turned_away);
+    }
     let (on_net, off_net, congested) = health.network;
     for (way, bytes) in [("on_net", on_net), ("off_net", off_net)] {
         counter!("runnel_exchanged_bytes_total", "way" => way).absolute(bytes);

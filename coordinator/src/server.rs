@@ -1,6 +1,7 @@
 //! The server as a whole: store, keys, engine and doors, started and stopped in order.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -279,6 +280,12 @@ fn furnish(
     config.admissions_per_second = settings.admissions_per_second;
     config.max_sessions = settings.max_sessions;
     config.stripes = settings.stripes;
+    let of_provider = settings.provider_admissions_per_second;
+    config.provider_admissions_per_second =
+        of_provider.map_or(settings.admissions_per_second.div_ceil(2), NonZeroU32::get);
+    config.provider_max_sessions = settings
+        .provider_max_sessions
+        .unwrap_or(settings.max_sessions / 4 * 3);
     config.meetings_per_hour = settings.agent_viewers_per_hour;
     config.probe = settings.probe;
     config.history = settings.history_kept_days > 0;

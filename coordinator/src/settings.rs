@@ -32,6 +32,12 @@ pub struct Settings {
     pub admin_token: Option<String>,
     /// New sessions admitted per second.
     pub admissions_per_second: u32,
+    /// The same for the tokens of one provider, where keys of several are pinned; half of it where
+    /// nothing is said.
+    pub provider_admissions_per_second: Option<NonZeroU32>,
+    /// Most sessions by the tokens of one provider, where keys of several are pinned; three quarters of
+    /// all where nothing is said.
+    pub provider_max_sessions: Option<usize>,
     /// Most sessions at a time.
     pub max_sessions: usize,
     /// Connections a second that one network, a /24 or /48, may make to the peers' door for long.
@@ -183,6 +189,8 @@ impl Default for Settings {
             allow_private_origins: false,
             admin_token: None,
             admissions_per_second: 500,
+            provider_admissions_per_second: None,
+            provider_max_sessions: None,
             max_sessions: 1_000_000,
             network_connections_per_second: NETWORK_RATE,
             network_connections_burst: NETWORK_BURST,

@@ -88,6 +88,8 @@ impl ControlCenter {
         if known.is_none_or(|record| record.session != session) {
             return;
         }
+        let held = known.and_then(|record| record.held.as_ref());
+        let provider = held.map(|held| Arc::clone(&held.pass.key.provider));
         let contents = known
             .map(|record| record.contents.clone())
             .unwrap_or_default();
@@ -95,6 +97,9 @@ impl ControlCenter {
             if let Some(delivery) = self.directory.delivery_mut(content) {
                 delivery.leave(peer, &mut self.world, now);
             }
+        }
+        if let Some(provider) = provider {
+            self.tenants.leave(&provider);
         }
         self.tell_history(peer, now);
         self.world.view.remove(peer);

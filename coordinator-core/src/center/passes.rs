@@ -9,6 +9,7 @@ use crate::content::Content;
 use crate::explain::What;
 use crate::io::{CloseCause, Output, SessionId};
 use crate::kind::Why;
+use crate::tenants::Crowded;
 use crate::token::{ASK_AGAIN, ENROL_WITHIN, Held, KeyName, Pass, TokenRefusal, Verdict};
 
 /// By what right a peer is let in.
@@ -43,7 +44,10 @@ impl ControlCenter {
         let is_page = hello.implementation.platform == Platform::Browser;
         let right = match verdict {
             Verdict::Free => Right::Free,
-            Verdict::Pass(pass) => Right::Pass(*pass),
+            Verdict::Pass(pass) => match self.admit_of_provider(peer, &pass, now) {
+                Ok(()) => Right::Pass(*pass),
+                Err(crowded) => return self.hold_off(session, crowded),
+            },
             Verdict::Missing if self.world.waypoints.is_enrolled(peer) => Right::Free,
             // A waypoint enrols once it is let in; pages never do.
             Verdict::Missing if !is_page => Right::ToEnrol,
@@ -52,6 +56,32 @@ impl ControlCenter {
         };
         self.sessions.join(session, peer);
         self.welcome((session, peer), hello, from, right, now);
+    }
+
+    /// Whether a provider's audience may grow by one more.
+    fn admit_of_provider(
+        &mut self,
+        peer: PeerId,
+        pass: &Pass,
+        now: Timestamp,
+    ) -> Result<(), Crowded> {
+        let returns = self.world.view.get(peer).is_some();
+        let random = &mut self.world.random;
+        self.tenants.admit(&pass.key.provider, returns, random, now)
+    }
+
+    /// Has one of a provider's audience come again: what it would have taken of the common door is
+    /// left to others.
+    fn hold_off(&mut self, session: SessionId, crowded: Crowded) {
+        self.admission.give_back();
+        let (why, wait) = match crowded {
+            Crowded::Rate(wait) => (
+                "many of this provider's viewers arrive at the same time",
+                wait,
+            ),
+            Crowded::Sessions(wait) => ("this provider's share of the coordinator is taken", wait),
+        };
+        self.turn_away(session, why, wait);
     }
 
     /// Notes by what right a peer is in, and when that ends; what it is treated as by this right.
@@ -68,6 +98,7 @@ impl ControlCenter {
             Right::Pass(pass) => {
                 let at = pass.ask_at().max(now);
                 self.passes_due.insert(at, (peer, session));
+                self.tenants.enter(&pass.key.provider, now);
                 judged
             }
             Right::ToEnrol => {
@@ -122,6 +153,8 @@ impl ControlCenter {
             return;
         };
         let known = held.pass.attributes != pass.attributes;
+        self.tenants.leave(&held.pass.key.provider);
+        self.tenants.enter(&pass.key.provider, now);
         self.passes_due
             .insert(pass.ask_at().max(now), (peer, session));
         **held = Held::new(pass);
@@ -197,6 +230,7 @@ impl ControlCenter {
     /// These keys are known from now on, and no others: whoever came by another, or without one
     /// where one is asked for, comes again with a token or not at all.
     pub(super) fn on_trusted_keys(&mut self, keys: &[KeyName], now: Timestamp) {
+        self.tenants.follow(keys.iter().map(|key| &key.provider));
         let expelled: Vec<_> = self
             .world
             .view

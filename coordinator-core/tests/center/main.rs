@@ -29,6 +29,7 @@ mod stage;
 mod standby;
 mod steadiness;
 mod stripes;
+mod tenants;
 mod tokens;
 mod transfers;
 mod treatment;
