@@ -364,6 +364,7 @@ impl<'a> Search<'a> {
             regular_children: siblings - usize::from(member.regular_children.contains_key(&child)),
             linked: feed.is_some() || self.world.view.are_partners(child, parent),
             ban: self.world.blacklist.ban(child, parent, self.now),
+            distrusted: self.world.conduct.is_distrusted(parent, record, self.now),
             met_enough: self.world.acquaintances.exhausted(
                 (self.record, record),
                 self.world.config.meetings_per_hour,

@@ -18,6 +18,7 @@ mod candidates;
 mod capacity;
 mod center;
 mod clock;
+mod conduct;
 mod config;
 mod congestion;
 mod content;

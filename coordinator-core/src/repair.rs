@@ -270,15 +270,21 @@ pub(crate) fn on_strike(
         .note_pair((strike.peer, reporter), content, told, now);
     world.totals.strikes += 1;
     mark_both(delivery, pair, Cause::Misconduct);
-    if let Some(record) = world.view.get_mut(strike.peer)
-        && record.history.on_accused(reporter, now)
-    {
+    if accuse(world, (strike.peer, reporter), now) {
         world
             .log
             .note(strike.peer, Some(content), What::Distrusted, now);
         delivery.mark_children(strike.peer, Cause::Misconduct);
     }
     true
+}
+
+/// Whether an accusation makes the accused unfit for everybody.
+fn accuse(world: &mut World, (about, by): (PeerId, PeerId), now: Timestamp) -> bool {
+    let ends = world.view.get(about).zip(world.view.get(by));
+    ends.is_some_and(|(accused, accuser)| {
+        world.conduct.accuse((about, accused), (by, accuser), now)
+    })
 }
 
 /// Takes in a child's half of a link's account: gives up a parent that brings nothing, or too

@@ -40,6 +40,8 @@ pub(crate) struct Pair<'a> {
     /// The two share a link, for this content or for others.
     pub(crate) linked: bool,
     pub(crate) ban: Option<Ban>,
+    /// Several say that the parent sent bad data.
+    pub(crate) distrusted: bool,
     /// As many strangers as one of them may meet within an hour, where it has, and the other is
     /// none of them.
     pub(crate) met_enough: Option<usize>,
@@ -266,8 +268,7 @@ fn congestion(pair: &Pair<'_>) -> Option<Objection> {
 }
 
 fn conduct(pair: &Pair<'_>) -> Option<Objection> {
-    let distrusted = pair.parent_record.history.is_distrusted(pair.now);
-    distrusted.then_some(Objection::Accused)
+    pair.distrusted.then_some(Objection::Accused)
 }
 
 fn history(pair: &Pair<'_>) -> Option<Objection> {
@@ -515,6 +516,7 @@ mod tests {
             regular_children: 0,
             linked: false,
             ban: None,
+            distrusted: false,
             met_enough: None,
             congested: None,
             ruling: None,

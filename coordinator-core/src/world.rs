@@ -8,6 +8,7 @@ use runnel_protocol::time::Timestamp;
 
 use crate::acquaintances::Acquaintances;
 use crate::blacklist::Blacklist;
+use crate::conduct::Conduct;
 use crate::config::Config;
 use crate::described::{Known, Present};
 use crate::explain::Log;
@@ -32,6 +33,7 @@ pub(crate) struct World {
     pub(crate) view: View,
     pub(crate) blacklist: Blacklist,
     pub(crate) acquaintances: Acquaintances,
+    pub(crate) conduct: Conduct,
     /// By whom addresses of another family than its own were tried in vain.
     pub(crate) attempts: Attempts,
     pub(crate) tickets: TicketBook,
@@ -75,6 +77,7 @@ impl World {
             view: View::default(),
             blacklist: Blacklist::default(),
             acquaintances: Acquaintances::default(),
+            conduct: Conduct::default(),
             attempts: Attempts::default(),
             tickets: TicketBook::default(),
             waypoints: Waypoints::default(),

@@ -35,6 +35,7 @@ impl ControlCenter {
         self.look_after_passes(now);
         self.world.blacklist.decay(now);
         self.world.acquaintances.forget(now);
+        self.world.conduct.forget(now);
         if !self.world.judge.is_empty() {
             self.follow_policies(now);
         }

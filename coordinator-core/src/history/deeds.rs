@@ -2,7 +2,6 @@
 
 use core::time::Duration;
 
-use runnel_protocol::ids::PeerId;
 use runnel_protocol::time::Timestamp;
 
 use super::voices::{Matter, Voices, bit};
@@ -10,12 +9,6 @@ use super::{Blemish, Estimate, Figures, LOSS_BUCKETS, LinkAccount, Past, Trouble
 use crate::blacklist::Apart;
 use crate::place::Site;
 
-/// Accusers remembered per peer.
-const MAX_ACCUSERS: usize = 8;
-/// Distinct accusers within [`ACCUSED_FOR`] that make a peer unfit for everybody: a single liar
-/// cannot take an agent away from the others.
-const ACCUSERS_TO_DISTRUST: usize = 3;
-const ACCUSED_FOR: Duration = Duration::from_secs(600);
 /// Attempts in a row that failed, each by another peer's word, before nobody is sent there.
 const HOPELESS: u16 = 5;
 /// How long such a series counts.
@@ -45,7 +38,6 @@ struct Deeds {
     estimate: Estimate,
     failed_in_a_row: u16,
     last_failure: Option<Timestamp>,
-    accusers: Vec<(PeerId, Timestamp)>,
     voices: Voices,
 }
 
@@ -89,7 +81,7 @@ impl History {
         (!fresh.is_empty()).then_some(fresh)
     }
 
-    /// Everything that is known of it is forgotten, but why it is distrusted at present.
+    /// Everything that is known of it is forgotten.
     pub(crate) fn forget(&mut self, now: Timestamp) {
         if let Some(deeds) = &mut self.0 {
             (deeds.past, deeds.fresh) = (Figures::default(), Figures::default());
@@ -140,24 +132,6 @@ impl History {
         if let Some(deeds) = &mut self.0 {
             deeds.failed_in_a_row = 0;
         }
-    }
-
-    /// Remembers an accusation; true where it makes the peer distrusted.
-    pub(crate) fn on_accused(&mut self, by: PeerId, now: Timestamp) -> bool {
-        let before = self.is_distrusted(now);
-        let accusers = &mut self.deeds().accusers;
-        accusers.retain(|(who, at)| *who != by && now.since(*at) < ACCUSED_FOR);
-        if accusers.len() == MAX_ACCUSERS {
-            accusers.remove(0);
-        }
-        accusers.push((by, now));
-        !before && self.is_distrusted(now)
-    }
-
-    pub(crate) fn is_distrusted(&self, now: Timestamp) -> bool {
-        let accusers = self.0.iter().flat_map(|deeds| &deeds.accusers);
-        let recent = accusers.filter(|(_, at)| now.since(*at) < ACCUSED_FOR);
-        recent.count() >= ACCUSERS_TO_DISTRUST
     }
 
     pub(crate) fn is_hopeless(&self, now: Timestamp) -> bool {

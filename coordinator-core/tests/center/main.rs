@@ -7,6 +7,7 @@
 
 mod accounts;
 mod acquaintances;
+mod conduct;
 mod congestion;
 mod depth;
 mod ejection;
