@@ -12,6 +12,7 @@ mod impostor;
 mod laws;
 mod pages;
 mod stampede;
+mod tenants;
 mod tokens;
 
 #[path = "../stories/stranger.rs"]

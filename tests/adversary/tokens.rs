@@ -104,7 +104,7 @@ fn claims(key: &str) -> Result<Value> {
 }
 
 /// The thumbprint of an attacker's key.
-fn print_of(stack: &Stack, keys: &str, seed: [u8; 32]) -> Result<String> {
+pub(crate) fn print_of(stack: &Stack, keys: &str, seed: [u8; 32]) -> Result<String> {
     let data = stack.folder().join(keys);
     std::fs::create_dir_all(&data)?;
     std::fs::write(data.join("identity.key"), seed)?;

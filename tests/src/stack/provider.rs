@@ -12,6 +12,7 @@ use crate::process::binary;
 /// Whose contents the system delivers.
 #[derive(Clone, Debug)]
 pub struct Provider {
+    name: String,
     private: PathBuf,
     public: PathBuf,
 }
@@ -27,16 +28,25 @@ impl Provider {
     /// # Errors
     /// When the store does not take it.
     pub async fn new(folder: &Path, data: PathBuf, tokens: Tokens) -> Result<Self> {
+        Self::named(Self::NAME, folder, data, tokens).await
+    }
+
+    /// The same for another one, of whom the system has no contents.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn named(name: &str, folder: &Path, data: PathBuf, tokens: Tokens) -> Result<Self> {
         let pair = KeyPair::generate_for(&PKCS_ED25519)?;
         let provider = Self {
-            private: folder.join("provider.pem"),
-            public: folder.join("provider-public.pem"),
+            name: name.to_owned(),
+            private: folder.join(format!("provider-{name}.pem")),
+            public: folder.join(format!("provider-{name}-public.pem")),
         };
         std::fs::write(&provider.private, pair.serialize_pem())?;
         std::fs::write(&provider.public, pair.public_key_pem())?;
         let mut command = Command::new(binary("runnel-coordinator")?);
         command.arg("--data").arg(data);
-        command.args(["provider", "add", Self::NAME, "--kid", "one"]);
+        command.args(["provider", "add", name, "--kid", "one"]);
         if tokens == Tokens::OfOneSite {
             command.args(["--origin", Self::SITE]);
         }
@@ -58,7 +68,7 @@ impl Provider {
     /// When it cannot be minted.
     pub async fn mint(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(binary("runnel-coordinator")?);
-        command.args(["token", "mint", "--provider", Self::NAME, "--kid", "one"]);
+        command.args(["token", "mint", "--provider", &self.name, "--kid", "one"]);
         command.arg("--key").arg(&self.private);
         if !arguments.contains(&"--contents") {
             command.args(["--contents", "live"]);
