@@ -8,6 +8,7 @@
 
 mod access;
 mod doctor;
+mod harvest;
 mod laboratory;
 mod matrix;
 mod table;
