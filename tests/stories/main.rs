@@ -2,6 +2,7 @@
 //! run them one at a time (`cargo xtask test --only stories`).
 
 mod cached;
+mod consent;
 mod doors;
 mod failures;
 mod fallback;
