@@ -5,6 +5,7 @@ use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::DecodeError;
+use crate::group::{GroupNews, GroupRequest, MAX_GROUP_NAME};
 use crate::ids::{CertificateHash, ContentId, Nonce, PeerId, PublicKey, TicketId, TrackId};
 use crate::manifest::StreamKeyCertificate;
 use crate::segment::{SegmentKey, Substream, SubstreamSet};
@@ -44,6 +45,8 @@ pub enum ToCoordinator {
     Leave,
     /// A join token in place of the one that the session stands on.
     Token(String),
+    /// About affinity groups.
+    Group(GroupRequest),
 }
 
 /// A message from the coordinator to a peer.
@@ -80,6 +83,8 @@ pub enum FromCoordinator {
         /// Milliseconds until then.
         within_ms: u32,
     },
+    /// About affinity groups.
+    Group(GroupNews),
 }
 
 /// Where a program runs, which settles what it can do before anything is tested (P3a).
@@ -501,6 +506,10 @@ impl ToCoordinator {
                     })
             }
             Self::Token(token) => token.len() <= MAX_TOKEN,
+            Self::Group(GroupRequest::Found { name, .. }) => name.len() <= MAX_GROUP_NAME,
+            Self::Group(
+                GroupRequest::Join(_) | GroupRequest::Leave(_) | GroupRequest::Withdraw(_),
+            ) => true,
             Self::Close(_) | Self::Outcome(_) | Self::Strike(_) | Self::Leave => true,
         };
         if fits {

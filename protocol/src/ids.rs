@@ -45,7 +45,7 @@ macro_rules! id {
 }
 
 /// The first bytes of BLAKE3 over a domain and the given bytes.
-fn hashed<const LENGTH: usize>(domain: &str, bytes: &[u8]) -> [u8; LENGTH] {
+pub(crate) fn hashed<const LENGTH: usize>(domain: &str, bytes: &[u8]) -> [u8; LENGTH] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(domain.as_bytes()).update(&[0]).update(bytes);
     let hash = hasher.finalize();
@@ -87,6 +87,10 @@ id!(
 id!(
     /// A pairing ticket, unique per coordinator.
     TicketId, NAME
+);
+id!(
+    /// An affinity group: the hash of its name in the coordinator's list.
+    GroupId, NAME
 );
 id!(
     /// A number used once, signed by whoever has to prove its key.
@@ -134,6 +138,13 @@ impl PageOrigin {
     /// What stands in the header `Origin`, byte for byte.
     pub fn of(header: &[u8]) -> Self {
         Self(hashed("runnel page", header))
+    }
+}
+
+impl GroupId {
+    /// The group that is listed as `name`.
+    pub fn of(name: &str) -> Self {
+        Self(hashed("runnel group", name.as_bytes()))
     }
 }
 

@@ -11,6 +11,7 @@ pub mod bulk;
 pub mod channels;
 pub mod codec;
 pub mod control;
+pub mod group;
 pub mod ids;
 pub mod local;
 pub mod manifest;

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use runnel_protocol::bulk::{BulkDecoder, BulkHeader, BulkItem, MAX_BULK_HEADER, frame_header};
 use runnel_protocol::codec::{DecodeError, FrameDecoder, MAX_MESSAGE, decode, encode};
 use runnel_protocol::control::*;
+use runnel_protocol::group::*;
 use runnel_protocol::ids::*;
 use runnel_protocol::manifest::*;
 use runnel_protocol::peer::*;
@@ -199,6 +200,13 @@ fn to_coordinator() -> Vec<ToCoordinator> {
         }),
         ToCoordinator::Leave,
         ToCoordinator::Token("aaa.bbb.ccc".into()),
+        ToCoordinator::Group(GroupRequest::Join(Invitation([27; 16]))),
+        ToCoordinator::Group(GroupRequest::Found {
+            name: "friday film".into(),
+            strangers: Strangers::Last,
+        }),
+        ToCoordinator::Group(GroupRequest::Leave(Invitation([27; 16]))),
+        ToCoordinator::Group(GroupRequest::Withdraw(Invitation([27; 16]))),
     ]
 }
 
@@ -268,6 +276,17 @@ fn from_coordinator() -> Vec<FromCoordinator> {
             reached: vec![([203, 0, 113, 7], 4433).into()],
         },
         FromCoordinator::TokenDue { within_ms: 90_000 },
+        FromCoordinator::Group(GroupNews::Joined {
+            group: GroupId([28; 16]),
+            name: "friday film".into(),
+            strangers: Strangers::No,
+            invitation: Some(Invitation([27; 16])),
+        }),
+        FromCoordinator::Group(GroupNews::Left {
+            group: GroupId([28; 16]),
+            why: "the invitation was withdrawn".into(),
+        }),
+        FromCoordinator::Group(GroupNews::Refused("this invitation is not valid".into())),
     ]
 }
 
@@ -394,6 +413,21 @@ fn values_out_of_bounds_are_refused() {
         plays: true,
     });
     assert!(open.check_bounds().is_err());
+    let found = ToCoordinator::Group(GroupRequest::Found {
+        name: "x".repeat(MAX_GROUP_NAME + 1),
+        strangers: Strangers::Yes,
+    });
+    assert!(found.check_bounds().is_err());
+}
+
+#[test]
+fn an_invitation_is_in_no_log() {
+    let invitation = Invitation([27; 16]);
+    let text = invitation.text();
+    assert_eq!(text.parse(), Ok(invitation));
+    let join = ToCoordinator::Group(GroupRequest::Join(invitation));
+    assert!(!format!("{join:?}").contains("27"), "{join:?}");
+    assert_ne!(InvitationHash::from(&invitation).to_string(), text);
 }
 
 #[test]
