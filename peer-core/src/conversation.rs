@@ -7,6 +7,7 @@ use core::time::Duration;
 use runnel_protocol::control::{
     FromCoordinator, LinkResult, Offence, Outcome, Strike, ToCoordinator, Welcome,
 };
+use runnel_protocol::group::GroupNews;
 use runnel_protocol::ids::{ContentId, KeyId, PeerId, TrackId};
 use runnel_protocol::peer::{CloseReason, Control, Decline};
 use runnel_protocol::segment::{MAX_SUBSTREAMS, SegmentKey, Substream};
@@ -62,6 +63,16 @@ impl Peer {
                     self.output(Output::DisconnectCoordinator);
                 }
                 self.event(Event::Refused(refused));
+            }
+            FromCoordinator::Group(news) => {
+                if let GroupNews::Joined {
+                    invitation: Some(own),
+                    ..
+                } = &news
+                {
+                    self.session.keep_invitation(*own);
+                }
+                self.event(Event::Group(news));
             }
             FromCoordinator::TokenDue { .. } => self.output(Output::RenewToken),
             FromCoordinator::Assign(assign) => self.on_assign(*assign, now),

@@ -5,6 +5,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use runnel_protocol::bulk::BulkHeader;
 use runnel_protocol::control::{ContentLocator, Enrol, FromCoordinator};
+use runnel_protocol::group::GroupRequest;
 use runnel_protocol::ids::{CertificateHash, ContentId, PageOrigin, PathHash, TrackId};
 use runnel_protocol::manifest::SignedEntry;
 use runnel_protocol::meetings::Household;
@@ -151,6 +152,9 @@ pub enum Input {
 
     /// A join token in place of the one before.
     Token(String),
+
+    /// Join, make or leave an affinity group. What is joined by invitation is joined in each session anew.
+    Group(GroupRequest),
 
     /// Where this peer can be reached changed (regular peers).
     Reachable {

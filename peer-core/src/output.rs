@@ -7,6 +7,7 @@ use runnel_protocol::bulk::BulkHeader;
 use runnel_protocol::control::{
     Assign, Contact, OriginGrant, PeerType, Refused, Source, Strike, ToCoordinator,
 };
+use runnel_protocol::group::GroupNews;
 use runnel_protocol::ids::{ContentId, PeerId, PublicKey, TrackId};
 use runnel_protocol::manifest::{SignedEntry, StreamKeyCertificate};
 use runnel_protocol::peer::{CloseReason, Control};
@@ -145,6 +146,8 @@ pub enum Event {
     },
     /// A content was opened: its id, and the text under which it is registered.
     Opened(ContentId, String),
+    /// What became of this peer's groups.
+    Group(GroupNews),
     /// The coordinator said no.
     Refused(Refused),
     /// New parents and children.

@@ -184,6 +184,10 @@ impl Peer {
     pub fn handle_input(&mut self, input: Input, now: Timestamp) {
         match input {
             // No page's shell says so: nothing of what follows from it is compiled into the page.
+            Input::Group(request) => {
+                let message = self.session.on_group(request);
+                self.tell(message);
+            }
             Input::Reachable { .. }
             | Input::Enrol(_)
             | Input::Close(_)

@@ -6,6 +6,7 @@ use core::time::Duration;
 use runnel_protocol::control::{
     ClientHello, ContentLocator, CoordinatorPossession, Enrol, Open, ToCoordinator, Welcome,
 };
+use runnel_protocol::group::{GroupRequest, Invitation};
 use runnel_protocol::ids::{CertificateHash, ContentId, Nonce, PublicKey};
 use runnel_protocol::signature::{Signature, Statement};
 use runnel_protocol::time::Timestamp;
@@ -25,6 +26,8 @@ const RETURN: Duration = Duration::from_secs(30);
 const DOUBT: Duration = Duration::from_secs(10);
 /// How long the coordinator may take from the connection to the welcome.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Most groups that one client joins by invitation: no more are let in.
+const MAX_INVITATIONS: usize = 8;
 /// Most contents that one client takes part in.
 const MAX_OPEN: usize = 64;
 
@@ -87,6 +90,8 @@ pub(crate) struct Session {
     welcome: Option<Welcome>,
     /// The provider's JWT that the next hello brings.
     token: Option<String>,
+    /// By which it joins its groups, in each session anew.
+    invitations: Vec<Invitation>,
     /// After the latest welcome that was not the first one, others come back until then.
     others_return_until: Option<Timestamp>,
     /// The coordinator's clock minus ours, in seconds.
@@ -105,6 +110,7 @@ impl Session {
             certificates: Vec::new(),
             welcome: None,
             token,
+            invitations: Vec::new(),
             others_return_until: None,
             skew: 0,
             floor: Floor::default(),
@@ -263,8 +269,12 @@ impl Session {
         self.state = State::Standing;
         self.pause = FIRST_PAUSE;
         let enrol = self.enrol.clone().map(ToCoordinator::Enrol);
+        // Ahead of the contents: nobody is to be fed by strangers for a moment.
+        let invitations = self.invitations.iter();
+        let joins = invitations.map(|one| ToCoordinator::Group(GroupRequest::Join(*one)));
         enrol
             .into_iter()
+            .chain(joins)
             .chain(self.openings.iter().map(Opening::message))
             .collect()
     }
@@ -277,6 +287,25 @@ impl Session {
             stream_key: enrol.stream_key,
         });
         self.is_standing().then_some(ToCoordinator::Enrol(enrol))
+    }
+
+    /// Asks for something about groups, if the session stands; joins are made up for when it does.
+    pub(crate) fn on_group(&mut self, request: GroupRequest) -> Option<ToCoordinator> {
+        match &request {
+            GroupRequest::Join(invitation) => self.keep_invitation(*invitation),
+            GroupRequest::Leave(invitation) | GroupRequest::Withdraw(invitation) => {
+                self.invitations.retain(|one| one != invitation);
+            }
+            GroupRequest::Found { .. } => {}
+        }
+        self.is_standing().then_some(ToCoordinator::Group(request))
+    }
+
+    /// Comes back to a group by this.
+    pub(crate) fn keep_invitation(&mut self, invitation: Invitation) {
+        if self.invitations.len() < MAX_INVITATIONS && !self.invitations.contains(&invitation) {
+            self.invitations.push(invitation);
+        }
     }
 
     /// The code has served.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use runnel_peer_core::Input;
 use runnel_protocol::control::{ContentLocator, FromCoordinator, Refused, ToCoordinator};
-use runnel_protocol::ids::Nonce;
+use runnel_protocol::group::{GroupNews, GroupRequest, Invitation, Strangers};
+use runnel_protocol::ids::{GroupId, Nonce};
 use runnel_protocol::units::BitsPerSecond;
 
 use crate::world::{At, World, content};
@@ -44,6 +45,41 @@ fn whoever_is_refused_for_good_does_not_come_back() {
     world.run_for(SECOND * 120);
     let after = (connects(&world, agent), world.hosts[agent.0].told.len());
     assert_eq!(after, before, "no heartbeat either");
+}
+
+fn joins(world: &World, at: At) -> Vec<u8> {
+    let told = world.hosts[at.0].told.iter();
+    let joins = told.filter_map(|message| match message {
+        ToCoordinator::Group(GroupRequest::Join(invitation)) => Some(invitation.0[0]),
+        _ => None,
+    });
+    joins.collect()
+}
+
+#[test]
+fn whoever_was_invited_says_so_in_each_session_until_it_leaves() {
+    let mut world = World::new();
+    let viewer = world.viewer();
+    for number in [1, 2, 2] {
+        let join = GroupRequest::Join(Invitation([number; 16]));
+        world.give(viewer, Input::Group(join));
+    }
+    let made = GroupNews::Joined {
+        group: GroupId([9; 16]),
+        name: "ours".into(),
+        strangers: Strangers::Yes,
+        invitation: Some(Invitation([3; 16])),
+    };
+    world.give(viewer, Input::Coordinator(FromCoordinator::Group(made)));
+    let leave = GroupRequest::Leave(Invitation([1; 16]));
+    world.give(viewer, Input::Group(leave));
+    let before = joins(&world, viewer).len();
+    world.give(viewer, Input::CoordinatorLost);
+    world.run_for(SECOND * 30);
+    world.give(viewer, Input::CoordinatorConnected);
+    world.give(viewer, challenge());
+    world.welcome(viewer);
+    assert_eq!(joins(&world, viewer)[before..], [2, 3]);
 }
 
 fn presents(world: &World, at: At) -> Vec<String> {
