@@ -1,6 +1,6 @@
 //! Who feeds a child, from those who can: a pure function (A3, A4, R9).
 //!
-//! What policies prefer comes first, then whose bytes cost the operator least, then what already works, then the nearest,
+//! What policies prefer comes first, then who belongs to a group together, then whose bytes cost the operator least, then what already works, then the nearest,
 //! then the best history. Two parents share the stripes in proportion to their spare uplink, so
 //! that losing one loses half; more join only while stripes are left. Of equals, one that does not
 //! fail together with the first parent is the second, and the standby.
@@ -41,6 +41,8 @@ pub(crate) struct Candidate {
     pub(crate) source: Source,
     /// How much policies prefer it.
     pub(crate) score: i64,
+    /// The two belong to a group together.
+    pub(crate) friend: bool,
     pub(crate) class: Class,
     pub(crate) near: Nearness,
     /// What speaks against it among equals.
@@ -95,6 +97,8 @@ pub(crate) struct Chosen {
     role: Role,
     /// Policies prefer it to others.
     preferred: bool,
+    /// The two belong to a group together.
+    friend: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +117,9 @@ impl fmt::Display for Chosen {
             Source::Waypoint | Source::Cdn => "the operator's waypoint",
         };
         match (self.role, self.source) {
+            (Role::Main | Role::Filler, Source::Peer) if self.friend => {
+                write!(f, "a peer {place}, of a group that you belong to")
+            }
             (Role::Main | Role::Filler, _) if self.preferred => {
                 write!(f, "{source} {place}, which the policies prefer for you")
             }
@@ -144,6 +151,7 @@ impl fmt::Display for Chosen {
 struct Rank {
     stands_by_only: bool,
     score: Reverse<i64>,
+    stranger: bool,
     class: Class,
     short_of_links: bool,
     is_new: bool,
@@ -158,6 +166,7 @@ impl Candidate {
         Rank {
             stands_by_only: self.room == 0,
             score: Reverse(self.score),
+            stranger: !self.friend,
             class: self.class,
             short_of_links: self.short_of_links,
             is_new: self.pushes.is_none_or(SubstreamSet::is_empty),
@@ -222,6 +231,7 @@ impl Candidate {
                 spare: self.spare,
                 role,
                 preferred: self.score > 0,
+                friend: self.friend,
             },
         }
     }
@@ -395,6 +405,7 @@ mod tests {
             peer: PeerId([name; 16]),
             source: Source::Peer,
             score: 0,
+            friend: false,
             class: Class::Preferred,
             near: Nearness::FAR,
             trouble: Trouble::default(),

@@ -15,7 +15,6 @@ use runnel_protocol::units::BitsPerSecond;
 use crate::assign::{Candidate, Class};
 use crate::capacity::Rung;
 use crate::delivery::Delivery;
-use crate::described::Known;
 use crate::family::{Family, Speaks};
 use crate::member::{Excluded, MAX_EXCLUSIONS, Member, Role};
 use crate::policy::{Ruling, Strictness, Verdict};
@@ -154,6 +153,7 @@ impl<'a> Search<'a> {
         for (head, _) in supply.widest(Role::Head, Area::Anywhere).take(MAX_HEADS) {
             self.consider(head);
         }
+        self.look_at_fellows();
         let [site, network, region] = Area::around(self.record.place);
         self.look_at(Role::Agent, site, FROM_SITE);
         self.look_at(Role::Agent, network, FROM_NETWORK);
@@ -184,6 +184,16 @@ impl<'a> Search<'a> {
                 self.judge(*parent);
                 self.found.relaxed.push((*parent, Arc::clone(ruling)));
             }
+        }
+    }
+
+    /// Who belongs to a group of the child's may be anywhere.
+    fn look_at_fellows(&mut self) {
+        for fellow in self.world.groups.fellows(self.child) {
+            if self.found.candidates.len() >= WIDEST {
+                return;
+            }
+            self.consider(fellow);
         }
     }
 
@@ -308,6 +318,7 @@ impl<'a> Search<'a> {
             peer: parent,
             source: record.source(),
             score: pair.score,
+            friend: self.world.groups.bond(self.child, parent).friends,
             class: self.class(member, record),
             near: Nearness::between(
                 (record.address, record.place),
@@ -392,19 +403,10 @@ impl<'a> Search<'a> {
 
     /// What the policies say about a parent.
     fn ask_policies(&self, peer: PeerId, parent: &Record) -> Verdict {
-        let judge = &self.world.judge;
-        if judge.is_empty() {
-            return Verdict::default();
-        }
-        let networks = &self.world.config.networks;
-        let known = |peer, record| Known {
-            peer,
-            record,
-            networks,
-        };
-        let (viewer, parent) = (known(self.child, self.record), known(peer, parent));
-        let content = self.delivery.content;
-        judge.verdict(&viewer, &parent, content, self.now)
+        let world = self.world;
+        let viewer = world.describe(self.child, self.record);
+        let ends = (&viewer, &world.describe(peer, parent));
+        world.verdict((self.child, peer), ends, self.delivery.content, self.now)
     }
 
     /// A lightweight end is never dialled, so the other one's addresses have to do; two regular

@@ -1,6 +1,7 @@
 //! The control center: owns everything, routes messages to whoever decides, holds no policy.
 
 mod arrivals;
+mod grouping;
 mod moves;
 mod passes;
 mod peers;
@@ -58,6 +59,8 @@ pub struct ControlCenter {
     turns: u64,
     /// Pairs with tickets of which it is not asked yet whether the policies allow them.
     unreviewed: usize,
+    /// Once all are reviewed, all are reviewed again: somebody asked for it meanwhile.
+    review_again: bool,
     /// Peers of whom it is not asked yet whether they have another place: the first ones.
     unplaced: usize,
     /// Peers whose sessions were ended, until all their tickets are found and void.
@@ -88,6 +91,7 @@ impl ControlCenter {
             ticks: 0,
             turns: 0,
             unreviewed: 0,
+            review_again: false,
             unplaced: 0,
             expelled: BTreeSet::new(),
             unvouched: BTreeMap::new(),
@@ -120,6 +124,7 @@ impl ControlCenter {
             Input::TrustedKeys(keys) => self.on_trusted_keys(&keys, now),
             Input::Profiles(profiles) => self.on_profiles(&profiles),
             Input::Recalled { peer, past } => self.on_recalled(peer, &past, now),
+            Input::Group(edit) => self.on_group_edit(edit, now),
             Input::Forget(peer) => self.forget(peer, now),
             Input::Drain => self.on_drain(),
         }

@@ -4,6 +4,7 @@ use runnel_protocol::control::{PeerType, Platform};
 use runnel_protocol::ids::PeerId;
 
 use crate::content::Content;
+use crate::groups::{Groups, in_policies, is_borrowed};
 use crate::place::{Hops, NetworkTable, Place, Relation, site_of};
 use crate::policy::schema::{ContentField, LinkField, PeerField};
 use crate::policy::{Described, Facts, Value};
@@ -15,6 +16,7 @@ pub(crate) struct Known<'a> {
     pub(crate) peer: PeerId,
     pub(crate) record: &'a Record,
     pub(crate) networks: &'a NetworkTable,
+    pub(crate) groups: &'a Groups,
 }
 
 impl Described for Known<'_> {
@@ -43,7 +45,10 @@ impl Described for Known<'_> {
         let by_token = attributes.map(|said| &said.groups).into_iter().flatten();
         let by_token = by_token.map(String::as_str);
         let by_token = by_token.filter(|group| !self.networks.names_group(group));
-        let mut groups: Vec<&str> = by_table.chain(by_token).collect();
+        let by_others = by_table.chain(by_token);
+        let by_others = by_others.filter(|group| !is_borrowed(group));
+        let listed = self.groups.named(self.peer).map(in_policies);
+        let mut groups: Vec<String> = by_others.map(str::to_owned).chain(listed).collect();
         groups.sort_unstable();
         groups.dedup();
         PeerField::Groups.set(&mut facts, Value::texts(groups));
@@ -79,6 +84,8 @@ impl Described for Known<'_> {
         }
         let cost = table.cost((viewer, here), (feeder, there));
         LinkField::Cost.set(&mut facts, Value::Number(cost.0.into()));
+        let friends = self.groups.bond(self.peer, peer.peer).friends;
+        LinkField::Friends.set(&mut facts, Value::Truth(friends));
         facts
     }
 

@@ -10,6 +10,7 @@ use runnel_protocol::signature::{Signature, Signed};
 use runnel_protocol::ticket::{SignedTicket, Ticket};
 
 use crate::content::Content;
+use crate::groups::{GroupEdit, GroupTerms};
 use crate::history::{Past, Profile, Remembered};
 use crate::links::LinkUse;
 use crate::place::Feeds;
@@ -119,6 +120,8 @@ pub enum Input {
         /// What is kept of it.
         past: Past,
     },
+    /// What the operator says of groups; from the store at start as well.
+    Group(GroupEdit),
     /// Forget what a peer has done: it, or the operator, asks for it.
     Forget(PeerId),
     /// The server goes down in order.
@@ -198,6 +201,10 @@ pub enum Output {
     Recall(PeerId),
     /// Add this to what is kept of a peer and of its profile.
     Remember(Box<Remembered>),
+    /// Keep a group, in place of what was kept of it before.
+    KeepGroup(Box<GroupTerms>),
+    /// Forget the group that is listed as this.
+    ForgetGroup(String),
     /// Add this to what is kept of links: told every ten seconds.
     LinksUsed(Vec<LinkUse>),
 }

@@ -67,6 +67,8 @@ pub(crate) struct Record {
     pub(crate) silent: bool,
     /// One-time codes presented in this session.
     pub(crate) codes_tried: u8,
+    /// What it asked about groups in this session, as a count.
+    pub(crate) group_requests: u8,
     pub(crate) history: History,
     /// What it takes part in.
     pub(crate) contents: Contents,

@@ -6,7 +6,6 @@ use runnel_protocol::time::Timestamp;
 
 use crate::announce;
 use crate::delivery::Delivery;
-use crate::described::Known;
 use crate::explain::What;
 use crate::member::Role;
 use crate::place::Region;
@@ -110,15 +109,8 @@ fn volunteers(
             && record.contents.len() < world.config.contents_per_peer
             && !delivery.members.contains_key(&peer)
     };
-    let networks = &world.config.networks;
-    let is_barred = |peer, record: &Record| {
-        let known = Known {
-            peer,
-            record,
-            networks,
-        };
-        world.bars(&known, delivery.content, now)
-    };
+    let is_barred =
+        |peer, record: &Record| world.bars(&world.describe(peer, record), delivery.content, now);
     let fits = |peer: PeerId, record: &Record| fits(peer, record) && !is_barred(peer, record);
     let mut looked_at = 0;
     let mut found: Vec<(bool, usize, u64, PeerId)> = world

@@ -492,6 +492,7 @@ mod tests {
             changes: 0,
             silent: false,
             codes_tried: 0,
+            group_requests: 0,
             history: History::default(),
             contents: Contents::default(),
         }

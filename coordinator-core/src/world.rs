@@ -13,18 +13,19 @@ use crate::config::Config;
 use crate::described::{Known, Present};
 use crate::explain::Log;
 use crate::family::Attempts;
+use crate::groups::Groups;
 use crate::history::{Chronicle, History, LinkAccount};
 use crate::io::Output;
 use crate::law::Law;
 use crate::links::Links;
 use crate::monitor::Monitor;
 use crate::place::Site;
-use crate::policy::Judge;
+use crate::policy::{Described, Judge, Verdict};
 use crate::random::Random;
 use crate::steady::Offers;
 use crate::summary::Totals;
 use crate::tickets::{Pairing, TicketBook};
-use crate::view::View;
+use crate::view::{Record, View};
 use crate::waypoints::Waypoints;
 
 pub(crate) struct World {
@@ -41,6 +42,7 @@ pub(crate) struct World {
     pub(crate) log: Log,
     pub(crate) judge: Judge,
     pub(crate) law: Law,
+    pub(crate) groups: Groups,
     pub(crate) links: Links,
     pub(crate) monitor: Monitor,
     pub(crate) totals: Totals,
@@ -60,12 +62,17 @@ impl World {
     /// What policies may ask of a peer; `None` once it is gone.
     pub(crate) fn known(&self, peer: PeerId) -> Option<Known<'_>> {
         let record = self.view.get(peer)?;
-        let networks = &self.config.networks;
-        Some(Known {
+        Some(self.describe(peer, record))
+    }
+
+    /// The same, where the record is at hand.
+    pub(crate) fn describe<'a>(&'a self, peer: PeerId, record: &'a Record) -> Known<'a> {
+        Known {
             peer,
             record,
-            networks,
-        })
+            networks: &self.config.networks,
+            groups: &self.groups,
+        }
     }
 
     pub(crate) fn new(config: Config, seed: [u8; 32], now: Timestamp) -> Self {
@@ -84,6 +91,7 @@ impl World {
             log: Log::default(),
             judge: Judge::default(),
             law,
+            groups: Groups::default(),
             links: Links::default(),
             monitor: Monitor::default(),
             totals: Totals::default(),
@@ -141,11 +149,11 @@ impl World {
     /// good: then nothing is known of it.
     pub(crate) fn forbids(
         &self,
-        (client, server): (PeerId, PeerId),
+        pair: (PeerId, PeerId),
         content: ContentId,
         now: Timestamp,
     ) -> bool {
-        let (client, server) = (self.known(client), self.known(server));
+        let (client, server) = (self.known(pair.0), self.known(pair.1));
         let gets = client
             .as_ref()
             .is_none_or(|one| one.record.sharing().gets());
@@ -153,8 +161,26 @@ impl World {
             .as_ref()
             .is_none_or(|one| one.record.sharing().gives());
         let [client, server] = [client, server].map(|end| end.map_or(Present::Away, Present::Here));
-        let verdict = || self.judge.verdict(&client, &server, content, now);
+        let verdict = || self.verdict(pair, (&client, &server), content, now);
         !gets || !gives || verdict().denial(None).is_some()
+    }
+
+    /// What the policies, and the groups that the two belong to, say about one feeding the other.
+    pub(crate) fn verdict<D: Described>(
+        &self,
+        (client, server): (PeerId, PeerId),
+        ends: (&D, &D),
+        content: ContentId,
+        now: Timestamp,
+    ) -> Verdict {
+        let mut verdict = self.judge.verdict(ends.0, ends.1, content, now);
+        let bond = self.groups.bond(client, server);
+        // The operator's own machines are nobody's strangers.
+        let ours = |peer| self.waypoints.is_enrolled(peer);
+        if bond.restricts() && !ours(server) && !ours(client) {
+            bond.add_to(&mut verdict, self.groups.rulings());
+        }
+        verdict
     }
 
     /// Sends to a peer; nothing where it has no session.

@@ -22,6 +22,7 @@ use crate::codes::{self, DEFAULT_LIFE_SECONDS};
 use crate::engine::{Command, Handle, Question};
 use crate::feed_api;
 use crate::feeds::FeedState;
+use crate::group_api;
 use crate::history_api;
 use crate::link_api;
 use crate::measure;
@@ -39,6 +40,8 @@ use crate::view::{ContentView, Healthy, Introduction, PairWhy, PeerView, PeerWhy
 const MAX_BODY: usize = 16 * 1024;
 /// Longest policy, in bytes.
 const MAX_POLICY: usize = 64 * 1024;
+/// Longest group, in bytes: ten thousand contacts.
+const MAX_GROUP: usize = 1024 * 1024;
 /// Longest life of a one-time code, in seconds.
 const MAX_CODE_LIFE: u64 = 30 * 24 * 60 * 60;
 
@@ -105,6 +108,10 @@ pub(crate) fn router(api: Api, operator: Operator) -> Router {
             history_api::forget_transfers
         ))
         .routes(routes!(history_api::histories, history_api::forget))
+        .routes(routes!(group_api::list))
+        .routes(routes!(group_api::put, group_api::remove).layer(DefaultBodyLimit::max(MAX_GROUP)))
+        .routes(routes!(group_api::invite))
+        .routes(routes!(group_api::withdraw))
         .routes(routes!(link_api::list))
         .routes(routes!(feed_api::list))
         .routes(routes!(network_api::show))

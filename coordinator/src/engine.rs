@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use runnel_coordinator_core::{
-    CloseCause, ContentSummary, ControlCenter, Input, LinkSummary, LinkUse, NetworkSummary, Output,
-    PairExplanation, PeerExplanation, PeerSummary, PolicyExplanation, PolicySet, SessionId,
-    SignedStatement, TenantSummary, Totals, TrialId, TrialReport, Whence,
+    CloseCause, ContentSummary, ControlCenter, GroupEdit, GroupTerms, Input, LinkSummary, LinkUse,
+    NetworkSummary, Output, PairExplanation, PeerExplanation, PeerSummary, PolicyExplanation,
+    PolicySet, SessionId, SignedStatement, TenantSummary, Totals, TrialId, TrialReport, Whence,
 };
 use runnel_protocol::codec::encode;
 use runnel_protocol::control::ToCoordinator;
@@ -23,7 +23,7 @@ use crate::keeper::Keeper;
 use crate::keys::Keys;
 use crate::measure;
 use crate::prober::Prober;
-use crate::store::{Store, StoreError};
+use crate::store::{GroupChange, Store, StoreError};
 
 /// Commands that wait for the engine; whoever has more waits as well.
 const QUEUE: usize = 8192;
@@ -72,6 +72,8 @@ pub(crate) enum Question {
     Contents(oneshot::Sender<Vec<ContentSummary>>),
     Links(oneshot::Sender<Vec<LinkSummary>>),
     Network(oneshot::Sender<NetworkSummary>),
+    /// The groups, and how many belong to each.
+    Groups(oneshot::Sender<Vec<(GroupTerms, usize)>>),
     Health(oneshot::Sender<Health>),
 }
 
@@ -100,6 +102,8 @@ pub(crate) enum Command {
     },
     Input(Input),
     Ask(Question),
+    /// Change a group; answered once that is kept.
+    Group(GroupEdit, oneshot::Sender<Result<(), StoreError>>),
     /// Forget all of a peer, here and in the store.
     Forget(PeerId, oneshot::Sender<Result<(), StoreError>>),
     /// Find out what would change if these policies were in force; `None` where too many are tried.
@@ -215,6 +219,10 @@ impl Engine {
             }
             Command::Input(input) => self.input(input),
             Command::Ask(question) => self.answer(question),
+            Command::Group(edit, done) => {
+                self.input(Input::Group(edit));
+                self.parts.keeper.settle_groups(done);
+            }
             Command::Forget(peer, done) => {
                 self.input(Input::Forget(peer));
                 self.parts.keeper.forget(peer, done);
@@ -290,6 +298,8 @@ impl Engine {
             }
             Output::Transferred(transfer) => self.parts.keeper.keep(&transfer),
             Output::Remember(remembered) => self.parts.keeper.remember(remembered),
+            Output::KeepGroup(terms) => self.parts.keeper.change_group(GroupChange::Keep(terms)),
+            Output::ForgetGroup(id) => self.parts.keeper.change_group(GroupChange::Forget(id)),
             Output::Recall(peer) => self.parts.keeper.recall(peer, self.handle.clone()),
             Output::LinksUsed(uses) => self.keep_uses(uses),
             Output::Tried { id, report } => {
@@ -394,6 +404,10 @@ impl Engine {
             Question::Contents(answer) => drop(answer.send(center.contents())),
             Question::Network(answer) => {
                 drop(answer.send(center.network(self.parts.clock.now())));
+            }
+            Question::Groups(answer) => {
+                let groups = center.groups().map(|(terms, count)| (terms.clone(), count));
+                drop(answer.send(groups.collect()));
             }
             Question::Links(answer) => drop(answer.send(center.links())),
             Question::Health(answer) => drop(answer.send(Health {

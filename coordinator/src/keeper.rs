@@ -1,4 +1,4 @@
-//! Transfer records and histories on their way to the store: collected, written in batches, in the
+//! Transfer records, histories and groups on their way to the store: collected, written in batches, in the
 //! order in which they were told, forgotten in time.
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::clock::Clock;
 use crate::engine::Command;
 use crate::measure;
-use crate::store::{Kept, Store, StoreError};
+use crate::store::{GroupChange, Kept, Store, StoreError};
 
 /// Records that wait to be written; a crowd that leaves at once is larger, and takes seconds.
 const QUEUE: usize = 65_536;
@@ -35,6 +35,9 @@ enum Errand {
     Remember(Box<Remembered>),
     /// The engine is told what is kept of this peer.
     Recall(PeerId, mpsc::WeakSender<Command>),
+    Group(GroupChange),
+    /// Answered once all changes of groups before it are written.
+    Settle(oneshot::Sender<Result<(), StoreError>>),
     Forget(PeerId, oneshot::Sender<Result<(), StoreError>>),
 }
 
@@ -79,6 +82,20 @@ impl Keeper {
         }
     }
 
+    /// Keeps what becomes of a group.
+    pub(crate) fn change_group(&self, change: GroupChange) {
+        if self.errands.try_send(Errand::Group(change)).is_err() {
+            measure::lost_record("group");
+        }
+    }
+
+    /// Says when all changes of groups are kept. Where the store is too far behind, the answer is dropped.
+    pub(crate) fn settle_groups(&self, done: oneshot::Sender<Result<(), StoreError>>) {
+        if self.errands.try_send(Errand::Settle(done)).is_err() {
+            measure::lost_record("group");
+        }
+    }
+
     /// Forgets all that is kept of a peer. Where the store is too far behind, the answer is dropped.
     pub(crate) fn forget(&self, peer: PeerId, done: oneshot::Sender<Result<(), StoreError>>) {
         if self.errands.try_send(Errand::Forget(peer, done)).is_err() {
@@ -98,6 +115,11 @@ async fn keep(store: Arc<Store>, days: Days, clock: Clock, mut waiting: mpsc::Re
                 Errand::Keep(record) => batch.transfers.push(*record),
                 Errand::Remember(remembered) => batch.remembered.push(*remembered),
                 Errand::Recall(peer, engine) => batch.asked.push((peer, engine)),
+                Errand::Group(change) => batch.groups.push(change),
+                Errand::Settle(done) => {
+                    let groups = core::mem::take(&mut batch.groups);
+                    drop(done.send(store.change_groups(groups).await));
+                }
                 Errand::Forget(peer, done) => {
                     core::mem::take(&mut batch).write(&store).await;
                     // Whoever asked may have gone.
@@ -117,6 +139,7 @@ async fn keep(store: Arc<Store>, days: Days, clock: Clock, mut waiting: mpsc::Re
 #[derive(Default)]
 struct Batch {
     transfers: Vec<Kept>,
+    groups: Vec<GroupChange>,
     remembered: Vec<Remembered>,
     asked: Vec<(PeerId, mpsc::WeakSender<Command>)>,
 }
@@ -128,6 +151,11 @@ impl Batch {
             if let Err(error) = store.keep_transfers(self.transfers).await {
                 tracing::error!(%error, count, "transfer records could not be kept");
             }
+        }
+        if !self.groups.is_empty()
+            && let Err(error) = store.change_groups(self.groups).await
+        {
+            tracing::error!(%error, "groups could not be kept");
         }
         if self.remembered.is_empty() && self.asked.is_empty() {
             return;

@@ -11,6 +11,8 @@ mod door;
 mod engine;
 mod feed_api;
 mod feeds;
+mod group_api;
+mod groups;
 mod history_api;
 mod keeper;
 mod keys;

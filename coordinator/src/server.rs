@@ -11,8 +11,8 @@ use axum::routing::any;
 use axum::serve::ListenerExt as _;
 use governor::clock::DefaultClock;
 use runnel_coordinator_core::{
-    Config, Content, ControlCenter, Input, NetworkEntry, NetworkTable, PolicySet, SignedStatement,
-    Tags,
+    Config, Content, ControlCenter, GroupEdit, Input, NetworkEntry, NetworkTable, PolicySet,
+    SignedStatement, Tags,
 };
 use runnel_protocol::WEBSOCKET_PATH;
 use runnel_protocol::ids::ContentId;
@@ -301,6 +301,9 @@ fn furnish(
     let configured = settings.content.iter().cloned().map(Content::from);
     for content in store.contents()?.into_iter().chain(configured) {
         center.handle_input(Input::ContentRegistered(content), now);
+    }
+    for terms in store.groups()? {
+        center.handle_input(Input::Group(GroupEdit::Restore(terms)), now);
     }
     for (peer, names) in waypoints {
         let contents = names.iter().map(|name| ContentId::of(name)).collect();

@@ -3,6 +3,7 @@
 //! 295 single commits a second, 50,000 rows a second in groups).
 
 mod generations;
+mod groups;
 mod histories;
 mod link_uses;
 mod policies;
@@ -24,6 +25,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use tokio::sync::oneshot;
 
 pub(crate) use self::generations::Fingerprint;
+pub(crate) use self::groups::GroupChange;
 pub(crate) use self::histories::KeptHistory;
 pub(crate) use self::providers::{NewKey, ProvidersWatch};
 pub(crate) use self::transfers::{Kept, Wanted};
@@ -52,7 +54,7 @@ const SCHEMA: &str = "
 ";
 
 /// What was added to that, in order. SQLite's `user_version` counts those that a file has.
-const ADDED: [&str; 9] = [
+const ADDED: [&str; 10] = [
     "ALTER TABLE contents ADD COLUMN media_origins TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE contents ADD COLUMN cdn_capacity INTEGER",
     transfers::TABLE,
@@ -62,6 +64,7 @@ const ADDED: [&str; 9] = [
     histories::TABLES,
     generations::TABLE,
     "ALTER TABLE contents ADD COLUMN enforce INTEGER NOT NULL DEFAULT 0",
+    groups::TABLES,
 ];
 
 /// Why the store does not do what it should.

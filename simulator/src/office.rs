@@ -253,6 +253,7 @@ impl Office {
                     }
                 }
                 Output::Remember(remembered) => self.remember(*remembered),
+                Output::KeepGroup(_) | Output::ForgetGroup(_) => {}
                 Output::Transferred(_) | Output::Tried { .. } => {}
                 shown @ (Output::Send { .. }
                 | Output::CheckToken { .. }

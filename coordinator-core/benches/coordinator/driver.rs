@@ -171,6 +171,8 @@ impl Driver {
             | Output::Recall(_)
             | Output::Remember(_)
             | Output::Tried { .. }
+            | Output::KeepGroup(_)
+            | Output::ForgetGroup(_)
             | Output::LinksUsed(_) => None,
         }
     }

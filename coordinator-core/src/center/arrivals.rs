@@ -105,6 +105,7 @@ impl ControlCenter {
         self.world.view.remove(peer);
         self.world.attempts.forget(peer);
         self.world.judge.forget(peer);
+        self.world.groups.on_gone(peer, now);
         self.probing.forget(peer);
         self.unvouched.remove(&peer);
         self.world.waypoints.forget_session(peer);
@@ -219,6 +220,8 @@ impl ControlCenter {
             policy_floor: self.world.law.floor(),
         };
         self.tell(session, FromCoordinator::Welcome(Box::new(welcome)));
+        self.world.groups.on_come(peer, now);
+        self.admit(peer, now);
         self.world.growth += u64::from(kind == PeerType::Regular);
         if self.world.waypoints.is_enrolled(peer) {
             self.head_up(peer, now);
@@ -284,6 +287,7 @@ fn record(
         changes,
         silent: false,
         codes_tried: 0,
+        group_requests: 0,
         history: History::default(),
         contents: Contents::default(),
     };

@@ -171,6 +171,7 @@ impl ControlCenter {
         }
         if known {
             self.world.judge.forget(peer);
+            self.admit(peer, now);
             self.unreviewed = self.world.tickets.pair_count();
             self.world.growth += 1;
             self.clock.look_soon(now);

@@ -32,6 +32,7 @@ impl ControlCenter {
             ToCoordinator::Outcome(outcome) => self.on_outcome(peer, &outcome, now),
             ToCoordinator::Strike(strike) => self.on_strike(peer, &strike, now),
             ToCoordinator::Token(token) => self.on_token(session, peer, token),
+            ToCoordinator::Group(request) => self.on_group((session, peer), request, now),
             ToCoordinator::Leave => {
                 self.part_with(peer, session, now);
                 self.end(session, CloseCause::Left);
@@ -82,6 +83,7 @@ impl ControlCenter {
             delivery.note_standing(peer, &self.world, now);
             self.world.growth += u64::from(record.uplink.offered().0 > 0);
         }
+        self.tell_fellows(peer);
         self.world
             .log
             .note(peer, Some(id), What::Opened { plays: open.plays }, now);

@@ -76,7 +76,21 @@ impl ControlCenter {
             }
         }
         self.expelled.clear();
-        true
+        if core::mem::take(&mut self.review_again) {
+            self.unreviewed = self.world.tickets.pair_count();
+        }
+        self.unreviewed == 0
+    }
+
+    /// Has it asked of pairs with tickets whether they may stand. Peers have it done, so a review that is under
+    /// way goes on to its end: nobody keeps it from getting there.
+    pub(super) fn review_tickets_too(&mut self, now: Timestamp) {
+        if self.unreviewed > 0 {
+            self.review_again = true;
+        } else {
+            self.unreviewed = self.world.tickets.pair_count();
+        }
+        self.clock.look_soon(now);
     }
 
     /// Pairs that feed are reviewed by their delivery coordinator, which knows what gave way.

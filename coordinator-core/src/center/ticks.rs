@@ -18,6 +18,8 @@ const RENEWALS_PER_TICK: usize = 5000;
 /// bans end and bad names fade without a word (R7).
 const RECONSIDER_EVERY: u64 = 5;
 
+/// Groups that nobody belongs to are looked for after this many ticks.
+const GROUPS_EVERY: u64 = 60;
 /// Everybody's place in the trees is looked at again after this many ticks (R7).
 const RECOMPUTE_EVERY: u64 = 300;
 
@@ -42,6 +44,9 @@ impl ControlCenter {
         self.ticks += 1;
         if self.ticks.is_multiple_of(RECONSIDER_EVERY) {
             self.world.growth += 1;
+        }
+        if self.ticks.is_multiple_of(GROUPS_EVERY) {
+            self.tend_groups(now);
         }
         let view = &self.world.view;
         self.world.log.forget(now, |peer| view.get(peer).is_some());

@@ -54,7 +54,7 @@ attributes! {
         Region "region" Text "its region; by the operator's `[[network]]`"
         Country "country" Text "two letters, like `DE`; by the operator's `[[network]]`, else by its feed"
         Asn "asn" Number "the number of its autonomous system; by the operator's `[[network]]`, else by its feed"
-        Groups "groups" Texts "groups that it belongs to, none where nobody says so; by the operator's `[[network]]` and sites, and groups that neither names by the join token"
+        Groups "groups" Texts "groups that it belongs to, none where nobody says so; by the operator's `[[network]]` and sites, groups that neither names by the join token, and `@` with the name of an affinity group of the operator's"
         Account "account" Text "whose it is; by the join token"
         Plan "plan" Text "what was paid for, like `premium`; by the join token"
         Age "age" Number "years; by the join token"
@@ -67,6 +67,7 @@ attributes! {
     LinkField {
         Relation "relation" Text "what the peer's autonomous system is to the viewer's: `same`, `customer`, `peer`, `provider`, `linked` (one does not know how), `transit` (one lies between) or `none`; by the operator's feeds"
         Peering "peering" Truth "whether the two systems peer; by the operator's feeds"
+        Friends "friends" Truth "whether the two belong to an affinity group together"
         Cost "cost" Number "what it costs the viewer's provider, 0 to 255, 100 being the usual; by the operator's hints"
     }
 }

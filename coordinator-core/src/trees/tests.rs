@@ -21,6 +21,7 @@ fn candidate(name: u8, room: u8, depth: u8) -> Candidate {
         peer: PeerId([name; 16]),
         source: Source::Peer,
         score: 0,
+        friend: false,
         class: Class::Preferred,
         near: Nearness::FAR,
         trouble: Trouble::default(),

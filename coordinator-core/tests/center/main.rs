@@ -13,6 +13,7 @@ mod depth;
 mod ejection;
 mod feeding;
 mod feeds;
+mod groups;
 mod history;
 mod ladder;
 mod lawful;

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use runnel_coordinator_core::policy::{self, PolicySet};
 use runnel_coordinator_core::{
-    Config, Content, ControlCenter, Figures, Input, LinkSummary, LinkUse, Machine, Output, Past,
-    PeerExplanation, PeerSummary, Remembered, SessionId, SignedStatement, Transfer, TrialReport,
-    Unsigned, Verdict,
+    Config, Content, ControlCenter, Figures, GroupTerms, Input, LinkSummary, LinkUse, Machine,
+    Output, Past, PeerExplanation, PeerSummary, Remembered, SessionId, SignedStatement, Transfer,
+    TrialReport, Unsigned, Verdict,
 };
 use runnel_protocol::control::{
     Assign, ChildReport, ContentReport, FromCoordinator, Heartbeat, LinkResult, Outcome,
@@ -63,6 +63,8 @@ pub(crate) struct Stage {
     /// What was told of peers and their kinds, and what that makes of each peer's past.
     pub(crate) remembered: Vec<Remembered>,
     pub(crate) pasts: BTreeMap<PeerId, Past>,
+    /// Groups as they were to be kept.
+    pub(crate) groups: BTreeMap<String, GroupTerms>,
     /// What ran over links and was to be kept.
     pub(crate) uses: Vec<LinkUse>,
     /// Answer to every signature check.
@@ -112,6 +114,7 @@ impl Stage {
             tried: Vec::new(),
             remembered: Vec::new(),
             pasts: BTreeMap::new(),
+            groups: BTreeMap::new(),
             uses: Vec::new(),
             signatures_are_good: true,
             verdict: |_| Verdict::Free,
@@ -202,6 +205,14 @@ impl Stage {
                 }
                 Output::Remember(remembered) => {
                     self.remember(&remembered);
+                    None
+                }
+                Output::KeepGroup(terms) => {
+                    self.groups.insert(terms.id.clone(), *terms);
+                    None
+                }
+                Output::ForgetGroup(id) => {
+                    self.groups.remove(&id);
                     None
                 }
                 Output::LinksUsed(mut uses) => {

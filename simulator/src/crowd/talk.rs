@@ -135,6 +135,8 @@ impl Crowd {
                 | Output::Recall(_)
                 | Output::Remember(_)
                 | Output::Tried { .. }
+                | Output::KeepGroup(_)
+                | Output::ForgetGroup(_)
                 | Output::LinksUsed(_) => {}
             }
         }

@@ -167,6 +167,8 @@ impl World {
             | CenterOutput::Recall(_)
             | CenterOutput::Remember(_)
             | CenterOutput::Tried { .. }
+            | CenterOutput::KeepGroup(_)
+            | CenterOutput::ForgetGroup(_)
             | CenterOutput::LinksUsed(_) => {}
         }
     }
