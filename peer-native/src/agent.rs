@@ -25,6 +25,7 @@ use crate::coordinator::Coordinator;
 use crate::driver::Driver;
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::inbox::Inbox;
+use crate::invitations;
 use crate::machine::{self, Limits};
 use crate::player::Answer;
 use crate::refusals::Refusals;
@@ -162,6 +163,9 @@ impl Agent {
             inbox.clone(),
         ));
         tokio::spawn(machine::watch(limits(&config), inbox.clone()));
+        if let Some(path) = config.group_file {
+            tokio::spawn(invitations::follow(path, inbox.clone()));
+        }
         if let Some(path) = config.token_file {
             tokio::spawn(token_file::follow(path, token, inbox.clone()));
         }

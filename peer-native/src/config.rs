@@ -84,6 +84,12 @@ pub struct Flags {
     #[serde(rename = "token-file", skip_serializing_if = "Option::is_none")]
     token_file: Option<PathBuf>,
 
+    /// File with invitations to groups, one a line, whose members are fed and asked first. It is read
+    /// again whenever it changes.
+    #[arg(long, value_name = "FILE")]
+    #[serde(rename = "group-file", skip_serializing_if = "Option::is_none")]
+    group_file: Option<PathBuf>,
+
     /// Print the thumbprint of this agent's key, to which its join tokens are bound, and end.
     #[arg(long)]
     #[serde(skip)]
@@ -150,6 +156,8 @@ pub struct Config {
     pub content: Vec<String>,
     /// File with the provider's join token, if the coordinator asks for one.
     pub token_file: Option<PathBuf>,
+    /// File with invitations to groups.
+    pub group_file: Option<PathBuf>,
     /// The operator's one-time code, if this is a waypoint.
     pub waypoint: Option<String>,
     /// Whether any granted origin may lie at a private address.
@@ -188,6 +196,7 @@ impl Default for Config {
             quota_mb: 4096,
             content: Vec::new(),
             token_file: None,
+            group_file: None,
             waypoint: None,
             allow_private_origins: false,
             private_origins: Vec::new(),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runnel_peer_core::{Event, Input, LinkId, Output, Peer};
+use runnel_protocol::group::GroupNews;
 use runnel_protocol::peer::CloseReason;
 use runnel_protocol::signing::{KeyPair, verify};
 use tokio::sync::{broadcast, mpsc};
@@ -263,6 +264,10 @@ impl Driver {
         self.refusals.note(&event);
         match &event {
             Event::Refused(refused) => warn!(why = refused.why, "the coordinator refused"),
+            Event::Group(GroupNews::Joined { name, .. }) => info!(name, "belongs to a group"),
+            Event::Group(GroupNews::Left { why, .. } | GroupNews::Refused(why)) => {
+                warn!(why, "a group");
+            }
             Event::Struck(strike) => {
                 warn!(peer = %strike.peer, offence = ?strike.offence, "misbehaved")
             }

@@ -30,6 +30,7 @@ pub mod doctor;
 mod driver;
 pub mod endpoint;
 mod inbox;
+mod invitations;
 pub mod limits;
 mod link;
 mod machine;
