@@ -8,6 +8,7 @@ use runnel_peer_core::{
 };
 use runnel_protocol::codec::decode;
 use runnel_protocol::control::{ContentLocator, FromCoordinator, Implementation, Platform};
+use runnel_protocol::group::{GroupRequest, Strangers};
 use runnel_protocol::ids::{ContentId, PublicKey};
 use runnel_protocol::peer::CloseReason;
 use runnel_protocol::signature::Signature;
@@ -157,6 +158,25 @@ impl Engine {
     /// A join token, in place of the one before.
     pub fn token(&mut self, token: String) {
         self.handle(Input::Token(token));
+    }
+
+    /// Joins the group that `text` invites to; or makes one that is called so, where `strangers` is 1 (they are
+    /// fed and asked as others are), 2 (last) or 3 (never).
+    pub fn group(&mut self, text: String, strangers: u8) {
+        let request = match strangers {
+            0 => text.parse().ok().map(GroupRequest::Join),
+            rule => Some(GroupRequest::Found {
+                name: text,
+                strangers: match rule {
+                    1 => Strangers::Yes,
+                    2 => Strangers::Last,
+                    _ => Strangers::No,
+                },
+            }),
+        };
+        if let Some(request) = request {
+            self.handle(Input::Group(request));
+        }
     }
 
     /// The WebSocket stands.

@@ -2,6 +2,7 @@
 
 use runnel_peer_core::Event;
 use runnel_protocol::control::{Assign, Offence, PeerType, Source, Strike};
+use runnel_protocol::group::GroupNews;
 use runnel_protocol::peer::CloseReason;
 
 use crate::engine::{Engine, number};
@@ -18,6 +19,7 @@ pub(crate) fn tell(engine: &mut Engine, event: Event) {
             host.opened(&hex(&content.0), &name);
             engine.content = Some(content);
         }
+        Event::Group(news) => grouped(engine, &news),
         Event::Refused(refused) => host.refused(&refused.why, refused.retry_after_ms.is_none()),
         Event::Assigned(assign) => assigned(engine, &assign),
         Event::LinkUp(link, peer, _) => host.link_up(links.number(link), &hex(&peer.0)),
@@ -56,6 +58,17 @@ fn assigned(engine: &Engine, assign: &Assign) {
             &parent.why,
         );
     }
+}
+
+fn grouped(engine: &Engine, news: &GroupNews) {
+    let (name, invitation, why) = match news {
+        GroupNews::Joined {
+            name, invitation, ..
+        } => (&**name, *invitation, ""),
+        GroupNews::Left { why, .. } | GroupNews::Refused(why) => ("", None, &**why),
+    };
+    let invitation = invitation.map(|own| hex(&own.0)).unwrap_or_default();
+    engine.host.grouped(name, &invitation, why);
 }
 
 fn struck(engine: &Engine, strike: &Strike) {

@@ -106,6 +106,10 @@ extern "C" {
     /// The content is known; wants are taken from here on.
     #[wasm_bindgen(method)]
     pub fn opened(this: &Host, content: &str, name: &str);
+    /// The peer belongs to the group of this name, with its own invitation if it made it; or, where the name is
+    /// empty, to none, and why.
+    #[wasm_bindgen(method)]
+    pub fn grouped(this: &Host, name: &str, invitation: &str, why: &str);
     /// The coordinator said no.
     #[wasm_bindgen(method)]
     pub fn refused(this: &Host, why: &str, for_good: bool);

@@ -14,6 +14,7 @@ import { askForStream } from "./view/ask";
 import { ConsentSwitches } from "./view/consent";
 import { Decisions } from "./view/decisions";
 import { Explain } from "./view/explain";
+import { Friends } from "./view/friends";
 import { Panels } from "./view/panels";
 import { offerQualities } from "./view/quality";
 import { offerStreams } from "./view/streams";
@@ -25,6 +26,7 @@ class Page {
   private readonly panels = new Panels();
   private readonly decisions = new Decisions(byId("decisions"));
   private readonly explain = new Explain(byId("explain"), byId("explanation"));
+  private readonly friends = new Friends(byId("self"));
   private readonly consent: ConsentSwitches;
   private readonly hook = this.exposeHook();
   private session: Session | null = null;
@@ -43,6 +45,7 @@ class Page {
       onStats: (stats) => this.show(stats),
       onSegment: (segment) => remember(this.hook.segments, segment),
       onDecision: (name, detail) => this.decisions.add(name, detail),
+      onGroup: (group) => this.friends.update(group),
       onTrouble: (words) => this.tellTrouble(words),
     });
     this.hook.hls = this.session.hls;

@@ -1,6 +1,6 @@
 /** What this page plays and how: the address wins, then `config.json` beside the page. */
 
-import type { Mode } from "runnel";
+import type { Mode, P2pOptions } from "runnel";
 
 /** A stream that the page offers: its name on the switch, its master playlist, its content id. */
 export interface Stream {
@@ -19,6 +19,8 @@ export interface Settings {
   consent: { peers: boolean; upload: boolean };
   /** How long the first picture may wait for peers where a policy has it wait, in seconds. */
   startWait: number | undefined;
+  /** The group to join, or to make: of the fragment, since what is in there is sent to nobody. */
+  group: P2pOptions["group"];
   /** Where the site mints join tokens: it answers a POST of a key's thumbprint with one. */
   tokens: string | undefined;
   /** hls.js' `liveSyncDuration`, in seconds. */
@@ -47,12 +49,22 @@ export async function readSettings(query: URLSearchParams): Promise<Settings> {
     mode: readMode(query.get("mode")),
     consent: { peers: query.get("consent") === "1", upload: query.get("upload") === "1" },
     startWait: readSeconds(query.get("startWait")),
+    group: readGroup(new URLSearchParams(location.hash.slice(1))),
     tokens: query.get("tokens") ?? undefined,
     latency: readSeconds(query.get("latency")),
     autoplay: query.get("autoplay") !== "0",
     plain: query.get("plain") === "1",
     tap: query.get("tap") === "1",
   };
+}
+
+/** The fragment's names for an invitation, and for what a new group is to be called. */
+export const GROUP = "group";
+export const GROUP_TO_BE = "friends";
+
+function readGroup(fragment: URLSearchParams): P2pOptions["group"] {
+  const name = fragment.get(GROUP_TO_BE);
+  return fragment.get(GROUP) ?? (name ? { name } : undefined);
 }
 
 const NO_CONFIG: Config = { coordinator: undefined, streams: [] };

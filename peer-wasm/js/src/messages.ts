@@ -50,6 +50,8 @@ export interface StartMessage {
   content: string | null;
   masterUrl: string;
   rootKey: string | null;
+  /** The group to join by the invitation in `text`, or to make under this name; see `Engine.group`. */
+  group: { text: string; strangers: number } | null;
   /** The site has join tokens: the peer connects once it has the first one. */
   hasTokens: boolean;
   /** What may be uploaded, bits per second; 0 for nothing. */
@@ -113,7 +115,7 @@ export type ToPage =
   | { kind: "hang-up"; link: number }
   | { kind: "pong" }
   | { kind: "stats"; stats: WorkerStats }
-  | WorkerEvent<"assigned" | "linkup" | "linkdown" | "struck">
+  | WorkerEvent<"assigned" | "group" | "linkup" | "linkdown" | "struck">
   | { kind: "log"; level: "info" | "warn"; text: string };
 
 /** An event that the page passes on, of one of these names. */

@@ -141,9 +141,20 @@ export interface P2pEvents {
   log: LogDetail;
   segment: SegmentDetail;
   assigned: AssignedDetail;
+  group: GroupDetail;
   linkup: LinkDetail;
   linkdown: LinkDownDetail;
   struck: StruckDetail;
+}
+
+/** Detail of the `group` event. */
+export interface GroupDetail {
+  /** What the group is called that this viewer belongs to; `null`: it does not, or no longer. */
+  name: string | null;
+  /** Of a group that the page made: what others join it by. A secret: put it into a link's fragment only. */
+  invitation: string | null;
+  /** Why it does not, in words. */
+  why: string;
 }
 
 /** Detail of the `log` event. */

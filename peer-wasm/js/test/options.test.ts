@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { coordinatorUrl, isGiven, tokenFor } from "../src/page/options.js";
+import { coordinatorUrl, groupOf, isGiven, tokenFor } from "../src/page/options.js";
 import { thumbprintOf } from "../src/worker/keys.js";
 import { substreams } from "../src/worker/ledger.js";
 
@@ -26,6 +26,13 @@ test("a join token is what the site gives for this key, and nothing where it fai
   assert.equal(await tokenFor(() => Promise.reject(new Error("away")), "print"), null);
   assert.equal(await tokenFor(undefined, "print"), null);
   assert.equal(await tokenFor(() => "", "print"), null);
+});
+
+test("a group is joined by its invitation, or made with a rule", () => {
+  assert.equal(groupOf(undefined), null);
+  assert.deepEqual(groupOf("ab12"), { text: "ab12", strangers: 0 });
+  assert.deepEqual(groupOf({ name: "film" }), { text: "film", strangers: 1 });
+  assert.deepEqual(groupOf({ name: "film", strangers: "no" }), { text: "film", strangers: 3 });
 });
 
 test("the key's thumbprint is that of RFC 8037", async () => {

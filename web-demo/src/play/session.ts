@@ -1,7 +1,7 @@
 /** One stream being played: hls.js, with a peer beside it unless the page is to be plain. */
 
 import Hls, { type HlsConfig } from "hls.js";
-import { withPeers, type Consent, type RunnelStats, type SegmentDetail, type TokenRequest } from "runnel";
+import { withPeers, type Consent, type GroupDetail, type RunnelStats, type SegmentDetail, type TokenRequest } from "runnel";
 import { PlainCounter } from "../observe/plain";
 import { tapInto, type Tap } from "../observe/taps";
 import type { Settings, Stream } from "../settings";
@@ -12,6 +12,8 @@ export interface Listener {
   onSegment(segment: SegmentDetail): void;
   /** Something that the peer did or was told: the event's name and its detail. */
   onDecision(name: DecisionName, detail: unknown): void;
+  /** The peer belongs to a group from now on, or to none. */
+  onGroup(group: GroupDetail): void;
   /** What keeps the picture away, in words; `null` when it is back. */
   onTrouble(words: string | null): void;
 }
@@ -90,12 +92,14 @@ function startWithPeers(
       consent: consent.peers,
       upload: consent.upload,
       startWait: (settings.startWait ?? 0) * 1000,
+      ...(settings.group !== undefined && { group: settings.group }),
       ...(settings.tokens !== undefined && { token: tokensFrom(settings.tokens) }),
     },
   });
   const { p2p } = hls;
   if (!p2p) throw new Error("the peer was not made");
   listen(p2p, "stats", (detail) => listener.onStats(detail as RunnelStats));
+  listen(p2p, "group", (detail) => listener.onGroup(detail as GroupDetail));
   listen(p2p, "segment", (detail) => listener.onSegment(detail as SegmentDetail));
   for (const name of DECISIONS) listen(p2p, name, (detail) => listener.onDecision(name, detail));
   return {

@@ -40,6 +40,11 @@ export interface P2pOptions {
    * token expires, and after one was refused.
    */
   token?: TokenOption;
+  /**
+   * Friends who feed each other first: the invitation to a group (32 hexadecimal digits), or the name of one to
+   * make, with its rule about strangers (default `yes`). The event `group` tells what came of it.
+   */
+  group?: string | { name: string; strangers?: "yes" | "last" | "no" };
   /** Where `worker.js` is, if not beside this module. */
   workerUrl?: string | URL;
   /** Where `runnel.wasm` is, if not beside the Worker. */
@@ -59,6 +64,13 @@ export function coordinatorUrl(text: string, base?: string): string {
   url.protocol = url.protocol.replace(/^http/, "ws");
   if (url.pathname === "/") url.pathname = PEER_DOOR;
   return url.href;
+}
+
+/** The Worker's words for a group; `null` where there is none. */
+export function groupOf(group: P2pOptions["group"]) {
+  if (!group) return null;
+  if (typeof group === "string") return { text: group, strangers: 0 };
+  return { text: group.name, strangers: ["yes", "last", "no"].indexOf(group.strangers ?? "yes") + 1 };
 }
 
 /** Asks for a consent; whatever is not a clear yes is a no. */

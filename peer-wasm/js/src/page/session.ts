@@ -8,6 +8,7 @@ import type { Broker, Task } from "./fragment-loader.js";
 import {
   coordinatorUrl,
   DEFAULT_UPLOAD_RATE,
+  groupOf,
   isGiven,
   tokenFor,
   type P2pOptions,
@@ -268,6 +269,7 @@ export class P2p extends EventTarget implements Broker, WorkerListener {
       content: content ?? null,
       masterUrl: new URL(hls.url, document.baseURI).href,
       rootKey: rootKey ?? null,
+      group: groupOf(this.#options.group),
       hasTokens: token !== undefined,
       uplink: this.#uplink(),
       shadow: this.mode === "shadow",

@@ -265,6 +265,11 @@ export class Host {
     this.#settled();
   }
 
+  grouped(name: string, invitation: string, why: string): void {
+    const detail = { name: name || null, invitation: invitation || null, why };
+    this.#post({ kind: "event", name: "group", detail });
+  }
+
   treated(behind: number, max: number, ends: boolean, why: string): void {
     this.#treatment = { behindSeconds: behind / 1000, maxBitrate: max || null, ends, why };
   }

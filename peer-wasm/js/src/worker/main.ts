@@ -33,8 +33,9 @@ async function start(message: StartMessage): Promise<void> {
   const [wasm, keys] = await Promise.all([init({ module_or_path: wasmUrl }), Keys.generate()]);
   host = new Host(message, keys, { enter, post, settled });
   const seed = crypto.getRandomValues(new Uint8Array(SEED));
-  const { rootKey, hasTokens, content, masterUrl, uplink } = message;
+  const { rootKey, hasTokens, content, masterUrl, uplink, group } = message;
   engine = new Engine(host, keys.publicKey, seed, rootKey);
+  if (group) enter((engine) => engine.group(group.text, group.strangers));
   enter((engine) => engine.open(content, masterUrl));
   const begin = () => enter((engine) => engine.consent(true, uplink));
   if (hasTokens) firstToken = begin;
