@@ -8,6 +8,7 @@
 mod client;
 mod door;
 mod feeds;
+mod groups;
 mod guides;
 mod history;
 mod links;
