@@ -116,6 +116,7 @@ impl Server {
         let mut providers = store.watch_providers()?;
         let keyring = providers.changed()?.unwrap_or_default();
         warn_of_strangers(&settings, &keyring);
+        center.handle_input(Input::TrustedKeys(keyring.names()), clock.now());
         let (keyring, known) = watch::channel(Arc::new(keyring));
         let tasks = TaskTracker::new();
         let days = Days {

@@ -53,7 +53,8 @@ impl Keyring {
         self.is_empty() || self.0.values().any(|provider| provider.welcomes(origin))
     }
 
-    fn names(&self) -> Vec<KeyName> {
+    /// All keys by provider, as the control center knows them.
+    pub(crate) fn names(&self) -> Vec<KeyName> {
         let pairs = self.0.iter().flat_map(|(name, provider)| {
             let name: Arc<str> = name.as_str().into();
             provider.keys.keys().map(move |id| (Arc::clone(&name), id))
