@@ -1,6 +1,6 @@
 //! Contact with peers needs the viewer's consent (T7), seen at the sockets of waypoint and agents.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use anyhow::{Result, ensure};
@@ -8,19 +8,29 @@ use runnel_tests::stack::{Plan, Stack};
 
 use crate::viewer::Viewer;
 
-/// Ports from which the page has spoken to waypoint or agents, and the bytes that went either way.
-fn contact(stack: &Stack) -> (BTreeSet<SocketAddr>, u64) {
+type Flows = BTreeMap<SocketAddr, u64>;
+
+/// Ports that have spoken to waypoint or agents, and the bytes that went either way; these two dial from
+/// the port at which they listen.
+fn flows(stack: &Stack) -> Flows {
     let servers = stack.meters().iter();
-    let servers: BTreeSet<SocketAddr> = servers.filter_map(|(_, meter)| meter.server()).collect();
-    let flows = stack.meters().iter().flat_map(|(_, meter)| meter.flows());
-    // Waypoint and agents dial from the port at which they listen.
-    let of_page = flows.filter(|(from, _)| !servers.contains(from));
-    let of_page: Vec<_> = of_page.collect();
-    let bytes = of_page
-        .iter()
-        .map(|(_, flow)| flow.up.bytes + flow.down.bytes);
-    let bytes = bytes.sum();
-    (of_page.into_iter().map(|(from, _)| from).collect(), bytes)
+    let servers: Vec<SocketAddr> = servers.filter_map(|(_, meter)| meter.server()).collect();
+    let mut flows = Flows::new();
+    for (_, meter) in stack.meters() {
+        for (from, flow) in meter.flows() {
+            if !servers.contains(&from) {
+                *flows.entry(from).or_default() += flow.up.bytes + flow.down.bytes;
+            }
+        }
+    }
+    flows
+}
+
+/// The same without those who spoke `before` the page was there: the coordinator tries agents.
+fn contact(stack: &Stack, before: &Flows) -> Flows {
+    let mut flows = flows(stack);
+    flows.retain(|from, _| !before.contains_key(from));
+    flows
 }
 
 async fn turns(viewer: &Viewer, switch: &str) -> Result<()> {
@@ -37,20 +47,27 @@ async fn no_datagram_goes_to_a_peer_before_consent_nor_a_second_after_it_is_take
         ..Plan::default()
     };
     let stack = Stack::start("consent", plan).await?;
+    let before = flows(&stack);
     let viewer = Viewer::watch(&stack, "live", "consent=0").await?;
     viewer.watches(6).await?;
-    ensure!(contact(&stack).0.is_empty(), "contact without consent");
+    ensure!(
+        contact(&stack, &before).is_empty(),
+        "contact without consent"
+    );
 
     turns(&viewer, "consent-peers").await?;
     viewer.sees("__runnel.stats.bytes.peer > 0").await?;
-    ensure!(!contact(&stack).0.is_empty(), "the meters see nothing");
+    ensure!(
+        !contact(&stack, &before).is_empty(),
+        "the meters see nothing"
+    );
 
     turns(&viewer, "consent-peers").await?;
     viewer.watches(1).await?;
-    let then = contact(&stack);
+    let then = contact(&stack, &before);
     viewer.watches(8).await?;
     ensure!(
-        contact(&stack) == then,
+        contact(&stack, &before) == then,
         "contact after consent was taken back"
     );
     ensure!(viewer.stalls().await? == 0);
