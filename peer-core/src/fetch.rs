@@ -8,7 +8,7 @@ use crate::sorted::{SortedMap, SortedSet};
 use bytes::BytesMut;
 use runnel_protocol::peer::RequestId;
 use runnel_protocol::proof::ProvenChunk;
-use runnel_protocol::segment::{SegmentKey, chunk_count};
+use runnel_protocol::segment::{MAX_CHUNK, SegmentKey, chunk_count};
 use runnel_protocol::time::Timestamp;
 
 use crate::input::{FetchId, LinkId, StreamId, Want, WantId};
@@ -27,6 +27,10 @@ const MAX_STREAMS_EACH: usize = 128;
 const TAKEN_BACK_FOR: Duration = Duration::from_secs(2);
 const MAX_TAKEN_BACK: usize = 64;
 
+/// Bytes that show that a segment is coming, and the CDN need not be asked. A single small chunk does not: who is
+/// owed fifteen and gets one now and then would wait until the CDN has no time to spare.
+const PROGRESS: u64 = MAX_CHUNK;
+
 /// Why a segment is fetched, and how far that has come.
 #[derive(Debug)]
 pub(crate) struct Need {
@@ -36,7 +40,11 @@ pub(crate) struct Need {
     pub(crate) due: Timestamp,
     pub(crate) since: Timestamp,
     /// When a chunk of it last came.
+    pub(crate) heard: Timestamp,
+    /// When [`PROGRESS`] of it had last come.
     pub(crate) progress: Timestamp,
+    /// Bytes since then.
+    brought: u64,
     /// Parents that were asked and have not declined.
     pub(crate) asked: SortedSet<LinkId>,
     /// Parents that declined.
@@ -60,7 +68,9 @@ impl Need {
             want: None,
             due,
             since: now,
+            heard: now,
             progress: now,
+            brought: 0,
             asked: SortedSet::new(),
             declined: SortedSet::new(),
             pushed: false,
@@ -80,10 +90,20 @@ impl Need {
         due: Timestamp,
         now: Timestamp,
     ) -> (Option<Want>, Option<FetchId>) {
-        (self.due, self.since, self.progress) = (due, now, now);
-        (self.hedged, self.cdn_again) = (false, None);
+        (self.due, self.since) = (due, now);
+        (self.heard, self.progress) = (now, now);
+        (self.hedged, self.cdn_again, self.brought) = (false, None, 0);
         self.blamed.clear();
         (self.want.replace(want), self.origin.take())
+    }
+
+    /// A chunk of it came.
+    pub(crate) fn note_progress(&mut self, bytes: u32, now: Timestamp) {
+        self.heard = now;
+        self.brought += u64::from(bytes);
+        if self.brought >= PROGRESS {
+            (self.progress, self.brought) = (now, 0);
+        }
     }
 }
 
@@ -355,5 +375,26 @@ impl Fetches {
         let id = FetchId(self.next_fetch);
         self.origin.insert(id, fetch);
         id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn one_small_chunk_now_and_then_is_no_progress() {
+        let at = |seconds| Timestamp::from_micros(1_000_000) + Duration::from_secs(seconds);
+        let mut need = Need::new(at(10), at(0));
+        for second in 1..=3 {
+            need.note_progress(16 << 10, at(second));
+            assert_eq!(need.progress, at(0));
+        }
+        need.note_progress(16 << 10, at(4));
+        assert_eq!(need.progress, at(4));
+        need.note_progress(64 << 10, at(5));
+        assert_eq!(need.progress, at(5));
     }
 }

@@ -290,7 +290,7 @@ impl Peer {
         from: Option<LinkId>,
         now: Timestamp,
     ) {
-        let index = chunk.chunk().index;
+        let (index, bytes) = (chunk.chunk().index, chunk.length());
         let Some(entry) = self.verifier.entry(&segment).cloned() else {
             return;
         };
@@ -304,7 +304,7 @@ impl Peer {
         }
         self.pass_on(&segment, index, from, now);
         if let Some(need) = self.fetches.needs.get_mut(&segment) {
-            need.progress = now;
+            need.note_progress(bytes, now);
             self.finish_if_whole(segment, now);
         }
     }

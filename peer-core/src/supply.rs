@@ -396,7 +396,7 @@ impl Need {
     }
 
     fn hedge_at(&self, pace: &Pace) -> Timestamp {
-        let hedge = self.progress + self.patience().hedge;
+        let hedge = self.heard + self.patience().hedge;
         if self.pushed {
             pace.pushes.hedge_at(self.since, hedge)
         } else {
