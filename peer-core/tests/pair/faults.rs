@@ -200,6 +200,22 @@ fn a_parent_that_drips_is_outrun_by_the_cdn() {
 }
 
 #[test]
+fn a_chunk_now_and_then_does_not_put_off_the_cdn_until_there_is_no_time_to_spare() {
+    let (mut world, waypoint, one, _, viewer) = with_standby();
+    // One chunk in two seconds.
+    world.hosts[one.0].line = Some(8 * 1024);
+    world.publish(waypoint, 2);
+    let want = world.want(viewer, 2, SECOND * 10);
+    let asked = world.hosts[viewer.0].fetched.len();
+    world.run_for(SECOND * 6);
+    assert!(
+        world.hosts[viewer.0].fetched.len() > asked,
+        "half of the time has passed, and a tenth of the chunks is there"
+    );
+    assert_eq!(world.hosts[viewer.0].got(want).unwrap(), media(2));
+}
+
+#[test]
 fn without_any_parent_everything_comes_from_the_cdn_at_once() {
     let mut world = World::new();
     let viewer = world.viewer();
