@@ -181,10 +181,10 @@ pub(crate) async fn withdraw(
     Path((id, hash)): Path<(String, String)>,
 ) -> Result<StatusCode, Refusal> {
     let (terms, _) = find(&api, &id).await?;
-    let unknown = Refusal::NotFound("no such invitation is out");
-    let hash: InvitationHash = hash.parse().map_err(|_| UNKNOWN)?;
+    let unknown = || Refusal::NotFound("no such invitation is out");
+    let hash: InvitationHash = hash.parse().map_err(|_| unknown())?;
     if !terms.invites.iter().any(|invite| invite.hash == hash) {
-        return Err(unknown);
+        return Err(unknown());
     }
     edit(&api, GroupEdit::Withdraw(hash)).await?;
     Ok(StatusCode::NO_CONTENT)

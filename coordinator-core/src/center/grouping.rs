@@ -121,15 +121,19 @@ impl ControlCenter {
         (invitation, invite)
     }
 
+    fn invited_to(&self, invitation: &Invitation) -> Result<(InvitationHash, GroupId), Refusal> {
+        let hash = InvitationHash::from(invitation);
+        let group = self.world.groups.invited_to(hash);
+        Ok((hash, group.ok_or(Refusal::Invalid)?))
+    }
+
     fn leave_group(
         &mut self,
         peer: PeerId,
         invitation: &Invitation,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let hash = InvitationHash::from(invitation);
-        let group = self.world.groups.invited_to(hash);
-        let group = group.ok_or(Refusal::Invalid)?;
+        let (_, group) = self.invited_to(invitation)?;
         self.world.groups.leave(peer, group, now)?;
         self.see_off(peer, group, LEFT, now);
         Ok(())
@@ -142,9 +146,7 @@ impl ControlCenter {
         invitation: &Invitation,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let hash = InvitationHash::from(invitation);
-        let group = self.world.groups.invited_to(hash);
-        let group = group.ok_or(Refusal::Invalid)?;
+        let (hash, group) = self.invited_to(invitation)?;
         let known = self.world.groups.get(group);
         if known.is_none_or(|known| known.terms.founder != Some(peer)) {
             return Err(Refusal::NotFounder);
