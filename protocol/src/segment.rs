@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ContentId, TrackId};
 
-/// Bytes of the largest chunk. Its proof costs 0.1 % (measured; that of 16 KiB 0.6 %).
+/// Bytes of the largest chunk. Its proof costs 0.1 %, that of the smallest in a segment of 14 chunks 0.8 %.
 pub const MAX_CHUNK: u64 = 64 * 1024;
 /// Bytes of the smallest one.
 const MIN_CHUNK: u64 = 16 * 1024;
