@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 use runnel_protocol::group::{InvitationHash, Strangers};
 use runnel_protocol::ids::{GroupId, PeerId};
+use runnel_protocol::meetings::Household;
 use runnel_protocol::time::Timestamp;
 
 pub(crate) use self::bond::{Bond, Rulings};
@@ -29,6 +30,8 @@ use crate::wheel::Wheel;
 /// Most groups of the operator's, and most that viewers make.
 const MAX_GROUPS: usize = 1000;
 const MAX_FOUNDED: usize = 10_000;
+/// Most of those that come from one household, so that it takes many to leave no room for others.
+const MAX_FOUNDED_AT_HOME: usize = 64;
 /// Most members that come by invitation: of one group.
 const MAX_INVITED: usize = 10_000;
 /// Most groups of one peer: a pair compares two such lists.
@@ -61,6 +64,8 @@ pub(crate) struct Group {
     members: Table<PeerId, ()>,
     /// Since when nobody does.
     empty_since: Timestamp,
+    /// Where it was made; not known of one that was restored.
+    home: Option<Household>,
 }
 
 /// The groups of somebody who belongs to any, in the order of their ids.
@@ -72,6 +77,7 @@ struct Standing(Vec<(GroupId, Right)>);
 pub(crate) struct Groups {
     groups: BTreeMap<GroupId, Group>,
     founded: usize,
+    homes: BTreeMap<Household, usize>,
     invitations: BTreeMap<InvitationHash, GroupId>,
     /// Who is let in by what a token says.
     admits: BTreeMap<Admits, BTreeSet<GroupId>>,
@@ -94,6 +100,8 @@ pub(crate) enum Refusal {
     Full,
     /// There are as many groups as there may be.
     NoRoom,
+    /// As many as may be were made in its household.
+    NoRoomAtHome,
     /// It did not found the group.
     NotFounder,
     /// It does not belong to it, or not by invitation.
@@ -118,6 +126,11 @@ impl fmt::Display for Refusal {
             Self::NoRoom => {
                 f.write_str("there are as many groups as there can be: try again later")
             }
+            Self::NoRoomAtHome => write!(
+                f,
+                "{MAX_FOUNDED_AT_HOME} groups were made behind your address already: one ends half an hour after \
+                 its last member has left"
+            ),
             Self::NotFounder => {
                 f.write_str("only whoever made the group withdraws its invitations")
             }
@@ -167,9 +180,34 @@ impl Groups {
             terms,
             members: Table::default(),
             empty_since: now,
+            home: None,
         };
         self.groups.insert(id, group);
         self.list(id);
+        Ok(())
+    }
+
+    /// Lists a group that a viewer makes, and makes it its first member.
+    pub(crate) fn found(
+        &mut self,
+        (founder, home): (PeerId, Option<Household>),
+        terms: GroupTerms,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        if self.groups_of(founder).len() >= MAX_GROUPS_PER_PEER {
+            return Err(Refusal::TooManyGroups);
+        }
+        let made = home.and_then(|home| self.homes.get(&home));
+        if made.is_some_and(|made| *made >= MAX_FOUNDED_AT_HOME) {
+            return Err(Refusal::NoRoomAtHome);
+        }
+        let id = terms.group();
+        self.put(terms, now)?;
+        if let (Some(home), Some(group)) = (home, self.groups.get_mut(&id)) {
+            group.home = Some(home);
+            *self.homes.entry(home).or_default() += 1;
+        }
+        self.enter(founder, id, Right::Founder);
         Ok(())
     }
 
@@ -216,6 +254,7 @@ impl Groups {
         };
         self.unlist(&group.terms.admits, id);
         self.founded -= usize::from(group.terms.founder.is_some());
+        self.leave_home(group.home);
         for invite in &group.terms.invites {
             self.invitations.remove(&invite.hash);
         }
@@ -224,6 +263,18 @@ impl Groups {
             self.strike(*peer, id, now);
         }
         members
+    }
+
+    fn leave_home(&mut self, home: Option<Household>) {
+        let Some(home) = home else {
+            return;
+        };
+        if let Some(made) = self.homes.get_mut(&home) {
+            *made -= 1;
+            if *made == 0 {
+                self.homes.remove(&home);
+            }
+        }
     }
 
     /// Hands out a further invitation to a group.

@@ -3,13 +3,11 @@
 use runnel_protocol::control::FromCoordinator;
 use runnel_protocol::group::{GroupNews, GroupRequest, Invitation, InvitationHash, Strangers};
 use runnel_protocol::ids::{GroupId, PeerId};
+use runnel_protocol::meetings::Household;
 use runnel_protocol::time::Timestamp;
 
 use super::ControlCenter;
-use crate::groups::{
-    Bearer, Group, GroupEdit, GroupTerms, Groups, Invite, MAX_GROUPS_PER_PEER, Refusal, Right,
-    check_name,
-};
+use crate::groups::{Bearer, Group, GroupEdit, GroupTerms, Groups, Invite, Refusal, check_name};
 use crate::io::{Output, SessionId};
 use crate::record::Record;
 use crate::steady::Cause;
@@ -89,9 +87,8 @@ impl ControlCenter {
         if check_name(&name).is_err() {
             return Err(Refusal::Name);
         }
-        if self.world.groups.groups_of(peer).len() >= MAX_GROUPS_PER_PEER {
-            return Err(Refusal::TooManyGroups);
-        }
+        let record = self.world.view.get(peer);
+        let home = record.and_then(|record| Household::of(record.address));
         let (invitation, invite) = self.new_invite();
         let terms = GroupTerms {
             id: GroupId(self.world.random.bytes()).to_string(),
@@ -102,8 +99,7 @@ impl ControlCenter {
             invites: vec![invite],
         };
         let group = terms.group();
-        self.world.groups.put(terms, now)?;
-        self.world.groups.enter(peer, group, Right::Founder);
+        self.world.groups.found((peer, home), terms, now)?;
         self.keep_group(group);
         self.welcome_to(peer, group, Some(invitation));
         self.regroup(peer, now);

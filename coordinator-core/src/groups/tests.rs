@@ -247,3 +247,30 @@ fn everything_has_an_end() {
         Err(Refusal::NoRoom)
     );
 }
+
+#[test]
+fn one_household_leaves_room_for_the_groups_of_others() {
+    let mut groups = Groups::default();
+    let home = |text: &str| Household::of(text.parse().unwrap());
+    let made_by = |founder, number: usize| GroupTerms {
+        founder: Some(founder),
+        ..terms(&format!("made-{number}"), Strangers::Yes, Vec::new())
+    };
+    let founder = |number: usize| PeerId([u8::try_from(number).unwrap(); 16]);
+    for number in 0..MAX_FOUNDED_AT_HOME {
+        let who = (founder(number), home("198.51.100.7"));
+        assert_eq!(groups.found(who, made_by(who.0, number), NOW), Ok(()));
+    }
+    let found = |groups: &mut Groups, address: &str| {
+        let who = (founder(200), home(address));
+        groups.found(who, made_by(who.0, 200), NOW)
+    };
+    assert_eq!(
+        found(&mut groups, "198.51.100.7"),
+        Err(Refusal::NoRoomAtHome)
+    );
+    assert_eq!(found(&mut groups, "198.51.100.8"), Ok(()));
+    groups.remove(GroupId::of("made-200"), NOW);
+    groups.remove(GroupId::of("made-3"), NOW);
+    assert_eq!(found(&mut groups, "198.51.100.7"), Ok(()));
+}
