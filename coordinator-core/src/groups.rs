@@ -517,6 +517,19 @@ impl Groups {
         fellows.filter(|fellow| *fellow != peer).collect()
     }
 
+    /// Whether a peer exchanges nothing with those who are not in a group of its.
+    pub(crate) fn keeps_to_itself(&self, peer: PeerId) -> bool {
+        let standing = self.standings.get(&peer);
+        let mut of = standing.into_iter().flat_map(|standing| &standing.0);
+        of.any(|(id, _)| self.groups.get(id).is_some_and(Group::is_closed))
+    }
+
+    /// The members of each group that keeps to itself.
+    pub(crate) fn closed(&self) -> impl Iterator<Item = Vec<PeerId>> {
+        let closed = self.groups.values().filter(|group| group.is_closed());
+        closed.map(|group| group.members().collect())
+    }
+
     /// What the groups say of two peers.
     pub(crate) fn bond(&self, one: PeerId, other: PeerId) -> Bond {
         if self.standings.is_empty() {
@@ -548,6 +561,10 @@ impl Groups {
 }
 
 impl Group {
+    fn is_closed(&self) -> bool {
+        self.terms.strangers == Strangers::No
+    }
+
     /// Those who belong to it, and those who went lately.
     pub(crate) fn members(&self) -> impl Iterator<Item = PeerId> {
         self.members.keys().copied()

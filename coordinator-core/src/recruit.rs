@@ -1,13 +1,16 @@
 //! Child selection (A8): regular peers are told to help with contents they did not ask for, and
 //! let go when nobody watches any more.
 
-use runnel_protocol::ids::PeerId;
+use std::collections::BTreeSet;
+
+use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::time::Timestamp;
 
 use crate::announce;
 use crate::delivery::Delivery;
+use crate::directory::Directory;
 use crate::explain::What;
-use crate::member::Role;
+use crate::member::{Member, Role};
 use crate::place::Region;
 use crate::view::Record;
 use crate::world::World;
@@ -59,19 +62,47 @@ fn recruit_in(
     }
     let (found, looked_at) = volunteers(region, wanted, delivery, world, now);
     for peer in found.into_iter().take(wanted) {
-        world.view.enter(peer, delivery.content);
-        if let Some(record) = world.view.get(peer) {
-            delivery.join(peer, record, None, now);
-            if short && has_whole_carriers(region, delivery) {
-                delivery.narrow(peer, record);
-            }
-            delivery.note_standing(peer, world, now);
-            let content = Some(delivery.content);
-            world.log.note(peer, content, What::Recruited, now);
-            world.growth += 1;
-        }
+        enlist(peer, short, delivery, world, now);
     }
     looked_at
+}
+
+/// Takes somebody in, with one stripe alone where that is of more use.
+fn enlist(peer: PeerId, crowded: bool, delivery: &mut Delivery, world: &mut World, now: Timestamp) {
+    world.view.enter(peer, delivery.content);
+    if let Some(record) = world.view.get(peer) {
+        delivery.join(peer, record, None, now);
+        if crowded && has_whole_carriers(record.place.region, delivery) {
+            delivery.narrow(peer, record);
+        }
+        delivery.note_standing(peer, world, now);
+        let content = Some(delivery.content);
+        world.log.note(peer, content, What::Recruited, now);
+        world.growth += 1;
+    }
+}
+
+/// Recruits one of those who share a group with a member that lacks parents: who keeps to its friends has no
+/// use for others, and nobody else has for such an agent (G1). More come when it is looked at again.
+pub(crate) fn recruit_fellow(
+    child: PeerId,
+    delivery: &mut Delivery,
+    world: &mut World,
+    now: Timestamp,
+) {
+    if !delivery.supply.has_source() {
+        return;
+    }
+    let helps = |peer: &PeerId| {
+        let record = world.view.get(*peer);
+        record.is_some_and(|record| {
+            record.is_regular() && can_help((*peer, record), delivery, world, now)
+        })
+    };
+    let found = world.groups.fellows(child).find(helps);
+    if let Some(fellow) = found {
+        enlist(fellow, false, delivery, world, now);
+    }
 }
 
 /// Whether there are enough who have all stripes for others to have one. Files, of which whole
@@ -98,27 +129,14 @@ fn volunteers(
     world: &World,
     now: Timestamp,
 ) -> (Vec<PeerId>, usize) {
-    let rate = delivery.rate();
-    let fits = |peer: PeerId, record: &Record| {
-        !record.silent
-            && delivery.admits(record)
-            && now.since(record.last_heard) <= world.config.hesitation()
-            && record.uplink.spare() >= rate
-            && record.can_take(rate)
-            && !record.is_short_of_links()
-            && record.contents.len() < world.config.contents_per_peer
-            && !delivery.members.contains_key(&peer)
-    };
-    let is_barred =
-        |peer, record: &Record| world.bars(&world.describe(peer, record), delivery.content, now);
-    let fits = |peer: PeerId, record: &Record| fits(peer, record) && !is_barred(peer, record);
     let mut looked_at = 0;
     let mut found: Vec<(bool, usize, u64, PeerId)> = world
         .view
         .helpers(region)
         .take(MAX_LOOKED_AT)
         .inspect(|_| looked_at += 1)
-        .filter(|(peer, record)| fits(*peer, record))
+        .filter(|(peer, _)| !world.groups.keeps_to_itself(*peer))
+        .filter(|known| can_help(*known, delivery, world, now))
         .take(MAX_VOLUNTEERS * wanted)
         .map(|(peer, record)| {
             let narrowness = u64::MAX - record.uplink.spare().0;
@@ -130,23 +148,95 @@ fn volunteers(
     (found, looked_at)
 }
 
+/// Whether somebody that takes no part yet could.
+fn can_help(
+    (peer, record): (PeerId, &Record),
+    delivery: &Delivery,
+    world: &World,
+    now: Timestamp,
+) -> bool {
+    let rate = delivery.rate();
+    !record.silent
+        && delivery.admits(record)
+        && now.since(record.last_heard) <= world.config.hesitation()
+        && record.uplink.spare() >= rate
+        && record.can_take(rate)
+        && !record.is_short_of_links()
+        && record.contents.len() < world.config.contents_per_peer
+        && !delivery.members.contains_key(&peer)
+        && !world.bars(&world.describe(peer, record), delivery.content, now)
+}
+
 /// Lets go who was recruited for a content that nobody watches.
 pub(crate) fn dismiss(delivery: &mut Delivery, world: &mut World, now: Timestamp) {
     if delivery.members.len() == delivery.opened {
         return;
     }
-    let recruited = |(peer, member): (&PeerId, &crate::member::Member)| {
-        (!member.opened && member.role == Role::Agent).then_some((*peer, member.epoch))
+    let recruited = |(peer, member): (&PeerId, &Member)| is_recruit(member).then_some(*peer);
+    let helpers: Vec<PeerId> = delivery.members.iter().filter_map(recruited).collect();
+    for peer in helpers {
+        let why = "nobody watches this content any more";
+        dismiss_one(peer, why, delivery, world, now);
+    }
+}
+
+fn is_recruit(member: &Member) -> bool {
+    !member.opened && member.role == Role::Agent
+}
+
+fn dismiss_one(
+    peer: PeerId,
+    why: &str,
+    delivery: &mut Delivery,
+    world: &mut World,
+    now: Timestamp,
+) {
+    let Some(member) = delivery.members.get(&peer) else {
+        return;
     };
-    let helpers: Vec<(PeerId, u64)> = delivery.members.iter().filter_map(recruited).collect();
-    for (peer, epoch) in helpers {
-        let epoch = now.as_micros().max(epoch + 1);
-        let farewell = announce::dismissal(delivery, epoch, "nobody watches this content any more");
-        world.send(peer, farewell);
-        delivery.leave(peer, world, now);
-        world
-            .log
-            .note(peer, Some(delivery.content), What::Dismissed, now);
-        world.view.quit(peer, delivery.content);
+    let epoch = now.as_micros().max(member.epoch + 1);
+    let farewell = announce::dismissal(delivery, epoch, why);
+    world.send(peer, farewell);
+    delivery.leave(peer, world, now);
+    let content = Some(delivery.content);
+    world.log.note(peer, content, What::Dismissed, now);
+    world.view.quit(peer, delivery.content);
+}
+
+/// Lets go those recruited agents of groups that keep to themselves of whose groups one has nobody left
+/// who watches: they can feed nobody, and waypoints would go on feeding them. Once a minute is enough.
+pub(crate) fn dismiss_forsaken(directory: &mut Directory, world: &mut World, now: Timestamp) {
+    let mut forsaken = Vec::new();
+    for members in world.groups.closed() {
+        let parts = || {
+            let records = members
+                .iter()
+                .filter_map(|peer| Some((*peer, world.view.get(*peer)?)));
+            records.flat_map(|(peer, record)| {
+                let contents = record.contents.iter();
+                contents
+                    .map(move |content| (peer, content))
+                    .collect::<Vec<_>>()
+            })
+        };
+        let member =
+            |(peer, content): &(PeerId, ContentId)| directory.delivery(*content)?.members.get(peer);
+        let plays = |part: &(PeerId, ContentId)| member(part).is_some_and(|member| member.plays);
+        let watched: BTreeSet<ContentId> = parts().filter(plays).map(|(_, id)| id).collect();
+        let lost = |part: &(PeerId, ContentId)| {
+            !watched.contains(&part.1) && member(part).is_some_and(is_recruit)
+        };
+        forsaken.extend(parts().filter(lost));
+    }
+    for (peer, content) in forsaken {
+        if let Some(delivery) = directory.delivery_mut(content) {
+            dismiss_one(
+                peer,
+                "nobody of your group watches this content any more",
+                delivery,
+                world,
+                now,
+            );
+        }
     }
 }

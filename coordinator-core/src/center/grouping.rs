@@ -10,6 +10,7 @@ use super::ControlCenter;
 use crate::groups::{Bearer, Group, GroupEdit, GroupTerms, Groups, Invite, Refusal, check_name};
 use crate::io::{Output, SessionId};
 use crate::record::Record;
+use crate::recruit;
 use crate::steady::Cause;
 
 /// Requests about groups in one session: each may have many pairs looked at.
@@ -285,24 +286,31 @@ impl ControlCenter {
         }
     }
 
-    /// Somebody may feed its fellows from now on: they are looked at again, where they are few.
+    /// Somebody may feed its fellows from now on, or be called in by those who lack parents: they are looked at
+    /// again, where they are few.
     pub(super) fn tell_fellows(&mut self, peer: PeerId) {
-        let fellows = self.world.groups.near_fellows(peer);
-        let Some(record) = self.world.view.get(peer).filter(|_| !fellows.is_empty()) else {
+        let Some(record) = self.world.view.get(peer) else {
             return;
         };
-        for content in record.contents.iter() {
-            let Some(delivery) = self.directory.delivery_mut(content) else {
+        let shared = record.contents.clone();
+        for fellow in self.world.groups.near_fellows(peer) {
+            let Some(other) = self.world.view.get(fellow) else {
                 continue;
             };
-            for fellow in &fellows {
-                delivery.mark(*fellow, Cause::Policy);
+            for content in other.contents.iter() {
+                let Some(delivery) = self.directory.delivery_mut(content) else {
+                    continue;
+                };
+                if shared.contains(content) || delivery.wants(fellow) {
+                    delivery.mark(fellow, Cause::Policy);
+                }
             }
         }
     }
 
     /// Once a minute.
     pub(super) fn tend_groups(&mut self, now: Timestamp) {
+        recruit::dismiss_forsaken(&mut self.directory, &mut self.world, now);
         self.world.groups.forget_gone(now);
         for group in self.world.groups.forlorn(now) {
             self.end_group(group, now);

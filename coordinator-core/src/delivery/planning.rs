@@ -12,6 +12,7 @@ use crate::candidates::{gather, objection_to};
 use crate::explain::{Parting, What};
 use crate::member::{Excluded, Feed, Member, Role};
 use crate::policy::Ruling;
+use crate::recruit;
 use crate::steady::Cause;
 use crate::world::World;
 
@@ -26,6 +27,7 @@ impl Delivery {
         self.note_standing(child, world, now);
         if self.members.get(&child).is_some_and(|member| member.out) {
             self.cut_off(child, world, now);
+            recruit::recruit_fellow(child, self, world, now);
             return 1;
         }
         let Some(gathered) = gather(self, world, child, now) else {
@@ -47,6 +49,9 @@ impl Delivery {
         }
         if self.pusher_at_home(child) != above {
             self.may_rise(child, Cause::Promoted);
+        }
+        if self.wants(child) {
+            recruit::recruit_fellow(child, self, world, now);
         }
         gathered.work
     }
@@ -164,6 +169,12 @@ impl Delivery {
     }
 
     /// Whether something better can be wished for a member, which had `old` parents.
+    /// Whether a member that nobody bars could be fed better.
+    pub(crate) fn wants(&self, peer: PeerId) -> bool {
+        let wants = |member: &Member| !member.out && !member.barred && !member.is_content();
+        self.members.get(&peer).is_some_and(wants)
+    }
+
     fn note_wishes(&mut self, child: PeerId, old: &[Feed]) {
         let Some(member) = self.members.get(&child) else {
             return;

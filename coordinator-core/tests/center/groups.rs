@@ -56,8 +56,13 @@ fn parents(stage: &Stage, name: &'static str) -> Vec<&'static str> {
 
 /// A waypoint, two agents next door to the viewers and a friend's agent far away.
 fn evening() -> Stage {
+    evening_with(4)
+}
+
+/// The same with a waypoint that carries so many copies: one is what the agents take.
+fn evening_with(copies: u64) -> Stage {
     let mut stage = Stage::new(1);
-    stage.waypoint_at("waypoint", 4 * RATE, "192.0.2.1");
+    stage.waypoint_at("waypoint", copies * RATE, "192.0.2.1");
     for (name, address) in ["ann", "bob", "friend"].into_iter().zip(AGENTS) {
         stage.agent_at(name, 10 * RATE, address);
         stage.open(name, "live", false);
@@ -109,6 +114,80 @@ fn a_group_that_keeps_to_itself_has_nothing_to_do_with_strangers_and_says_so() {
         "{}",
         assign.why
     );
+    stage.check();
+}
+
+/// Whether an agent that did not open it is to carry the live content.
+fn carries_live(stage: &Stage, name: &'static str) -> bool {
+    let assign = stage.actors[name].assigns.get(&live());
+    assign.is_some_and(|assign| !assign.carries.is_empty())
+}
+
+#[test]
+fn an_idle_agent_is_called_in_by_a_friend_who_lacks_parents_and_by_no_stranger() {
+    let mut stage = Stage::new(1);
+    stage.waypoint_at("waypoint", RATE, "192.0.2.1");
+    stage.agent_at("friend", 10 * RATE, AGENTS[2]);
+    let invitation = found(&mut stage, "friend", Strangers::No);
+    for name in ["guest", "other"] {
+        stage.viewer_at(name, TOWN);
+    }
+    stage.run(SECOND * 5);
+    assert!(
+        !carries_live(&stage, "friend"),
+        "it could feed none of those who watch"
+    );
+    stage.viewer_at("member", TOWN);
+    stage.run(SECOND * 2);
+    join(&mut stage, "member", invitation);
+    stage.run(SECOND * 5);
+    assert_eq!(parents(&stage, "member"), ["friend"]);
+    stage.kill("member");
+    stage.run(SECOND * 90);
+    let last = stage.assign("friend");
+    assert!(last.parents.is_empty() && last.carries.is_empty());
+    assert!(last.why.contains("nobody of your group"), "{}", last.why);
+    stage.check();
+}
+
+#[test]
+fn an_agent_that_joins_a_group_is_found_by_those_who_wait_for_one() {
+    let mut stage = Stage::new(1);
+    stage.waypoint_at("waypoint", RATE, "192.0.2.1");
+    for name in ["guest", "member"] {
+        stage.viewer_at(name, TOWN);
+    }
+    let invitation = found(&mut stage, "member", Strangers::No);
+    stage.run(SECOND * 5);
+    stage.agent_at("stranger", 10 * RATE, AGENTS[0]);
+    stage.agent_at("friend", 10 * RATE, AGENTS[2]);
+    stage.run(SECOND * 5);
+    assert!(!stage.parents("member").contains_key("friend"));
+    join(&mut stage, "friend", invitation);
+    stage.run(SECOND * 5);
+    assert!(parents(&stage, "member").contains(&"friend"));
+    stage.check();
+}
+
+#[test]
+fn who_turns_to_strangers_last_is_fed_by_them_until_a_friend_comes() {
+    let mut stage = evening_with(1);
+    let invitation = found(&mut stage, "friend", Strangers::Last);
+    stage.kill("friend");
+    stage.run(SECOND * 3);
+    stage.viewer_at("member", TOWN);
+    join(&mut stage, "member", invitation);
+    stage.run(SECOND * 5);
+    let fed = parents(&stage, "member");
+    assert!(
+        fed.contains(&"ann") || fed.contains(&"bob"),
+        "strangers, since the waypoint has no room: {fed:?}"
+    );
+    stage.agent_at("again", 10 * RATE, AGENTS[2]);
+    join(&mut stage, "again", invitation);
+    stage.open("again", "live", false);
+    stage.run(SECOND * 5);
+    assert_eq!(parents(&stage, "member"), ["again"]);
     stage.check();
 }
 
@@ -250,6 +329,18 @@ fn policies_ask_for_friends_and_for_groups_of_the_operators_alone() {
     stage.run(SECOND * 3);
     let fed = |stage: &Stage| stage.parents("member").into_keys().collect::<Vec<_>>();
     assert!(!fed(&stage).contains(&"ann") && fed(&stage).contains(&"friend"));
+    let hotel = GroupTerms {
+        id: "hotel".to_owned(),
+        name: "Hotel".to_owned(),
+        strangers: Strangers::Yes,
+        founder: None,
+        admits: vec![Admits::Range("198.51.100.1/32".parse().unwrap())],
+        invites: Vec::new(),
+    };
+    stage.input(Input::Group(GroupEdit::Put(hotel)));
+    stage.kill("friend");
+    stage.run(SECOND * 8);
+    assert!(fed(&stage).contains(&"ann") && !fed(&stage).contains(&"bob"));
 }
 
 /// Who belongs to which of three groups, and what their rules are.
