@@ -2,10 +2,13 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
-use runnel_coordinator_core::SessionId;
+use anyhow::Result;
+use ipnet::Ipv4Net;
+use runnel_coordinator_core::{Admits, GroupTerms, SessionId};
 use runnel_protocol::control::{
     Assign, ClientHello, ContentReport, Heartbeat, Implementation, ParentReport, Platform,
 };
+use runnel_protocol::group::Strangers;
 use runnel_protocol::ids::{CertificateHash, ContentId, PeerId, PublicKey, TrackId};
 use runnel_protocol::segment::Substream;
 use runnel_protocol::signature::Signature;
@@ -17,6 +20,8 @@ pub(crate) const RATE: BitsPerSecond = BitsPerSecond::from_kilobits(2000);
 const AGENTS: usize = 12;
 /// Peers that share a /24.
 const NEIGHBOURS: usize = 128;
+/// Where the networks begin.
+const NETWORKS: u32 = 0x1400_0000;
 /// Uplink of an agent in rates.
 const AGENT_UPLINK: u64 = 3;
 /// Uplink of the waypoint in rates.
@@ -78,8 +83,29 @@ impl Crowd {
     pub(crate) fn address(&self, place: usize) -> IpAddr {
         let networks = self.people.len().div_ceil(NEIGHBOURS);
         let (network, host) = (place % networks, place / networks);
-        let bits = 0x1400_0000 + ((network as u32) << 8) + host as u32 + 1;
+        let bits = NETWORKS + ((network as u32) << 8) + host as u32 + 1;
         IpAddr::V4(Ipv4Addr::from_bits(bits))
+    }
+
+    /// So many groups that turn to strangers last: each has every other network, or pair of networks, and so on.
+    pub(crate) fn groups(&self, count: u8) -> Result<Vec<GroupTerms>> {
+        let networks = u32::try_from(self.people.len().div_ceil(NEIGHBOURS))?;
+        let group = |bit: u8| {
+            let members = (1u32 << bit..networks).step_by(2 << bit);
+            let range = |network: u32| {
+                let first = Ipv4Addr::from_bits(NETWORKS + (network << 8));
+                Ok(Admits::Range(Ipv4Net::new(first, 24 - bit)?.into()))
+            };
+            Ok(GroupTerms {
+                id: format!("group-{bit}"),
+                name: format!("Group {bit}"),
+                strangers: Strangers::Last,
+                founder: None,
+                admits: members.map(range).collect::<Result<_>>()?,
+                invites: Vec::new(),
+            })
+        };
+        (0..count).map(group).collect()
     }
 
     /// What one says first.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use runnel_coordinator_core::{
-    Config, Content, ControlCenter, Input, Output, SignedStatement, Unsigned,
+    Config, Content, ControlCenter, GroupEdit, Input, Output, SignedStatement, Unsigned,
 };
 use runnel_protocol::control::{ContentLocator, FromCoordinator, Open, ToCoordinator};
 use runnel_protocol::ids::{KeyId, PeerId, PublicKey};
@@ -52,8 +52,8 @@ struct Driver {
     next_beat: Duration,
 }
 
-/// Measures one size of audience.
-pub(crate) fn measure(peers: usize) -> Result<Figures> {
+/// Measures one size of audience, with so many groups.
+pub(crate) fn measure(peers: usize, groups: u8) -> Result<Figures> {
     let content = Content {
         name: "live".to_owned(),
         provider: "bench".to_owned(),
@@ -85,6 +85,9 @@ pub(crate) fn measure(peers: usize) -> Result<Figures> {
         next_beat: Duration::ZERO,
     };
     driver.input(Input::ContentRegistered(content));
+    for terms in driver.crowd.groups(groups)? {
+        driver.input(Input::Group(GroupEdit::Put(terms)));
+    }
     let joins = driver.everybody_joins(peers);
     let beats = driver.everybody_speaks(peers);
     let bytes = (resident()? - before) / peers as f64;

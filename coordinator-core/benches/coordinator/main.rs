@@ -23,6 +23,9 @@ struct Options {
     /// Sizes of the audience.
     #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000, 1_000_000])]
     peers: Vec<usize>,
+    /// Affinity groups, of which each has half of the audience.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=8))]
+    groups: u8,
     /// Write the figures here.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -37,13 +40,13 @@ struct Options {
 fn main() -> Result<()> {
     let options = Options::parse();
     if let Some(peers) = options.one {
-        println!("{}", driver::measure(peers)?.to_json());
+        println!("{}", driver::measure(peers, options.groups)?.to_json());
         return Ok(());
     }
     let mut all = Vec::new();
     println!("{}", figures::HEADING);
     for peers in options.peers {
-        let figures = in_a_process_of_its_own(peers)?;
+        let figures = in_a_process_of_its_own(peers, options.groups)?;
         println!("{figures}");
         all.push(figures);
     }
@@ -57,9 +60,10 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn in_a_process_of_its_own(peers: usize) -> Result<Figures> {
+fn in_a_process_of_its_own(peers: usize, groups: u8) -> Result<Figures> {
     let output = Command::new(std::env::current_exe()?)
         .args(["--one", &peers.to_string()])
+        .args(["--groups", &groups.to_string()])
         .stderr(Stdio::inherit())
         .output()?;
     ensure!(output.status.success(), "{peers} peers: {}", output.status);
