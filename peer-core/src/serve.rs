@@ -84,9 +84,16 @@ impl Peer {
             sequence: subscription.wish.from,
             range: None,
         };
+        let before = self.children.get(&(link, content, track)).cloned();
+        if before.is_some() {
+            self.trim_pushes(link, &subscription);
+        }
         let held: Vec<_> = self.buffer.onward(first).copied().collect();
-        for segment in held.iter().skip(held.len().saturating_sub(CATCH_UP)) {
-            self.push(link, &subscription, segment, now);
+        let newest = held.iter().skip(held.len().saturating_sub(CATCH_UP));
+        for (segment, later) in newest.zip(0..) {
+            // Each after the one before: the oldest is played first.
+            let due = now + PUSH_DUE + Duration::from_micros(later);
+            self.push_besides(link, &subscription, before.as_ref(), (segment, due), now);
         }
         self.children.insert((link, content, track), subscription);
         self.resubscribe(content, now);
@@ -213,17 +220,38 @@ impl Peer {
         self.carries(segment.content).contains(stripe)
     }
 
+    /// Of what waits to be pushed to a child, leaves out the stripes that it has from others now.
+    fn trim_pushes(&mut self, link: LinkId, to: &Subscription) {
+        let (content, track) = (to.wish.content, to.wish.track);
+        self.uploads.trim_pushes(link, |segment, index| {
+            (segment.content, segment.track) != (content, track) || to.includes(segment, index)
+        });
+    }
+
     /// Pushes what is here of a segment to a subscriber, the rest as it comes; not what goes to him
     /// anyway because he asked.
     fn push(&mut self, link: LinkId, to: &Subscription, segment: &SegmentKey, now: Timestamp) {
-        if self.uploads.is_pushing(link, segment) {
-            return;
+        if !self.uploads.is_pushing(link, segment) {
+            self.push_besides(link, to, None, (segment, now + PUSH_DUE), now);
         }
+    }
+
+    /// The same besides what went to him by an earlier wish.
+    fn push_besides(
+        &mut self,
+        link: LinkId,
+        to: &Subscription,
+        before: Option<&Subscription>,
+        (segment, due): (&SegmentKey, Timestamp),
+        now: Timestamp,
+    ) {
         let Some(entry) = self.current_entry(segment, now) else {
             return;
         };
+        let before = before.filter(|before| before.concerns(segment));
         let wanted = (0..chunk_count(entry.body.length))
             .filter(|index| to.includes(segment, *index))
+            .filter(|index| before.is_none_or(|before| !before.includes(segment, *index)))
             .filter(|index| !self.uploads.is_answering(link, segment, *index))
             .collect();
         let (ready, awaiting) = self.sort(segment, wanted);
@@ -236,7 +264,7 @@ impl Peer {
                 ready,
                 awaiting,
                 priority: self.priority(link, segment.content),
-                due: now + PUSH_DUE,
+                due,
             });
         }
     }

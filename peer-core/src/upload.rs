@@ -95,6 +95,32 @@ impl Uploads {
         true
     }
 
+    /// Keeps of what waits to be pushed to a link only what is wanted.
+    pub(crate) fn trim_pushes(
+        &mut self,
+        link: LinkId,
+        is_wanted: impl Fn(&SegmentKey, u32) -> bool,
+    ) {
+        let traffic = self.by_link.get(&link);
+        let bulks: Vec<BulkId> = traffic
+            .into_iter()
+            .flat_map(|traffic| &traffic.jobs)
+            .copied()
+            .collect();
+        for bulk in bulks {
+            let Some(job) = self.jobs.get_mut(&bulk) else {
+                continue;
+            };
+            if job.order.request.is_none() {
+                let segment = job.segment();
+                let is_wanted = |index: &u32| is_wanted(&segment, *index);
+                job.order.ready.retain(is_wanted);
+                job.order.awaiting.retain(is_wanted);
+                self.requeue(bulk);
+            }
+        }
+    }
+
     /// Whether a push of this segment to this link is under way already.
     pub(crate) fn is_pushing(&self, link: LinkId, segment: &SegmentKey) -> bool {
         self.jobs_of(segment)

@@ -133,6 +133,68 @@ fn a_change_of_parents_in_the_middle_of_a_segment_loses_nothing_and_wastes_littl
     assert!(share <= 10, "{share} % of the bytes came twice");
 }
 
+/// The segments of which a peer has proven chunks, in that order, each run of them once.
+fn order(world: &World, at: At) -> Vec<u64> {
+    let events = world.hosts[at.0].events.iter();
+    let proven = events.filter_map(|event| match event {
+        Event::Proven(chunk) => Some(chunk.segment.sequence),
+        _ => None,
+    });
+    let mut order: Vec<u64> = proven.collect();
+    order.dedup();
+    order
+}
+
+#[test]
+fn who_comes_late_gets_what_there_is_once_and_first_what_is_played_first() {
+    let (mut world, waypoint, agents, viewer) = two_agents();
+    for place in 2..6 {
+        play(&mut world, waypoint, viewer, place);
+    }
+    world.hosts[agents[0].0].line = Some(1_000_000);
+    let late = world.viewer();
+    let parent = world.parent(agents[0], late, Source::Peer, 0b1111);
+    world.assign(late, vec![parent]);
+    world.run_for(SECOND);
+    let wants: Vec<_> = (3..6)
+        .map(|place| world.want(late, place, SECOND * 20))
+        .collect();
+    world.run_for(SECOND * 20);
+    for want in wants {
+        assert_eq!(world.hosts[late.0].delivered[&want].from_cdn, 0);
+    }
+    assert_eq!(order(&world, late), [3, 4, 5]);
+    assert_eq!(wasted(&world, late), 0);
+}
+
+#[test]
+fn a_parent_leaves_the_stripes_to_another_whose_link_stands_a_moment_later() {
+    let (mut world, waypoint, agents, viewer) = two_agents();
+    let other = world.viewer();
+    let parent = world.parent(agents[1], other, Source::Peer, 0b1111);
+    world.assign(other, vec![parent]);
+    world.run_for(SECOND);
+    world.want_as(other, 1, SECOND, true, true);
+    for place in 2..5 {
+        play(&mut world, waypoint, viewer, place);
+    }
+    let (peers, uplink) = (true, BitsPerSecond::from_kilobits(6000));
+    for agent in agents {
+        world.give(agent, Input::Consent { peers, uplink });
+    }
+    let late = world.viewer();
+    let all = world.parent(agents[0], late, Source::Peer, 0b1111);
+    world.assign(late, vec![all]);
+    world.run_for(SECOND);
+    let want = world.want(late, 3, SECOND * 20);
+    let half = world.parent(agents[0], late, Source::Peer, 0b0011);
+    let rest = world.parent(agents[1], late, Source::Peer, 0b1100);
+    world.assign(late, vec![half, rest]);
+    world.run_for(SECOND * 10);
+    assert_eq!(world.hosts[late.0].delivered[&want].from_cdn, 0);
+    assert_eq!(wasted(&world, late), 0);
+}
+
 #[test]
 fn a_viewer_whose_uploads_are_no_longer_wanted_is_still_served() {
     let (mut world, waypoint, agents, viewer) = two_agents();
