@@ -98,6 +98,10 @@ impl Tally {
         *self.counts.entry(what).or_default() += 1;
     }
 
+    pub(crate) fn add(&mut self, what: &'static str, amount: u64) {
+        *self.counts.entry(what).or_default() += amount;
+    }
+
     pub(crate) fn count_if(&mut self, happened: bool, what: &'static str) {
         if happened {
             self.count(what);

@@ -1,9 +1,14 @@
 //! Carries out what a peer asks its shell for.
 
+use core::time::Duration;
+
 use runnel_peer_core::{Event as PeerEvent, Input, Output};
 
 use super::World;
 use crate::node::At;
+
+/// How long a viewer has come lately.
+const NEWCOMER: Duration = Duration::from_secs(10);
 
 impl World {
     #[expect(
@@ -69,7 +74,7 @@ impl World {
                 let chunk = self
                     .node(at)
                     .and_then(|node| node.disk.get(&(segment, index)).cloned());
-                let read = self.now + core::time::Duration::from_millis(2);
+                let read = self.now + Duration::from_millis(2);
                 self.input_later(at, read, Input::Loaded(load, chunk));
             }
             Output::Discard(segment, index) => {
@@ -82,6 +87,16 @@ impl World {
             Output::Attest(grant) => self.on_grant(at, grant.content),
             Output::Certified(certificate) => self.on_certified(at, certificate),
             _ => {}
+        }
+    }
+
+    fn on_wasted(&mut self, at: At, bytes: u32) {
+        let player = self.node(at).and_then(|node| node.player.as_ref());
+        let joined = player.map(|player| player.joined);
+        let new = joined.is_some_and(|joined| self.now.since(joined) < NEWCOMER);
+        self.tally.add("bytes of no use", bytes.into());
+        if new {
+            self.tally.add("of these to newcomers", bytes.into());
         }
     }
 
@@ -102,6 +117,7 @@ impl World {
         match event {
             PeerEvent::Assigned(assign) => self.on_assigned(at, assign),
             PeerEvent::Struck(_) => self.tally.count("strikes"),
+            PeerEvent::Wasted(bytes) => self.on_wasted(at, *bytes),
             _ => {}
         }
     }
