@@ -33,6 +33,7 @@ mod links;
 mod output;
 mod peer;
 mod playout;
+mod push;
 mod receive;
 mod rescue;
 mod restored;

@@ -11,8 +11,8 @@ use runnel_protocol::time::Timestamp;
 use crate::input::LinkId;
 use crate::output::Output;
 use crate::peer::{Content, Peer};
+use crate::push::CATCH_UP;
 use crate::schedule;
-use crate::serve::CATCH_UP;
 use crate::source::{Candidate, Rank};
 
 impl Peer {
