@@ -172,7 +172,7 @@ fn contact(world: &World, of: PeerId, to: PeerId, ticket: SignedTicket) -> Optio
     let certificates = if endpoints.is_empty() {
         Vec::new()
     } else {
-        owner.certificates.to_vec()
+        owner.certificates().to_vec()
     };
     Some(Contact {
         peer: of,

@@ -552,7 +552,7 @@ fn told_endpoints(owner: &Record, caller: &Record) -> Vec<SocketAddr> {
         return Vec::new();
     }
     let browser = caller.platform == Platform::Browser;
-    offered(&owner.endpoints, owner.address, caller.address, browser)
+    offered(owner.endpoints(), owner.address, caller.address, browser)
 }
 
 /// What `Objection` a present parent met, if any.

@@ -1,4 +1,4 @@
-//! One peer as it is known: at most 264 bytes, links and text apart, since there are a million.
+//! One peer as it is known: at most 248 bytes, links and text apart, since there are a million.
 
 use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -30,6 +30,31 @@ pub struct Machine {
     pub storage_left: Option<u64>,
 }
 
+/// Where a peer lets others in.
+#[derive(Debug, Default)]
+pub(crate) struct Door {
+    /// Where others are told to connect to it; empty unless it is regular.
+    pub(crate) endpoints: Box<[SocketAddr]>,
+    /// What it shows there.
+    pub(crate) certificates: Box<[CertificateHash]>,
+}
+
+impl Door {
+    /// `None` where there is none, and none can be found.
+    pub(crate) fn of(
+        endpoints: Box<[SocketAddr]>,
+        certificates: Vec<CertificateHash>,
+    ) -> Option<Box<Self>> {
+        let some = !endpoints.is_empty() || !certificates.is_empty();
+        some.then(|| {
+            Box::new(Self {
+                endpoints,
+                certificates: certificates.into(),
+            })
+        })
+    }
+}
+
 /// One peer.
 #[derive(Debug)]
 pub(crate) struct Record {
@@ -49,9 +74,8 @@ pub(crate) struct Record {
     pub(crate) why: Why,
     /// The operator's own.
     pub(crate) waypoint: bool,
-    /// Where others are told to connect to it; empty unless it is regular.
-    pub(crate) endpoints: Box<[SocketAddr]>,
-    pub(crate) certificates: Box<[CertificateHash]>,
+    /// Where others connect to it; nothing where it has never said so.
+    pub(crate) door: Option<Box<Door>>,
     pub(crate) uplink: Uplink,
     /// The token it came with; waypoints have none, nor has anybody where none is asked for.
     pub(crate) held: Option<Box<Held>>,
@@ -75,6 +99,23 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// See [`Door`].
+    pub(crate) fn endpoints(&self) -> &[SocketAddr] {
+        self.door.as_ref().map_or(&[], |door| &door.endpoints)
+    }
+
+    /// See [`Door`].
+    pub(crate) fn certificates(&self) -> &[CertificateHash] {
+        self.door.as_ref().map_or(&[], |door| &door.certificates)
+    }
+
+    /// Others are told to connect to it there from now on.
+    pub(crate) fn set_endpoints(&mut self, endpoints: Vec<SocketAddr>) {
+        if !endpoints.is_empty() || self.door.is_some() {
+            self.door.get_or_insert_default().endpoints = endpoints.into();
+        }
+    }
+
     /// Whose money a byte from it costs.
     pub(crate) const fn source(&self) -> Source {
         if self.waypoint {
@@ -101,12 +142,12 @@ impl Record {
     /// Whether it and `other` certainly have an address family in common, at whichever end the
     /// address is.
     pub(crate) fn shares_a_family_with(&self, other: &Self) -> bool {
-        self.families.reaches(&other.endpoints) || other.families.reaches(&self.endpoints)
+        self.families.reaches(other.endpoints()) || other.families.reaches(self.endpoints())
     }
 
     /// The family of `other`'s addresses, where an attempt to dial them shows whether it has it.
     pub(crate) fn would_find_out_by(&self, other: &Self) -> Option<Family> {
-        let first = Family::of(other.endpoints.first()?.ip());
+        let first = Family::of(other.endpoints().first()?.ip());
         let unknown = !self.shares_a_family_with(other);
         (unknown && self.families.speaks(first) == Speaks::Perhaps).then_some(first)
     }
@@ -228,6 +269,6 @@ mod tests {
 
     #[test]
     fn a_million_records_stay_small() {
-        assert!(size_of::<Record>() <= 264, "{} bytes", size_of::<Record>());
+        assert!(size_of::<Record>() <= 248, "{} bytes", size_of::<Record>());
     }
 }

@@ -256,7 +256,7 @@ pub(crate) fn peer(peer: PeerId, record: &Record) -> PeerSummary {
         waypoint: record.waypoint,
         platform: record.platform,
         version: record.version.to_string(),
-        endpoints: record.endpoints.to_vec(),
+        endpoints: record.endpoints().to_vec(),
         uplink: record.uplink.offered(),
         reserved: record.uplink.reserved(),
         taken: record.taken,

@@ -18,7 +18,7 @@ use crate::history::History;
 use crate::io::{CloseCause, Output, SessionId, Whence};
 use crate::kind::Why;
 use crate::place::Place;
-use crate::record::{Contents, Record};
+use crate::record::{Contents, Door, Record};
 use crate::token::{Held, Pass, Verdict};
 
 /// Everybody who is sent away at shutdown comes back within this time.
@@ -276,8 +276,7 @@ fn record(
         kind: why.kind(),
         why,
         waypoint: false,
-        endpoints,
-        certificates: hello.certificates.into(),
+        door: Door::of(endpoints, hello.certificates),
         uplink: Uplink::new(hello.uplink),
         held: pass.map(|pass| Box::new(Held::new(pass))),
         taken: BitsPerSecond(0),

@@ -84,7 +84,7 @@ impl ControlCenter {
             LinkResult::Failed
                 if other.why.is_reached()
                     && !other.history.is_hopeless(now)
-                    && own.families.reaches(&other.endpoints) =>
+                    && own.families.reaches(other.endpoints()) =>
             {
                 self.probing.on_no_way_out(peer);
                 let is_judged = matches!(
@@ -110,7 +110,7 @@ impl ControlCenter {
                 self.world.outputs.push_back(Output::Probe {
                     session: record.session,
                     endpoints,
-                    certificates: record.certificates.to_vec(),
+                    certificates: record.certificates().to_vec(),
                 });
             }
         }
@@ -169,7 +169,7 @@ impl ControlCenter {
             return Vec::new();
         };
         let local = self.named(peer).local;
-        let mut reached = record.endpoints.to_vec();
+        let mut reached = record.endpoints().to_vec();
         reached.retain(|endpoint| !local.contains(endpoint));
         reached
     }
@@ -196,13 +196,13 @@ impl ControlCenter {
             return;
         };
         let (before, turns) = (record.why, record.kind != record.kind_for(why));
-        if before == why && *record.endpoints == *endpoints {
+        if before == why && record.endpoints() == endpoints {
             return;
         }
         self.world.view.change(peer, |record| {
             record.kind = record.kind_for(why);
             record.why = why;
-            record.endpoints = endpoints.into();
+            record.set_endpoints(endpoints);
         });
         // Policies may ask for the type.
         self.world.judge.forget(peer);
