@@ -65,7 +65,11 @@ impl Peer {
     }
 
     /// A segment's entry, if it still proves something to others.
-    pub(crate) fn current_entry(&self, segment: &SegmentKey, now: Timestamp) -> Option<SignedEntry> {
+    pub(crate) fn current_entry(
+        &self,
+        segment: &SegmentKey,
+        now: Timestamp,
+    ) -> Option<SignedEntry> {
         let date = self.date(now);
         self.verifier
             .entry(segment)

@@ -37,6 +37,7 @@ pub struct Stack {
     waypoint: Option<Process>,
     agents: Vec<Process>,
     agent_uplink_kbps: u32,
+    groups: bool,
     metered: bool,
     meters: Vec<(String, Meter)>,
     http: reqwest::Client,
@@ -75,6 +76,7 @@ impl Stack {
             waypoint: None,
             agents: Vec::new(),
             agent_uplink_kbps: plan.agent_uplink_kbps,
+            groups: plan.groups,
             metered: plan.metered,
             meters: Vec::new(),
             http: client()?,
@@ -190,15 +192,34 @@ impl Stack {
             None => None,
         };
         let token = token.as_ref().map(|file| file.to_string_lossy());
-        let role: Vec<&str> = match &token {
+        let mut role: Vec<&str> = match &token {
             Some(file) => vec!["--token-file", file],
             None => Vec::new(),
         };
+        let invitations = self.invitations_of(&name);
+        let invitations = invitations.to_string_lossy();
+        if self.groups {
+            std::fs::write(&*invitations, "")?;
+            role.extend(["--group-file", &invitations]);
+        }
         let agent = self
             .start_agent(&name, self.agent_uplink_kbps, &role)
             .await?;
         self.agents.push(agent);
         Ok(())
+    }
+
+    fn invitations_of(&self, agent: &str) -> PathBuf {
+        self.folder.join(format!("{agent}.invitations"))
+    }
+
+    /// Has an agent that follows a file of invitations join a group.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn invite_agent(&self, agent: &str, invitation: &str) -> Result<()> {
+        let file = self.invitations_of(agent);
+        Ok(std::fs::write(file, format!("{invitation}\n"))?)
     }
 
     /// Asks the first agent to end (SIGTERM), and waits until it has.

@@ -6,6 +6,7 @@ mod consent;
 mod doors;
 mod failures;
 mod fallback;
+mod groups;
 mod guests;
 mod liars;
 mod limited;

@@ -27,6 +27,9 @@ pub struct Plan {
     pub origin_latency_ms: u64,
     /// Whether nobody joins without a token of the [provider](super::Provider).
     pub tokens: Tokens,
+    /// Whether each agent follows a file of invitations to groups: see
+    /// [`Stack::invite_agent`](super::Stack::invite_agent).
+    pub groups: bool,
     /// Whether what waypoint and agents send is [measured](crate::meter) on its way.
     pub metered: bool,
 }
@@ -43,6 +46,7 @@ impl Default for Plan {
             window: 10,
             origin_latency_ms: 0,
             tokens: Tokens::NotAsked,
+            groups: false,
             metered: false,
         }
     }
