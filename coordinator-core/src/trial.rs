@@ -192,7 +192,8 @@ impl Trial {
             let by_policy = matches!(one.objection, Objection::Forbidden(_));
             let parent = world.known(one.peer).filter(|_| by_policy);
             parent.is_some_and(|parent| {
-                let verdict = self.judge.verdict(&viewer, &parent, content, now);
+                let (pair, ends) = ((peer, one.peer), (&viewer, &parent));
+                let verdict = world.verdict_by(&self.judge, pair, ends, content, now);
                 verdict.denial(None).is_none()
             })
         });

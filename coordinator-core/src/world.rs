@@ -168,12 +168,24 @@ impl World {
     /// What the policies, and the groups that the two belong to, say about one feeding the other.
     pub(crate) fn verdict<D: Described>(
         &self,
+        pair: (PeerId, PeerId),
+        ends: (&D, &D),
+        content: ContentId,
+        now: Timestamp,
+    ) -> Verdict {
+        self.verdict_by(&self.judge, pair, ends, content, now)
+    }
+
+    /// The same by other policies than those in force.
+    pub(crate) fn verdict_by<D: Described>(
+        &self,
+        judge: &Judge,
         (client, server): (PeerId, PeerId),
         ends: (&D, &D),
         content: ContentId,
         now: Timestamp,
     ) -> Verdict {
-        let mut verdict = self.judge.verdict(ends.0, ends.1, content, now);
+        let mut verdict = judge.verdict(ends.0, ends.1, content, now);
         let bond = self.groups.bond(client, server);
         // The operator's own machines are nobody's strangers.
         let ours = |peer| self.waypoints.is_enrolled(peer);

@@ -8,6 +8,7 @@ use runnel_protocol::control::{FromCoordinator, ToCoordinator};
 use runnel_protocol::group::{GroupNews, GroupRequest, Invitation, Strangers};
 use runnel_protocol::ids::GroupId;
 
+use crate::policies::tried;
 use crate::stage::{RATE, SECOND, Stage, live};
 
 /// The viewers of one town and, of another one, agents who are nobody's first choice there.
@@ -341,6 +342,20 @@ fn policies_ask_for_friends_and_for_groups_of_the_operators_alone() {
     stage.kill("friend");
     stage.run(SECOND * 8);
     assert!(fed(&stage).contains(&"ann") && !fed(&stage).contains(&"bob"));
+}
+
+#[test]
+fn a_trial_of_policies_promises_no_stranger_to_a_group_that_keeps_to_itself() {
+    let mut stage = evening();
+    let invitation = found(&mut stage, "friend", Strangers::No);
+    stage.viewer_at("member", TOWN);
+    join(&mut stage, "member", invitation);
+    stage.run(SECOND * 3);
+    stage.kill("friend");
+    stage.kill("waypoint");
+    stage.run(SECOND * 3);
+    assert!(stage.assign("member").why.contains("strangers"));
+    assert_eq!(tried(&mut stage, &[]).gain, 0);
 }
 
 /// Who belongs to which of three groups, and what their rules are.
