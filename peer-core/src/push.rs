@@ -116,11 +116,11 @@ impl Peer {
         self.resubscribe(content, now);
     }
 
-    /// Of what waits to be pushed to a child, leaves out the stripes that it has from others now.
+    /// Of what waits to be pushed to a child, leaves out the stripes that it has from others now. What is older
+    /// than its wish it counts on: that goes on to its end.
     fn trim_pushes(&mut self, link: LinkId, to: &Subscription) {
-        let (content, track) = (to.wish.content, to.wish.track);
         self.uploads.trim_pushes(link, |segment, index| {
-            (segment.content, segment.track) != (content, track) || to.includes(segment, index)
+            !to.concerns(segment) || to.includes(segment, index)
         });
     }
 

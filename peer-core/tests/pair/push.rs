@@ -196,6 +196,24 @@ fn a_parent_leaves_the_stripes_to_another_whose_link_stands_a_moment_later() {
 }
 
 #[test]
+fn what_a_parent_has_begun_it_sends_to_its_end_although_another_has_some_of_the_stripes_now() {
+    let (mut world, waypoint, agents, viewer) = two_agents();
+    let (peers, uplink) = (true, BitsPerSecond::from_kilobits(3000));
+    world.give(agents[0], Input::Consent { peers, uplink });
+    world.run_for(SECOND);
+    world.publish(waypoint, 2);
+    world.run_for(SECOND / 4);
+    let half = world.parent(agents[0], viewer, Source::Peer, 0b0011);
+    let rest = world.parent(agents[1], viewer, Source::Peer, 0b1100);
+    world.assign(viewer, vec![half, rest]);
+    let want = world.want(viewer, 2, SECOND * 20);
+    world.run_for(SECOND);
+    let delivered = &world.hosts[viewer.0].delivered[&want];
+    assert_eq!(delivered.parts.concat(), media(2));
+    assert_eq!(wasted(&world, viewer), 0);
+}
+
+#[test]
 fn a_viewer_whose_uploads_are_no_longer_wanted_is_still_served() {
     let (mut world, waypoint, agents, viewer) = two_agents();
     let feed = world.parent(waypoint, agents[0], Source::Waypoint, 0b1111);
