@@ -1,37 +1,61 @@
-//! Programs from the system's package manager: the browser, its driver, ffmpeg, what makes networks.
+//! What comes from the system's package manager: the browser, its driver, ffmpeg, what makes networks, what the
+//! guides' programs use.
 
 use anyhow::{Result, bail};
 
 use crate::run;
 use crate::workspace::has_program;
 
-/// A program under any of its names, and the package that brings it.
+/// Something that tests use, and the package that brings it.
 struct Wanted {
-    names: &'static [&'static str],
+    what: What,
     debian: &'static str,
     ubuntu: &'static str,
 }
 
-const WANTED: [Wanted; 4] = [
+enum What {
+    /// A program, under any of its names.
+    Program(&'static [&'static str]),
+    /// A module of the Python that `python3` starts.
+    PythonModule(&'static str),
+}
+
+impl What {
+    fn is_there(&self) -> bool {
+        match self {
+            Self::Program(names) => names.iter().any(|name| has_program(name)),
+            Self::PythonModule(name) => {
+                run::succeeds(&["python3", "-c", &format!("import {name}")])
+            }
+        }
+    }
+}
+
+const WANTED: [Wanted; 5] = [
     Wanted {
-        names: &["chromium", "chromium-browser", "google-chrome"],
+        what: What::Program(&["chromium", "chromium-browser", "google-chrome"]),
         debian: "chromium",
         ubuntu: "chromium-browser",
     },
     Wanted {
-        names: &["chromedriver"],
+        what: What::Program(&["chromedriver"]),
         debian: "chromium-driver",
         ubuntu: "chromium-chromedriver",
     },
     Wanted {
-        names: &["ffmpeg"],
+        what: What::Program(&["ffmpeg"]),
         debian: "ffmpeg",
         ubuntu: "ffmpeg",
     },
     Wanted {
-        names: &["ip"],
+        what: What::Program(&["ip"]),
         debian: "iproute2",
         ubuntu: "iproute2",
+    },
+    Wanted {
+        what: What::PythonModule("cryptography"),
+        debian: "python3-cryptography",
+        ubuntu: "python3-cryptography",
     },
 ];
 
@@ -55,7 +79,7 @@ fn missing_packages() -> Vec<&'static str> {
         .is_ok_and(|release| release.lines().any(|line| line == "ID=ubuntu"));
     WANTED
         .iter()
-        .filter(|wanted| !wanted.names.iter().any(|name| has_program(name)))
+        .filter(|wanted| !wanted.what.is_there())
         .map(|wanted| if ubuntu { wanted.ubuntu } else { wanted.debian })
         .collect()
 }
