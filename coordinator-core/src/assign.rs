@@ -251,8 +251,7 @@ pub(crate) fn choose(stripes: u8, mut candidates: Vec<Candidate>) -> Vec<Choice>
     let best = rest.first().map(Candidate::welcome);
     prefer_another_network(parents, rest, |other| Some(other.welcome()) == best);
     let pushing = how_many_push(stripes, &candidates);
-    let (parents, rest) = candidates.split_at_mut(pushing);
-    prefer_another_network(parents, rest, Candidate::is_standby);
+    let (parents, rest) = candidates.split_at(pushing);
     let shares = spread(stripes, parents);
     let mut choices: Vec<Choice> = parents
         .iter()
@@ -260,8 +259,7 @@ pub(crate) fn choose(stripes: u8, mut candidates: Vec<Candidate>) -> Vec<Choice>
         .map(|(parent, share)| parent.choice(share, parent.role_in(share)))
         .filter(|choice| !choice.substreams.is_empty())
         .collect();
-    let standby = rest.iter().find(|one| one.is_standby());
-    choices.extend(standby.map(|one| one.choice(SubstreamSet::EMPTY, Role::Standby)));
+    choices.extend(standby(parents.iter(), rest.iter()));
     choices
 }
 
@@ -285,19 +283,35 @@ fn with_standby(
 ) -> Vec<Choice> {
     let parents = candidates.iter().zip(given);
     let (parents, rest): (Vec<_>, Vec<_>) = parents.partition(|(_, set)| !set.is_empty());
-    let mut rest = rest.into_iter();
-    let pushing = parents.into_iter();
+    let pushing = parents.iter();
     let mut choices: Vec<Choice> = pushing
-        .map(|(parent, set)| parent.choice(*set, parent.role_in(*set)))
+        .map(|(parent, set)| parent.choice(**set, parent.role_in(**set)))
         .collect();
-    let standby = rest.find(|(one, _)| one.is_standby() && fits(one));
-    choices.extend(standby.map(|(one, _)| one.choice(SubstreamSet::EMPTY, Role::Standby)));
+    let rest = rest.into_iter().map(|(one, _)| one);
+    let parents = parents.into_iter().map(|(parent, _)| parent);
+    choices.extend(standby(parents, rest.filter(|one| fits(one))));
     choices
+}
+
+/// The first of the others who stands by: one that sits in another network than all who push, where there is
+/// such a one. Not where they are at the child's own site: that one copy came in there is worth more.
+fn standby<'a>(
+    mut parents: impl Iterator<Item = &'a Candidate>,
+    rest: impl Iterator<Item = &'a Candidate> + Clone,
+) -> Option<Choice> {
+    let mut rest = rest.filter(|one| one.is_standby());
+    let first = parents.next();
+    let apart = first.filter(|first| {
+        first.near > Nearness::SameSite && parents.all(|other| other.network == first.network)
+    });
+    let elsewhere = apart.and_then(|first| rest.clone().find(|one| one.network != first.network));
+    let chosen = elsewhere.or_else(|| rest.next());
+    chosen.map(|one| one.choice(SubstreamSet::EMPTY, Role::Standby))
 }
 
 /// Where all parents sit in one network, puts the first of `rest` that sits in another one, and
 /// `fits`, before all others. Not where that network is the child's own: if it fails, no parent is
-/// of use to the child.
+/// of use to the child, and against those in it who are not honest there is the standby.
 fn prefer_another_network(
     parents: &[Candidate],
     rest: &mut [Candidate],
@@ -531,7 +545,23 @@ mod tests {
                 one.near = Nearness::SameNetwork;
             }
         });
-        assert_eq!(counts(&choose(4, own)), [(1, 2), (2, 2), (3, 0)]);
+        assert_eq!(
+            counts(&choose(4, own)),
+            [(1, 2), (2, 2), (4, 0)],
+            "who is near pushes, and who is not under the same hand stands by"
+        );
+    }
+
+    #[test]
+    fn who_is_fed_at_its_own_site_has_its_standby_there() {
+        let network = Place::of([192, 0, 2, 1].into()).network;
+        let at_home = |name: u8| Candidate {
+            network,
+            near: Nearness::SameSite,
+            ..agent(name, 40 - name)
+        };
+        let all = vec![at_home(1), at_home(2), at_home(3), agent(4, 9)];
+        assert_eq!(counts(&choose(4, all)), [(1, 2), (2, 2), (3, 0)]);
     }
 
     #[test]
