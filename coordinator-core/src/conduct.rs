@@ -1,8 +1,9 @@
 //! Whom others say to have sent bad data (T10): known by the household that it is in, since a new
 //! name, or another session, costs nothing.
 //!
-//! Nothing but a word stands behind it, so it takes those of three households. Each time that
-//! somebody is found guilty it is out for twice as long.
+//! Nothing but a word stands behind it, so it takes those of three: of three households at the accused's own
+//! site, of three sites elsewhere, since whoever has one address of a network easily has many. Each time
+//! that somebody is found guilty it is out for twice as long.
 
 use core::time::Duration;
 
@@ -10,6 +11,7 @@ use runnel_protocol::ids::PeerId;
 use runnel_protocol::meetings::Household;
 use runnel_protocol::time::Timestamp;
 
+use crate::place::Site;
 use crate::record::Record;
 use crate::table::Table;
 use crate::wheel::Wheel;
@@ -26,10 +28,11 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Accounts looked at a second.
 const LOOKED_AT: usize = 1000;
 
-/// What somebody is known by.
+/// What somebody is known by: the accused by its household, who accuses it by household or site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Who {
     Household(Household),
+    Site(Site),
     /// One of those who share a household with whoever it is about, or have no address that says
     /// anything elsewhere.
     Peer(PeerId),
@@ -37,6 +40,18 @@ enum Who {
 
 fn accused((peer, record): (PeerId, &Record)) -> Who {
     Household::of(record.address).map_or(Who::Peer(peer), Who::Household)
+}
+
+/// Whose word an accusation is.
+fn accuser(by: (PeerId, &Record), about: (PeerId, &Record)) -> Who {
+    let (site, household) = (by.1.place.site, accused(by));
+    if household == accused(about) {
+        Who::Peer(by.0)
+    } else if site == about.1.place.site || matches!(household, Who::Peer(_)) {
+        household
+    } else {
+        Who::Site(site)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -64,10 +79,7 @@ impl Conduct {
         now: Timestamp,
     ) -> bool {
         let who = accused(about);
-        let by = match accused(by) {
-            same if same == who => Who::Peer(by.0),
-            other => other,
-        };
+        let by = accuser(by, about);
         let due = &mut self.due;
         let account = self.accounts.entry(who).or_insert_with(|| {
             due.insert(now + REMEMBERED_FOR, who);

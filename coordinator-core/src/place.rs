@@ -28,7 +28,7 @@ pub fn site_of(address: IpAddr) -> IpNet {
 const NAMED: u64 = 1 << 62;
 
 /// A site that the operator names, or what [`site_of`] tells; in one number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Site(u64);
 
 impl Site {

@@ -41,8 +41,8 @@ fn feeds(stage: &Stage, agent: &'static str, viewer: &'static str) -> bool {
 
 const VICTIMS: [(&str, &str); 3] = [
     ("ann", "203.0.113.1"),
-    ("bob", "203.0.113.2"),
-    ("cid", "203.0.113.3"),
+    ("bob", "198.18.2.2"),
+    ("cid", "198.18.3.3"),
 ];
 
 #[test]
@@ -83,6 +83,39 @@ fn each_verdict_stands_for_twice_as_long_as_the_one_before() {
         // Bans of pairs, which are older, have ended as well.
         stage.run(MINUTE * 60);
     }
+    stage.check();
+}
+
+#[test]
+fn who_has_a_whole_network_takes_nobodys_agent_away() {
+    let mut stage = stage(&[
+        ("one", "203.0.113.1"),
+        ("two", "203.0.113.2"),
+        ("three", "203.0.113.3"),
+        ("victim", "198.18.2.2"),
+    ]);
+    for accomplice in ["one", "two", "three"] {
+        assert!(feeds(&stage, "liar", accomplice), "{accomplice}");
+        strikes(&mut stage, accomplice, "liar");
+    }
+    stage.run(SECOND * 10);
+    assert!(feeds(&stage, "liar", "victim"));
+    stage.check();
+}
+
+#[test]
+fn a_liar_is_out_by_the_word_of_three_beside_it() {
+    let mut stage = stage(&[
+        ("one", "192.0.2.11"),
+        ("two", "192.0.2.12"),
+        ("three", "192.0.2.13"),
+        ("four", "192.0.2.14"),
+    ]);
+    for victim in ["one", "two", "three"] {
+        strikes(&mut stage, victim, "liar");
+    }
+    stage.run(SECOND * 10);
+    assert!(!feeds(&stage, "liar", "four"));
     stage.check();
 }
 
