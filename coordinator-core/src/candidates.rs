@@ -6,7 +6,7 @@ use core::cmp::Reverse;
 use core::net::SocketAddr;
 use std::sync::Arc;
 
-use runnel_protocol::control::Platform;
+use runnel_protocol::control::{Platform, Source};
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::segment::{Substream, SubstreamSet};
 use runnel_protocol::time::Timestamp;
@@ -42,6 +42,8 @@ const FROM_NEIGHBOUR: usize = 2;
 const MAX_HEADS: usize = 8;
 /// Other regions that are looked at.
 const MAX_ABROAD: usize = 8;
+/// Looks at each, two agents at a time, until those found cover all stripes.
+const MAX_LOOKS_ABROAD: usize = 4;
 /// Times the rate that an agent has to offer, to feed other regions than its own.
 const WIDE: u64 = 2;
 /// Looks in one area at members that no rule lets through, and at those too narrow for a stripe:
@@ -221,18 +223,35 @@ impl<'a> Search<'a> {
     /// Where its own region's agents have too little room, a child may be fed by wide ones of
     /// other regions: for what the waypoints have no room for either (S3).
     fn look_abroad(&mut self) {
-        let agents = |one: &&Candidate| one.class == Class::Preferred;
-        let room = self.found.candidates.iter().filter(agents);
-        let room: u32 = room.map(|one| u32::from(one.room)).sum();
-        if room >= u32::from(self.delivery.stripes) {
+        if self.covers(|one| one.class == Class::Preferred) {
             return;
         }
         let delivery = self.delivery;
         let regions = delivery.supply.regions_besides(self.record.place.region);
         for region in regions.take(MAX_ABROAD) {
-            let enough = (self.found.candidates.len() + 2).min(WIDEST);
-            self.look_at(Role::Agent, Area::Region(region), enough);
+            for _ in 0..MAX_LOOKS_ABROAD {
+                let enough = (self.found.candidates.len() + 2).min(WIDEST);
+                self.look_at(Role::Agent, Area::Region(region), enough);
+                if self.covers(|one| one.source == Source::Peer) {
+                    break;
+                }
+            }
         }
+    }
+
+    /// Whether candidates of a kind have room for all stripes. Whoever was called in for a part has no more to give.
+    fn covers(&self, kind: impl Fn(&Candidate) -> bool) -> bool {
+        let some = || {
+            let all = self.found.candidates.iter();
+            all.filter(|one| kind(one) && one.room > 0)
+        };
+        let room: u32 = some()
+            .map(|one| u32::from(one.room).min(one.carries.count()))
+            .sum();
+        let carried = some().map(|one| one.carries);
+        let carried = carried.fold(SubstreamSet::EMPTY, SubstreamSet::union);
+        let all = SubstreamSet::all(self.delivery.stripes);
+        carried == all && room >= all.count()
     }
 
     fn is_wide(&self, peer: PeerId) -> bool {

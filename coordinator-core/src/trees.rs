@@ -138,10 +138,7 @@ pub(crate) fn plan(
     let mut plan = Plan::new(home, candidates);
     let order = plan.order(wanted);
     let stripes = u8::try_from(wanted.count()).unwrap_or(MAX_SUBSTREAMS);
-    let last: Vec<bool> = candidates
-        .iter()
-        .map(|one| one.class == Class::LastResort)
-        .collect();
+    let last = held_back(candidates);
     let able = candidates.iter().zip(&last);
     let able = able.filter(|(one, last)| one.room > 0 && !**last).count();
     // Where two can push, losing one is to lose half; for that alone nobody is a last resort.
@@ -161,6 +158,17 @@ pub(crate) fn plan(
     }
     plan.spread_over_networks();
     plan.given
+}
+
+/// Who is asked where nobody else has room: those of the last resort, and whom policies put behind one of these.
+fn held_back(candidates: &[Candidate]) -> Vec<bool> {
+    let order = |one: &Candidate| (Reverse(one.score), one.class);
+    let resorts = candidates
+        .iter()
+        .filter(|one| one.class == Class::LastResort);
+    let first = resorts.map(order).min();
+    let behind = |one: &Candidate| first.is_some_and(|first| order(one) >= first);
+    candidates.iter().map(behind).collect()
 }
 
 struct Plan<'a> {
@@ -278,6 +286,7 @@ impl<'a> Plan<'a> {
                 moves.extend(self.able(stripe).into_iter().filter_map(|to| {
                     let other = &self.candidates[to];
                     let fits = other.network != network
+                        && other.score >= parent.score
                         && other.class_in(stripe) <= parent.class_in(stripe)
                         && self.has_room(to);
                     let more = hops(other, stripe, self.home)?.saturating_sub(now);

@@ -143,6 +143,57 @@ fn parents_sit_in_two_networks_where_that_costs_nothing() {
 }
 
 #[test]
+fn whom_policies_put_behind_a_last_resort_comes_after_it() {
+    let shunned = Candidate {
+        score: -100,
+        class: Class::IfNeeded,
+        ..source(8)
+    };
+    let abroad = |room| Candidate {
+        class: Class::LastResort,
+        ..candidate(2, room, 1)
+    };
+    let all = SubstreamSet::all(4);
+    let given = plan(all, None, &[shunned.clone(), candidate(1, 1, 1), abroad(2)]);
+    let counts: Vec<u32> = given.iter().map(|set| set.count()).collect();
+    assert_eq!(counts, [1, 1, 2]);
+    let given = plan(all, None, &[shunned, abroad(8)]);
+    assert_eq!(given, sets(&[0, 0b1111]));
+}
+
+#[test]
+fn nothing_goes_to_another_network_that_policies_like_less() {
+    let here = Candidate {
+        score: 20,
+        ..candidate(1, 8, 1)
+    };
+    let liked = |score| Candidate {
+        score,
+        ..candidate(2, 8, 1)
+    };
+    let moved = |other: Candidate| {
+        let given = plan(SubstreamSet::all(4), None, &[other, here.clone()]);
+        given[0].count()
+    };
+    assert_eq!((moved(liked(20)), moved(liked(10))), (2, 2), "half each");
+    let full = Candidate {
+        room: 0,
+        ..here.clone()
+    };
+    let beside = [
+        here.clone(),
+        Candidate {
+            peer: PeerId([9; 16]),
+            ..here.clone()
+        },
+        liked(10),
+        full,
+    ];
+    let given = plan(SubstreamSet::all(4), None, &beside);
+    assert!(given[2].is_empty(), "{given:?}");
+}
+
+#[test]
 fn a_stripe_that_only_one_can_give_is_not_lost_to_another() {
     let mut narrow = candidate(1, 1, 1);
     narrow.depths = Depths::NOWHERE;
