@@ -8,10 +8,12 @@ use runnel_protocol::time::Timestamp;
 use super::EdgeSummary;
 use super::fading::{Fading, HALF_LIFE};
 
-/// Late links that are remembered.
+/// Late links, and parents, that are remembered.
 const REMEMBERED: usize = 8;
-/// Parents, and children, between whom something has to be late: one of them alone may have a bad line.
+/// Parents, and children, between whom something has to be late: one of them alone may have a bad line. Where all
+/// of an edge's parents are late, two will do.
 const ENDS: usize = 3;
+const ALL: usize = 2;
 /// How long a late link counts.
 const LATE_FOR: Duration = Duration::from_secs(10);
 /// Of what runs over an edge, the part from which on it counts as congested, in percent: what links lose
@@ -37,6 +39,8 @@ pub(super) struct Edge {
     late: Fading,
     /// The links that were late last, as rarely as there is trouble.
     lately: Vec<(PeerId, PeerId, Timestamp)>,
+    /// The parents that sent something last, and when.
+    parents: Vec<(PeerId, Timestamp)>,
     heard: Timestamp,
 }
 
@@ -48,6 +52,7 @@ impl Edge {
             sent: Fading::new(now),
             late: Fading::new(now),
             lately: Vec::new(),
+            parents: Vec::new(),
             heard: now,
         }
     }
@@ -57,6 +62,9 @@ impl Edge {
         self.bytes = self.bytes.saturating_add(crossing.bytes);
         self.load.add(crossing.bytes, now);
         self.sent.add(crossing.sent, now);
+        if crossing.sent > 0 {
+            self.note_parent(crossing.parent, now);
+        }
         if crossing.late == 0 {
             return;
         }
@@ -68,6 +76,18 @@ impl Edge {
             self.lately.remove(0);
         }
         self.lately.push((parent, child, now));
+    }
+
+    fn note_parent(&mut self, parent: PeerId, now: Timestamp) {
+        if let Some((_, at)) = self.parents.iter_mut().find(|(one, _)| *one == parent) {
+            *at = now;
+            return;
+        }
+        if self.parents.len() == REMEMBERED {
+            self.parents.sort_unstable_by_key(|(_, at)| *at);
+            self.parents.remove(0);
+        }
+        self.parents.push((parent, now));
     }
 
     /// Whether much comes late, between several at both ends.
@@ -83,11 +103,16 @@ impl Edge {
         let distinct = |mut peers: Vec<PeerId>| {
             peers.sort_unstable();
             peers.dedup();
-            peers.len()
+            peers
         };
         let parents = distinct(lately().map(|(parent, ..)| *parent).collect());
         let children = distinct(lately().map(|(_, child, _)| *child).collect());
-        parents >= ENDS && children >= ENDS
+        let mut sent = self
+            .parents
+            .iter()
+            .filter(|(_, at)| now.since(*at) < LATE_FOR);
+        let all = parents.len() >= ALL && sent.all(|(parent, _)| parents.contains(parent));
+        (parents.len() >= ENDS || all) && children.len() >= ENDS
     }
 
     pub(super) fn late_percent(&self, now: Timestamp) -> u8 {
@@ -115,5 +140,40 @@ impl Edge {
             late_percent: self.late_percent(now),
             congested,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+
+    /// Of these parents the first few send late to three children each, for five seconds.
+    fn is_congested(parents: u8, late: u8) -> bool {
+        let start = Timestamp::from_micros(1_000_000);
+        let mut edge = Edge::new(start);
+        for (second, parent) in (1..6).flat_map(|second| (0..parents).map(move |one| (second, one)))
+        {
+            for child in 0..3 {
+                let crossing = Crossing {
+                    parent: PeerId([parent; 16]),
+                    child: PeerId([100 + child; 16]),
+                    bytes: 1000,
+                    sent: 10,
+                    late: if parent < late { 8 } else { 0 },
+                };
+                edge.observe(&crossing, start + Duration::from_secs(second));
+            }
+        }
+        edge.is_congested(start + Duration::from_secs(6))
+    }
+
+    #[test]
+    fn two_parents_are_enough_where_they_are_all_that_send_over_an_edge() {
+        assert!(is_congested(2, 2));
+        assert!(!is_congested(3, 2), "the third one gets through");
+        assert!(is_congested(4, 3));
+        assert!(!is_congested(1, 1), "it may have a bad line");
     }
 }
