@@ -16,7 +16,7 @@ use super::Verdict;
 const AHEAD: Duration = Duration::from_secs(6);
 /// A month's total is passed by no more than what is under way when it is reached.
 const LATE: Duration = Duration::from_secs(4);
-/// A link that was full carries something again so long after its month began.
+/// A link that was full carries more again than was left of its month, so long after the next one began.
 const OPENS: Duration = Duration::from_secs(20);
 /// Seconds over which the highest mean is told.
 const TOLD: usize = 10;
@@ -202,9 +202,9 @@ impl Crossings {
             };
             let was_full = account.last_month >= most / 10 * 9;
             if was_full && now.since(month.begins) > OPENS {
-                let carries = account.month > 0;
-                self.verdict.expect(carries, || {
-                    format!("{name} was full last month, and carries nothing in this one")
+                let (carried, left) = (account.month, most.saturating_sub(account.last_month));
+                self.verdict.expect(carried > left, || {
+                    format!("{name}, of whose month {left} bytes were left, has carried {carried} in the next")
                 });
             }
         }
@@ -270,8 +270,9 @@ mod tests {
         month.carried(on, 950_000_000, true, crate::title::START);
         month.look(ends + OPENS);
         assert_eq!(month.verdict.violations, 0);
+        month.carried(on, 50_000_000, true, ends + OPENS);
         month.look(ends + OPENS * 2);
-        assert_eq!(month.verdict.violations, 1);
+        assert_eq!(month.verdict.violations, 1, "it is what was left");
         // What ran in the month before does not count in this one.
         month.carried(on, 950_000_000, true, ends + OPENS * 2);
         month.look(ends + OPENS * 3);
