@@ -5,17 +5,14 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use runnel_coordinator_core::policy::schema::{ContentField, PeerField};
+use runnel_coordinator_core::policy::schema::{ContentField, LinkField, PeerField};
 use runnel_coordinator_core::policy::{Described, Facts, Value};
-use runnel_coordinator_core::{Feeds, NetworkEntry, NetworkTable, SiteEntry, Tags};
+use runnel_coordinator_core::{Cost, Feeds, NetworkEntry, NetworkTable, SiteEntry, Tags, Tie};
 use runnel_protocol::ids::PeerId;
 
 use crate::population::{Guest, Role};
 use crate::scenario::{self, Region, Scenario};
 use crate::title::Title;
-
-/// Whose contents all are.
-pub(crate) const PROVIDER: &str = "simulated";
 
 /// The table of regions of which something is said; all others are told apart by their addresses.
 pub(crate) fn table(scenario: &Scenario) -> NetworkTable {
@@ -63,8 +60,12 @@ pub(crate) fn feeds(scenario: &Scenario, passed: Duration) -> Feeds {
         let ranges = ranges(region, place).into_iter();
         ranges.filter_map(move |(_, cidr)| Some((cidr, Arc::clone(site.as_ref()?))))
     });
+    let peerings = scenario.peerings.iter();
     Feeds {
         sites: sites.collect(),
+        relations: peerings
+            .map(|(one, other)| (*one, *other, Tie::Peers))
+            .collect(),
         ..Feeds::default()
     }
 }
@@ -73,18 +74,32 @@ pub(crate) fn feeds(scenario: &Scenario, passed: Duration) -> Feeds {
 pub(crate) struct Known<'a> {
     pub(crate) peer: PeerId,
     pub(crate) guest: &'a Guest,
-    pub(crate) region: &'a Region,
+    pub(crate) scenario: &'a Scenario,
 }
 
-impl Known<'_> {
+impl<'a> Known<'a> {
+    fn region(&self) -> &'a Region {
+        &self.scenario.region[usize::from(self.guest.region)]
+    }
+
     /// The operator's waypoints stand outside of a region that is one building.
     fn is_inside(&self) -> bool {
-        !(self.region.one_site && self.guest.role == Role::Waypoint)
+        !(self.region().one_site && self.guest.role == Role::Waypoint)
     }
 
     /// The site of the operator's file that it belongs to.
-    pub(crate) fn site(&self) -> Option<&str> {
-        self.region.site.as_deref().filter(|_| self.is_inside())
+    pub(crate) fn site(&self) -> Option<&'a str> {
+        self.region().site.as_deref().filter(|_| self.is_inside())
+    }
+
+    /// What the operator's table says of its addresses.
+    fn told(&self) -> Option<&'a Region> {
+        let region = self.region();
+        (self.is_inside() && region.is_told()).then_some(region)
+    }
+
+    fn system(&self) -> Option<u32> {
+        self.told()?.asn
     }
 }
 
@@ -101,24 +116,57 @@ impl Described for Known<'_> {
         if let Some(plan) = &self.guest.plan {
             PeerField::Plan.set(&mut facts, Value::text(plan));
         }
-        let inside = self.is_inside() && self.region.is_told();
-        let groups = self.region.groups.iter().filter(|_| inside);
-        let groups = groups.map(String::as_str).chain(self.site());
+        if let Some(account) = &self.guest.account {
+            PeerField::Account.set(&mut facts, Value::text(account));
+        }
+        if let Some(age) = self.guest.age {
+            PeerField::Age.set(&mut facts, Value::Number(age.into()));
+        }
+        let told = self.told();
+        let groups = told.into_iter().flat_map(|region| &region.groups);
+        let invited: Vec<String> = self
+            .guest
+            .groups
+            .iter()
+            .map(|one| format!("@{one}"))
+            .collect();
+        let groups = groups.chain(&invited).map(String::as_str);
+        let groups = groups.chain(self.site());
         PeerField::Groups.set(&mut facts, Value::texts(groups));
         // Whoever belongs to none of the file's is told apart by the subnet.
         let subnet = || subnet(self.guest.address);
         let site = self.site().map_or_else(subnet, str::to_owned);
         PeerField::Site.set(&mut facts, Value::text(&site));
-        if !inside {
+        let Some(region) = told else {
             return facts;
-        }
-        PeerField::Region.set(&mut facts, Value::text(self.region.place()));
-        if let Some(country) = &self.region.country {
+        };
+        PeerField::Region.set(&mut facts, Value::text(region.place()));
+        if let Some(country) = &region.country {
             PeerField::Country.set(&mut facts, Value::text(country));
         }
-        if let Some(asn) = self.region.asn {
+        if let Some(asn) = region.asn {
             PeerField::Asn.set(&mut facts, Value::Number(asn.into()));
         }
+        facts
+    }
+
+    fn link(&self, peer: &Self) -> Facts {
+        let mut facts = LinkField::unknown();
+        if let Some((here, there)) = self.system().zip(peer.system()) {
+            let pairs = &self.scenario.peerings;
+            let peers = pairs.contains(&(here, there)) || pairs.contains(&(there, here));
+            let relation = match (here == there, peers) {
+                (true, _) => "same",
+                (false, true) => "peer",
+                (false, false) => "none",
+            };
+            LinkField::Relation.set(&mut facts, Value::text(relation));
+            LinkField::Peering.set(&mut facts, Value::Truth(relation == "peer"));
+        }
+        LinkField::Cost.set(&mut facts, Value::Number(Cost::USUAL.0.into()));
+        let mut groups = self.guest.groups.iter();
+        let friends = groups.any(|group| peer.guest.groups.contains(group));
+        LinkField::Friends.set(&mut facts, Value::Truth(friends));
         facts
     }
 
@@ -137,6 +185,6 @@ fn subnet(address: IpAddr) -> String {
 pub(crate) fn content(title: &Title) -> Facts {
     let mut facts = ContentField::unknown();
     ContentField::Name.set(&mut facts, Value::text(&title.name));
-    ContentField::Provider.set(&mut facts, Value::text(PROVIDER));
+    ContentField::Provider.set(&mut facts, Value::text(&title.provider));
     facts
 }

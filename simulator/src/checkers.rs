@@ -8,9 +8,11 @@ pub(crate) mod crossings;
 pub(crate) mod ejections;
 pub(crate) mod ends;
 pub(crate) mod epochs;
+pub(crate) mod favoured;
 pub(crate) mod lawful;
 pub(crate) mod liveness;
 pub(crate) mod pairs;
+pub(crate) mod preferred;
 pub(crate) mod punctual;
 pub(crate) mod reservations;
 pub(crate) mod same;
@@ -21,6 +23,7 @@ pub(crate) mod verified;
 pub(crate) mod ways;
 
 use runnel_coordinator_core::PolicySet;
+use runnel_peer_core::Delivered;
 use runnel_protocol::control::FromCoordinator;
 use runnel_protocol::ids::{ContentId, PeerId};
 use runnel_protocol::time::Timestamp;
@@ -99,6 +102,8 @@ pub(crate) struct Checkers {
     pub(crate) lawful: lawful::Lawful,
     pub(crate) crossings: crossings::Crossings,
     pub(crate) treated: treated::Treated,
+    pub(crate) preferred: preferred::Preferred,
+    pub(crate) favoured: favoured::Favoured,
     /// And this one where there are sites.
     pub(crate) sites: sites::Sites,
     /// And this one where a way between two systems becomes narrow.
@@ -128,6 +133,7 @@ impl Checkers {
             self.pairs.assigned(to, assign);
             self.ejections.told(world, &self.lawful, assign);
             self.ways.told(world, to, assign);
+            self.preferred.told(world, &mut self.lawful, to, assign);
             self.tickets.told(&world.office.ticket_key(), to, assign);
         }
     }
@@ -161,6 +167,25 @@ impl Checkers {
         self.treated.shown(&mut self.lawful, viewer, shown, times);
     }
 
+    /// A segment reached a viewer, in this rendition.
+    pub(crate) fn on_got(
+        &mut self,
+        world: &World,
+        at: At,
+        delivered: &Delivered,
+        rendition: usize,
+    ) {
+        if self.lawful.prefers() {
+            let got = (delivered, rendition);
+            self.favoured.got(&mut self.lawful, world, at, got);
+        }
+    }
+
+    /// A second is over.
+    pub(crate) fn on_second(&mut self, world: &World) {
+        self.preferred.note(world, &self.lawful);
+    }
+
     /// Looks at everybody.
     pub(crate) fn look(&mut self, world: &World) {
         self.pairs.look(world);
@@ -192,6 +217,8 @@ impl Checkers {
             self.lawful.verdict,
             self.crossings.verdict,
             self.treated.verdict,
+            self.preferred.verdict,
+            self.favoured.verdict,
             self.sites.verdict,
             self.ways.verdict,
         ];

@@ -219,7 +219,7 @@ fn config(guest: &Guest, key: &KeyPair) -> Config {
         uplink: guest.offers,
         root_key: None,
         join_token: None,
-        origin: !native,
+        origin: guest.watches,
         waypoint: guest.role == Role::Waypoint,
         disk: native,
         memory: if native {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use core::time::Duration;
 use runnel_coordinator_core::{
-    Config, Content, ControlCenter, Feeds, Figures, Input, LinkUse, NetworkTable, Output, Past,
-    PolicySet, Profile, ProfileName, Reassignments, Remembered, SessionId, SignedStatement,
-    Unsigned,
+    Config, Content, ControlCenter, Feeds, Figures, GroupEdit, GroupTerms, Input, LinkUse,
+    NetworkTable, Output, Past, PolicySet, Profile, ProfileName, Reassignments, Remembered,
+    SessionId, SignedStatement, Unsigned,
 };
 use runnel_protocol::ids::{ContentId, KeyId, PeerId, PublicKey};
 use runnel_protocol::signature::{Signature, Signed, Statement};
@@ -54,8 +54,10 @@ pub(crate) struct Office {
     networks: NetworkTable,
     /// What control centers that are gone counted.
     former: Reassignments,
-    /// Whether somebody's token says what was paid for.
+    /// Whether somebody's token says something of its bearer.
     tokens: bool,
+    /// The operator's affinity groups.
+    groups: Vec<GroupTerms>,
     /// Signatures are left blank: for stand-ins, who take each for good.
     blank: bool,
 }
@@ -66,7 +68,7 @@ impl Office {
         let capacity = |title: &Title| cap.map(|cap| BitsPerSecond((cap * title.share) as u64));
         let content = |title: &Title| Content {
             name: title.name.clone(),
-            provider: atlas::PROVIDER.into(),
+            provider: title.provider.to_string(),
             master_url: title.master_url(),
             media_origins: Vec::new(),
             cdn_capacity: capacity(title),
@@ -93,7 +95,8 @@ impl Office {
             profiles: BTreeMap::new(),
             networks: atlas::table(scenario),
             former: Reassignments::default(),
-            tokens: !scenario.audience.plans.is_empty(),
+            tokens: scenario.has_tokens(),
+            groups: scenario.group.iter().map(scenario::Group::terms).collect(),
             blank: false,
         }
     }
@@ -120,7 +123,7 @@ impl Office {
     pub(crate) fn start(&mut self, now: Timestamp) {
         let mut config = Config::new(self.root.public(), self.tickets.public());
         let settings = &self.settings;
-        // The audience of a scenario has been let in; tokens only say what they paid for.
+        // The audience of a scenario has been let in; tokens only say who they are.
         config.tokens = self.tokens;
         config.max_sessions = config.max_sessions.max(2 * self.peers);
         config.max_contents = config.max_contents.max(self.contents.len());
@@ -154,8 +157,12 @@ impl Office {
         let profiles = self.profiles.values().cloned().collect();
         center.handle_input(Input::Profiles(profiles), now);
         center.handle_input(Input::Policies(self.policies.clone()), now);
-        if !self.feeds.sites.is_empty() {
+        if !self.feeds.sites.is_empty() || !self.feeds.relations.is_empty() {
             center.handle_input(Input::Feeds(self.feeds.clone()), now);
+        }
+        for group in &self.groups {
+            let restored = GroupEdit::Restore(group.clone());
+            center.handle_input(Input::Group(restored), now);
         }
         for (peer, contents) in &self.enrolled {
             let (peer, contents) = (*peer, contents.clone());

@@ -55,6 +55,13 @@ pub(crate) struct Guest {
     pub(crate) title: u32,
     /// What they paid for.
     pub(crate) plan: Option<Arc<str>>,
+    /// Whose they are, and how old that is in years.
+    pub(crate) account: Option<Arc<str>>,
+    pub(crate) age: Option<u8>,
+    /// The affinity groups that they have invitations of.
+    pub(crate) groups: Vec<Arc<str>>,
+    /// Somebody watches: in a page, or through an agent.
+    pub(crate) watches: bool,
     /// An agent that asks for its title itself: somebody there watches through it.
     pub(crate) asks: bool,
     /// Their clock minus the true one, in seconds.
@@ -139,6 +146,11 @@ impl Casting<'_> {
                 guest.arrives = self.arrival(first, &mut dice, |dice| dice.millis(0, 2000));
                 guest.leaves = self.leaving(&guest, &scenario.agents.session, &mut dice);
                 guest.reachable = !dice.happens(scenario.agents.unreachable_share);
+                guest.watches = dice.happens(scenario.agents.watching_share);
+                if guest.watches {
+                    guest.title = self.title(&mut dice);
+                }
+                self.person(&mut guest, &mut dice);
                 self.guests.push(guest);
             }
         }
@@ -187,14 +199,29 @@ impl Casting<'_> {
             guest.loss = audience.loss;
             guest.arrives = self.arrival(first, &mut dice, |dice| audience.arrival.draw(dice));
             guest.leaves = self.leaving(&guest, &audience.session, &mut dice);
-            let titles = self.titles.iter().zip(0u32..);
-            let title = dice.weighted(titles.map(|(title, place)| (title.share, place)));
-            guest.title = title.unwrap_or_default();
+            guest.title = self.title(&mut dice);
             let plans = audience.plans.iter();
             let plan = dice.weighted(plans.map(|(weight, plan)| (*weight, plan.as_str())));
             guest.plan = plan.map(Arc::from);
+            self.person(&mut guest, &mut dice);
             self.guests.push(guest);
         }
+    }
+
+    fn title(&self, dice: &mut Dice) -> u32 {
+        let titles = self.titles.iter().zip(0u32..);
+        let title = dice.weighted(titles.map(|(title, place)| (title.share, place)));
+        title.unwrap_or_default()
+    }
+
+    /// Whose machine it is.
+    fn person(&self, guest: &mut Guest, dice: &mut Dice) {
+        let region = &self.scenario.region[usize::from(guest.region)];
+        guest.account = region.account.as_deref().map(Arc::from);
+        guest.age = dice.weighted(self.scenario.audience.ages.iter().copied());
+        let groups = self.scenario.group.iter();
+        let joined = groups.filter(|group| dice.happens(group.share));
+        guest.groups = joined.map(|group| group.name.as_str().into()).collect();
     }
 
     /// The first ones, and those who take their place: who, and whether they are among the first.
@@ -255,6 +282,10 @@ impl Casting<'_> {
             leaves: None,
             title: 0,
             plan: None,
+            account: None,
+            age: None,
+            groups: Vec::new(),
+            watches: role == Role::Viewer,
             asks: false,
             skew_s: if role == Role::Waypoint { 0 } else { skew_s },
         }

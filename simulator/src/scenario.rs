@@ -2,6 +2,7 @@
 
 mod audience;
 mod fault;
+mod group;
 mod parse;
 mod rules;
 mod sites;
@@ -12,6 +13,7 @@ use serde::Deserialize;
 
 pub use audience::{Agents, Arrival, Audience, Region, Session, Spread};
 pub use fault::{Fault, Kind, Target};
+pub use group::Group;
 pub use parse::ScenarioError;
 pub use rules::PolicyInForce;
 pub(crate) use rules::{changes, in_force};
@@ -67,6 +69,12 @@ pub struct Scenario {
     /// The lines of the operator's file of sites.
     #[serde(default)]
     pub site: Vec<SiteInForce>,
+    /// The operator's affinity groups.
+    #[serde(default)]
+    pub group: Vec<Group>,
+    /// Pairs of autonomous systems that peer, as the operator's file of relations says.
+    #[serde(default)]
+    pub peerings: Vec<(u32, u32)>,
     /// Faults by chance as well.
     pub chaos: Option<Chaos>,
     /// What must come out of it; a run that misses one fails.
@@ -88,6 +96,9 @@ const fn most_real_viewers() -> u32 {
 pub struct Content {
     /// Its name; several get a number behind it.
     pub name: String,
+    /// Whose it is.
+    #[serde(default = "somebody")]
+    pub provider: String,
     /// How many of this kind; the first is the most popular (Zipf).
     #[serde(default = "one")]
     pub count: u32,
@@ -109,6 +120,10 @@ impl Content {
     pub const fn segment(&self) -> Duration {
         Duration::from_secs(self.segment_s)
     }
+}
+
+fn somebody() -> String {
+    "simulated".to_owned()
 }
 
 const fn one() -> u32 {
@@ -261,6 +276,13 @@ impl Scenario {
         self.policy.clear();
         self.site.clear();
         self
+    }
+
+    /// Whether somebody has a join token that says something of its bearer.
+    pub(crate) fn has_tokens(&self) -> bool {
+        let audience = &self.audience;
+        let says = !audience.plans.is_empty() || !audience.ages.is_empty();
+        says || self.region.iter().any(|region| region.account.is_some())
     }
 
     /// Whether policies or the operator's file of sites forbid anything.

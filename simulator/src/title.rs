@@ -1,6 +1,7 @@
 //! What there is to watch, and when each part of it is there.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use runnel_protocol::ids::{ContentId, PathHash, TrackId};
 use runnel_protocol::segment::{SegmentKey, TrackAttributes};
@@ -27,6 +28,8 @@ pub(crate) struct Title {
     pub(crate) id: ContentId,
     /// Its name.
     pub(crate) name: String,
+    /// Whose it is.
+    pub(crate) provider: Arc<str>,
     /// Live, or on demand.
     pub(crate) live: bool,
     /// Length of a segment.
@@ -97,6 +100,7 @@ impl Title {
         };
         Self {
             id: ContentId::of(&name),
+            provider: content.provider.as_str().into(),
             live: content.live,
             segment: content.segment(),
             renditions: content.rates_kbps.iter().map(rendition).collect(),

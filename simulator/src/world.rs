@@ -40,12 +40,10 @@ pub(crate) use control::right_of;
 
 /// A guest, as checkers know it.
 fn known<'a>(guests: &'a [Guest], scenario: &'a Scenario, (peer, at): (PeerId, At)) -> Known<'a> {
-    let guest = &guests[at.0 as usize];
-    let region = &scenario.region[usize::from(guest.region)];
     Known {
         peer,
-        guest,
-        region,
+        guest: &guests[at.0 as usize],
+        scenario,
     }
 }
 
@@ -189,8 +187,7 @@ impl World {
         }
         let guests = Arc::clone(&self.guests);
         for (guest, at) in guests.iter().zip(0..) {
-            let plays = guest.role == crate::population::Role::Viewer;
-            if self.peers || plays {
+            if self.peers || guest.watches {
                 self.later(start + guest.arrives, Event::Arrive(At(at)));
             }
         }
@@ -293,6 +290,11 @@ impl World {
     pub(crate) fn known(&self, peer: PeerId) -> Option<Known<'_>> {
         let at = *self.names.get(&peer)?;
         Some(known(&self.guests, &self.scenario, (peer, at)))
+    }
+
+    /// Whoever goes by this name, while it is there.
+    pub(crate) fn named(&self, peer: PeerId) -> Option<&Node> {
+        self.node(*self.names.get(&peer)?)
     }
 
     /// Two different nodes at once.

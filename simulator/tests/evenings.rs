@@ -62,6 +62,18 @@ fn a_calm_evening_is_carried_by_peers_and_nothing_stands_still() {
 }
 
 #[test]
+fn who_watches_through_an_agent_is_one_viewer_more_with_a_picture_at_once() {
+    let mut scenario = (*evening("")).clone();
+    scenario.agents.watching_share = 1.0;
+    let outcome = play(&Arc::new(scenario), manner(1), |_| {});
+    assert_sound(&outcome);
+    let (_, agents, viewers) = outcome.guests;
+    assert_eq!(outcome.joins, (agents + viewers) as u64);
+    assert_eq!(outcome.stalls, 0);
+    assert!(outcome.playing_within_2_s() > 0.99);
+}
+
+#[test]
 fn agents_that_feed_each_other_in_different_trees_do_not_count_as_deep() {
     let outcome = play(&evening(""), manner(1), |_| {});
     let (_, agents, _) = outcome.guests;

@@ -251,6 +251,11 @@ impl PolicySet {
         Ok(set)
     }
 
+    /// Whether any of them prefers somebody.
+    pub fn prefers(&self) -> bool {
+        self.policies.iter().any(|policy| !policy.scores.is_empty())
+    }
+
     fn take_in(&mut self, policy: &Policy) {
         let zone = policy.zone.as_ref().map(|zone| {
             let known = self.zones.iter().position(|other| other == zone);

@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use runnel_coordinator_core::policy::{Judge, LinkSet, PolicySet, Treatment};
+use runnel_coordinator_core::policy::{Judge, LinkSet, PolicySet, Treatment, Verdict as Opinion};
 use runnel_protocol::ids::ContentId;
 use runnel_protocol::time::Timestamp;
 
@@ -112,6 +112,22 @@ impl Lawful {
         self.judge.treatment(one, content, now).priority
     }
 
+    /// Whether policies prefer somebody to others.
+    pub(super) fn prefers(&self) -> bool {
+        self.judge.policies().prefers()
+    }
+
+    /// What the policies say of a pair; `None` while word of them may be on its way.
+    pub(super) fn opinion(
+        &mut self,
+        (from, to): (&Known<'_>, &Known<'_>),
+        content: ContentId,
+        now: Timestamp,
+    ) -> Option<Opinion> {
+        let known = self.is_known(now);
+        known.then(|| self.judge.verdict(to, from, content, now))
+    }
+
     /// Bytes move from one to another; the links that they run over.
     pub(crate) fn carried(
         &mut self,
@@ -140,6 +156,7 @@ impl Lawful {
 #[cfg(test)]
 mod tests {
     use core::net::IpAddr;
+    use std::collections::BTreeSet;
 
     use runnel_coordinator_core::policy::read;
     use runnel_protocol::ids::PeerId;
@@ -147,6 +164,7 @@ mod tests {
     use super::*;
     use crate::population::{Population, Role};
     use crate::scenario::Scenario;
+    use crate::title::START;
 
     const SMALL: &str = r#"
         name = "small"
@@ -183,12 +201,12 @@ mod tests {
             Known {
                 peer: PeerId(peer),
                 guest,
-                region: &scenario.region[usize::from(region)],
+                scenario: &scenario,
             }
         };
         let (french, german) = (of(0), of(1));
         let mut lawful = Lawful::default();
-        let start = crate::title::START;
+        let start = START;
         let content = population.titles[0].id;
         lawful.carried((&french, &german), Hears::Always, content, start);
         let set = PolicySet::new(vec![read(GERMANY).unwrap()]).unwrap();
@@ -218,5 +236,52 @@ mod tests {
         assert!(!moved(Hears::Again(later), AFTER_RETURN));
         assert!(moved(Hears::Again(later), AFTER_RETURN * 2));
         assert!(moved(Hears::Always, Duration::ZERO));
+    }
+
+    /// What the policies of an evening say of its agents feeding its viewers, so many seconds after it began.
+    fn said(evening: &str, after: u64) -> BTreeSet<Option<String>> {
+        let scenario = Scenario::parse(evening).unwrap();
+        let population = Population::of(&scenario, 1);
+        let mut lawful = Lawful::default();
+        let set = crate::scenario::in_force(&scenario.policy, Duration::ZERO);
+        lawful.change(set, &population.titles, START);
+        let all = population.guests.iter().zip(0u128..);
+        let all: Vec<Known<'_>> = all
+            .map(|(guest, number)| Known {
+                peer: PeerId(number.to_le_bytes()),
+                guest,
+                scenario: &scenario,
+            })
+            .collect();
+        let now = START + Duration::from_secs(after);
+        let of = |role| all.iter().filter(move |one| one.guest.role == role);
+        let mut said = BTreeSet::new();
+        for (from, to) in
+            of(Role::Agent).flat_map(|from| of(Role::Viewer).map(move |to| (from, to)))
+        {
+            let opinions = population.titles.iter();
+            let opinions = opinions.map(|title| lawful.judge.verdict(to, from, title.id, now));
+            said.extend(opinions.map(|one| one.hard.map(|ruling| ruling.say.to_string())));
+        }
+        said
+    }
+
+    #[test]
+    fn guests_have_the_ages_accounts_groups_and_providers_that_policies_ask_for() {
+        let words = |all: &[&str]| -> BTreeSet<Option<String>> {
+            let said = all.iter().map(|words| Some((*words).to_owned()));
+            said.chain([None]).collect()
+        };
+        let evening = include_str!("../../scenarios/rated-18.toml");
+        assert_eq!(said(evening, 30), words(&["rated 18"]));
+        let evening = include_str!("../../scenarios/school.toml");
+        assert_eq!(
+            said(evening, 30),
+            words(&["the school allows news and lessons"])
+        );
+        let evening = include_str!("../../scenarios/friends-and-devices.toml");
+        let (ann, choir) = ("only between Ann's own devices", "kept for friends by day");
+        assert_eq!(said(evening, 179), words(&[ann]));
+        assert_eq!(said(evening, 181), words(&[ann, choir]));
     }
 }

@@ -78,7 +78,7 @@ mod tests {
         let viewer = Known {
             peer: PeerId([1; 16]),
             guest: viewers.find(free).unwrap(),
-            region: &scenario.region[0],
+            scenario: &scenario,
         };
         let title = &population.titles[0];
         let set = PolicySet::new(vec![read(&scenario.policy[0].text).unwrap()]).unwrap();

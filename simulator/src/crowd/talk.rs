@@ -124,7 +124,8 @@ impl Crowd {
                 Output::CheckToken { session, .. } => {
                     if let Some((at, _)) = self.office.behind(session) {
                         let guest = &self.population.guests[at.0 as usize];
-                        let verdict = right_of(guest, self.now);
+                        let provider = &self.population.titles[0].provider;
+                        let verdict = right_of(guest, provider, self.now);
                         let checked = Input::TokenChecked { session, verdict };
                         self.office.handle_input(checked, self.now);
                     }

@@ -36,6 +36,10 @@ pub struct Audience {
     /// What they paid for, as their join tokens say: pairs of weight and plan.
     #[serde(default)]
     pub plans: Vec<(f64, String)>,
+    /// How old they are in years, and who runs the agents, as their join tokens say: pairs of weight
+    /// and age. Of nobody it is known where there are none.
+    #[serde(default)]
+    pub ages: Vec<(f64, u8)>,
     /// How long their site lets a first picture wait for peers where a policy has it wait, in
     /// milliseconds. Stand-ins never wait.
     #[serde(default)]
@@ -139,6 +143,8 @@ pub struct Agents {
     pub loss: f64,
     /// Share of agents that claim to accept connections and cannot be reached.
     pub unreachable_share: f64,
+    /// Share of agents through which somebody watches, beside the audience. Those of stand-ins only help.
+    pub watching_share: f64,
 }
 
 /// A small distribution: pairs of weight and value.
@@ -184,6 +190,8 @@ pub struct Region {
     /// Groups that everybody there belongs to.
     #[serde(default)]
     pub groups: Vec<String>,
+    /// The account that everybody there has signed in to, as their join tokens say.
+    pub account: Option<String>,
     /// The site of the operator's file that all its addresses belong to.
     pub site: Option<String>,
     /// Everybody sits in one building behind one address.

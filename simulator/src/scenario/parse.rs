@@ -104,6 +104,16 @@ impl Scenario {
                 "for_s of a [[fault]] must not be negative",
             ),
             (
+                self.group
+                    .iter()
+                    .any(|group| group.terms().check().is_err()),
+                "a [[group]] has a name of 1 to 64 of a to z, 0 to 9 and -",
+            ),
+            (
+                self.has_tokens() && self.has_several_providers(),
+                "a join token is one provider's: no plans, ages and accounts with contents of several",
+            ),
+            (
                 self.site.iter().any(|site| {
                     self.region
                         .iter()
@@ -115,6 +125,14 @@ impl Scenario {
         rules
             .into_iter()
             .find_map(|(broken, words)| broken.then_some(words))
+    }
+}
+
+impl Scenario {
+    fn has_several_providers(&self) -> bool {
+        let mut providers = self.content.iter().map(|content| &content.provider);
+        let first = providers.next();
+        providers.any(|other| Some(other) != first)
     }
 }
 
@@ -192,5 +210,16 @@ mod tests {
         let wrong = SMALL.replace("[1000]", "[]");
         let words = Scenario::parse(&wrong).unwrap_err().to_string();
         assert_eq!(words, "each [[content]] needs at least one of rates_kbps");
+        let two =
+            "\naccount = \"ann\"\n[[content]]\nname = \"a\"\nprovider = \"b\"\nrates_kbps = [1]";
+        let wrong = SMALL.replace("name = \"here\"", &format!("name = \"here\"{two}"));
+        let words = Scenario::parse(&wrong).unwrap_err().to_string();
+        assert!(
+            words.starts_with("a join token is one provider's"),
+            "{words}"
+        );
+        let wrong = format!("{SMALL}\n[[group]]\nname = \"The Choir\"\nshare = 0.5");
+        let words = Scenario::parse(&wrong).unwrap_err().to_string();
+        assert!(words.starts_with("a [[group]] has a name"), "{words}");
     }
 }

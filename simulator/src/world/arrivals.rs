@@ -2,12 +2,14 @@
 
 use runnel_peer_core::Input;
 use runnel_protocol::control::{ContentLocator, Enrol};
+use runnel_protocol::group::GroupRequest;
 use runnel_protocol::ids::{CertificateHash, ContentId};
 
 use super::{Event, World};
 use crate::node::{At, Node};
 use crate::player::Player;
 use crate::population::{Guest, Role};
+use crate::scenario::Group;
 
 /// Whoever leaves in order has so long for it.
 const FAREWELL: core::time::Duration = core::time::Duration::from_secs(1);
@@ -30,7 +32,7 @@ impl World {
         for input in first_inputs(&guest, self.node_key(at), self.peers) {
             self.give(at, input);
         }
-        if guest.role == Role::Viewer {
+        if guest.watches {
             self.start_playing(at, guest.title);
         }
         if guest.asks {
@@ -144,6 +146,8 @@ fn first_inputs(
         peers,
         uplink: guest.offers,
     });
+    let invitations = guest.groups.iter().map(|group| Group::invitation(group));
+    inputs.extend(invitations.map(|one| Input::Group(GroupRequest::Join(one))));
     if let (Role::Waypoint, Some(stream_key)) = (guest.role, stream_key) {
         inputs.push(Input::Enrol(Enrol {
             code: Some("simulated".into()),

@@ -12,7 +12,6 @@ use runnel_protocol::control::{FromCoordinator, ToCoordinator};
 use runnel_protocol::time::Timestamp;
 
 use super::{Event, World};
-use crate::atlas::PROVIDER;
 use crate::node::{At, Node};
 use crate::population::{Guest, Role};
 
@@ -156,7 +155,7 @@ impl World {
             } => self.probe(session, endpoints),
             CenterOutput::CheckToken { session, .. } => {
                 if let Some((at, _)) = self.office.behind(session) {
-                    let verdict = right_of(&self.guests[at.0 as usize], self.now);
+                    let verdict = right_of(&self.guests[at.0 as usize], self.provider(), self.now);
                     let checked = CenterInput::TokenChecked { session, verdict };
                     self.office.handle_input(checked, self.now);
                 }
@@ -171,6 +170,11 @@ impl World {
             | CenterOutput::ForgetGroup(_)
             | CenterOutput::LinksUsed(_) => {}
         }
+    }
+
+    /// Who minted everybody's token: there is one where there are tokens.
+    fn provider(&self) -> &str {
+        &self.library.title(0).provider
     }
 
     /// A handshake with each of these, as in [`World::dial`].
@@ -214,9 +218,7 @@ impl World {
             return;
         };
         if let Some(to) = self.node(at).map(|node| node.id) {
-            let mut checkers = core::mem::take(&mut self.checkers);
-            checkers.on_told(self, to, &message);
-            self.checkers = checkers;
+            self.with_checkers(|checkers, world| checkers.on_told(world, to, &message));
         }
         let now = self.now;
         if matches!(message, FromCoordinator::Welcome(_))
@@ -239,21 +241,23 @@ impl World {
 }
 
 /// By what right a guest comes: waypoints enrol, everybody else has a token for the evening.
-pub(crate) fn right_of(guest: &Guest, now: Timestamp) -> Verdict {
+pub(crate) fn right_of(guest: &Guest, provider: &str, now: Timestamp) -> Verdict {
     if guest.role == Role::Waypoint {
         return Verdict::Missing;
     }
     Verdict::Pass(Box::new(Pass {
         key: KeyName {
-            provider: PROVIDER.into(),
+            provider: provider.into(),
             id: "one".into(),
         },
         contents: vec![Allowed::read("*")],
         expires: now.unix_seconds().plus(24 * 3600),
         uplink: None,
         attributes: Attributes {
+            account: guest.account.as_deref().map(str::to_owned),
             plan: guest.plan.as_deref().map(str::to_owned),
-            ..Attributes::default()
+            age: guest.age,
+            groups: Vec::new(),
         },
     }))
 }

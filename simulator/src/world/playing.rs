@@ -101,6 +101,7 @@ impl World {
         }
         self.checkers.ends.delivered();
         self.note_shown(at);
+        self.note_got(at, delivered, asked.rendition);
         self.tally.on_delivered(delivered, place);
         self.later(now, Event::Play(at, life));
     }
@@ -121,6 +122,12 @@ impl World {
         let title = self.library.title(title);
         self.checkers
             .on_shown(&known, (title, &shown), (joined, self.now));
+    }
+
+    fn note_got(&mut self, at: At, delivered: &Delivered, rendition: usize) {
+        if self.peers {
+            self.with_checkers(|checkers, world| checkers.on_got(world, at, delivered, rendition));
+        }
     }
 
     pub(super) fn on_failed(&mut self, at: At, want: WantId) {

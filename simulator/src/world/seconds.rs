@@ -8,6 +8,7 @@ use runnel_protocol::control::Assign;
 use runnel_protocol::units::BitsPerSecond;
 
 use super::{Event, World};
+use crate::checkers::Checkers;
 use crate::node::{At, Fed};
 use crate::population::Role;
 use crate::tally::SECOND;
@@ -29,6 +30,7 @@ impl World {
             self.report(at, &mut moment);
         }
         self.tally.on_second(now, moment, self.origin.sent);
+        self.with_checkers(|checkers, world| checkers.on_second(world));
         self.sample();
     }
 
@@ -116,8 +118,13 @@ impl World {
         if !passed.is_multiple_of(every) {
             return;
         }
+        self.with_checkers(Checkers::look);
+    }
+
+    /// Lets the checkers look at everything.
+    pub(super) fn with_checkers(&mut self, look: impl FnOnce(&mut Checkers, &Self)) {
         let mut checkers = core::mem::take(&mut self.checkers);
-        checkers.look(self);
+        look(&mut checkers, self);
         self.checkers = checkers;
     }
 }
