@@ -239,19 +239,21 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether candidates of a kind have room for all stripes. Whoever was called in for a part has no more to give.
+    /// Whether candidates of a kind have room for all stripes: those that have all, for as many as fit, and those
+    /// that were called in for a part for what they have between them.
     fn covers(&self, kind: impl Fn(&Candidate) -> bool) -> bool {
-        let some = || {
-            let all = self.found.candidates.iter();
-            all.filter(|one| kind(one) && one.room > 0)
-        };
-        let room: u32 = some()
-            .map(|one| u32::from(one.room).min(one.carries.count()))
-            .sum();
-        let carried = some().map(|one| one.carries);
-        let carried = carried.fold(SubstreamSet::EMPTY, SubstreamSet::union);
         let all = SubstreamSet::all(self.delivery.stripes);
-        carried == all && room >= all.count()
+        let some = self.found.candidates.iter();
+        let some = some.filter(|one| kind(one) && one.room > 0);
+        let (mut room, mut parts) = (0, SubstreamSet::EMPTY);
+        for one in some {
+            if one.carries == all {
+                room += u32::from(one.room);
+            } else {
+                parts = parts.union(one.carries);
+            }
+        }
+        room + parts.count() >= all.count()
     }
 
     fn is_wide(&self, peer: PeerId) -> bool {

@@ -160,14 +160,20 @@ pub(crate) fn plan(
     plan.given
 }
 
-/// Who is asked where nobody else has room: those of the last resort, and whom policies put behind one of these.
+/// Who is asked where nobody else has room: those of the last resort, whom policies put behind one of these, and
+/// those who cost something and are not the ones that policies like best.
 fn held_back(candidates: &[Candidate]) -> Vec<bool> {
     let order = |one: &Candidate| (Reverse(one.score), one.class);
     let resorts = candidates
         .iter()
         .filter(|one| one.class == Class::LastResort);
     let first = resorts.map(order).min();
-    let behind = |one: &Candidate| first.is_some_and(|first| order(one) >= first);
+    let able = candidates.iter().filter(|one| one.room > 0);
+    let best = able.map(|one| one.score).max();
+    let behind = |one: &Candidate| {
+        let liked_less = one.class != Class::Preferred && best.is_some_and(|best| one.score < best);
+        liked_less || first.is_some_and(|first| order(one) >= first)
+    };
     candidates.iter().map(behind).collect()
 }
 

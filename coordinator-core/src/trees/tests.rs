@@ -157,8 +157,10 @@ fn whom_policies_put_behind_a_last_resort_comes_after_it() {
     let given = plan(all, None, &[shunned.clone(), candidate(1, 1, 1), abroad(2)]);
     let counts: Vec<u32> = given.iter().map(|set| set.count()).collect();
     assert_eq!(counts, [1, 1, 2]);
-    let given = plan(all, None, &[shunned, abroad(8)]);
+    let given = plan(all, None, &[shunned.clone(), abroad(8)]);
     assert_eq!(given, sets(&[0, 0b1111]));
+    let given = plan(all, None, &[shunned, candidate(1, 8, 1)]);
+    assert_eq!(given, sets(&[0, 0b1111]), "not only to lose half");
 }
 
 #[test]
