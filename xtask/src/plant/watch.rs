@@ -14,7 +14,7 @@ use crate::run::command;
 const TESTS: [&str; 5] = ["cargo", "test", "--no-fail-fast", "--lib", "--tests"];
 const BUILD: [&str; 3] = ["cargo", "build", "-p=runnel-simulator"];
 /// Short evenings with every checker at work.
-const EVENINGS: [&str; 11] = [
+const EVENINGS: [&str; 12] = [
     "simulator/scenarios/trouble.toml",
     "simulator/scenarios/small.toml",
     "simulator/scenarios/uplinks-shrink.toml",
@@ -25,6 +25,7 @@ const EVENINGS: [&str; 11] = [
     "simulator/scenarios/sites.toml",
     "simulator/scenarios/congested-way.toml",
     "simulator/scenarios/month-ends.toml",
+    "simulator/scenarios/better-sources.toml",
     "--twice",
 ];
 /// A bug may well go on for ever.
