@@ -64,7 +64,7 @@ impl Stack {
             }
         };
         let center = match plan.center {
-            true => Some(ControlCenter::start(&folder, &contents).await?),
+            true => Some(ControlCenter::start(&folder, &contents, plan.enforced).await?),
             false => None,
         };
         let mut stack = Self {

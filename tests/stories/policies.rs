@@ -4,7 +4,8 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use runnel_tests::stack::{Plan, Stack, Tokens};
+use runnel_tests::media::Shape;
+use runnel_tests::stack::{Plan, Source, Stack, Tokens};
 use runnel_tests::token_server::TokenServer;
 
 use crate::viewer::Viewer;
@@ -39,11 +40,27 @@ when = 'viewer.type != "waypoint" && viewer.plan != "premium"'
 say = "live for subscribers, 8 s later for everybody else"
 "#;
 
+const NO_SHOW: &str = r#"
+name = "no-show"
+kind = "provider"
+
+[[deny]]
+what = "playback"
+when = 'viewer.country == "DE"'
+say = "the rights for DE have ended"
+"#;
+
 const LINKED: &str = "__runnel.stats.links.some(link => link.state === 'up')";
 const SAID: &str = "document.body.textContent.includes('not licensed in DE')";
 
 fn url(stack: &Stack, name: &str) -> Result<String> {
     Ok(format!("{}/v1/policies/{name}", stack.center_url()?))
+}
+
+async fn delete(stack: &Stack, name: &str) -> Result<()> {
+    let gone = reqwest::Client::new().delete(url(stack, name)?);
+    gone.send().await?.error_for_status()?;
+    Ok(())
 }
 
 async fn put(stack: &Stack, name: &str, policy: &'static str) -> Result<()> {
@@ -70,8 +87,7 @@ async fn a_policy_ends_links_while_people_watch_and_gives_them_back_when_it_goes
     assert!(while_forbidden.cdn > 0.0, "the picture goes on");
 
     let begun = Instant::now();
-    let gone = reqwest::Client::new().delete(url(&stack, "germany")?);
-    gone.send().await?.error_for_status()?;
+    delete(&stack, "germany").await?;
     viewer.sees(LINKED).await?;
     println!("links stood again after {} ms", begun.elapsed().as_millis());
     let peers = viewer.bytes().await?.peer;
@@ -151,6 +167,61 @@ async fn who_paid_is_at_the_live_edge_and_everybody_else_sees_it_eight_seconds_l
     }
     premium.picture(&stack, "premium").await?;
     free.picture(&stack, "free").await?;
+    stack.stop().await
+}
+
+/// What the page has fetched so far: segments, and files of any kind.
+async fn fetched(viewer: &Viewer) -> Result<(usize, usize)> {
+    let files = "performance.getEntriesByType('resource')";
+    let media = format!("{files}.filter(file => /m3u8|\\.ts|\\.m4s/.test(file.name)).length");
+    let count = format!("[__runnel.taps.length, {media}]");
+    viewer.browser.eval(&count).await
+}
+
+#[tokio::test]
+async fn playback_ends_with_the_reason_where_its_site_has_that_enforced_and_comes_back()
+-> Result<()> {
+    let plan = Plan {
+        source: Source::Clip(vec![Shape::Ts, Shape::Fmp4]),
+        enforced: &["live"],
+        ..Plan::default()
+    };
+    let stack = Stack::start("enforce", plan).await?;
+    let bound = Viewer::watch(&stack, "live", "consent=1").await?;
+    let free = Viewer::watch(&stack, "live-fmp4", "consent=1").await?;
+    for viewer in [&bound, &free] {
+        viewer.sees("__runnel.stats.bytes.peer > 0").await?;
+    }
+
+    let begun = Instant::now();
+    put(&stack, "no-show", NO_SHOW).await?;
+    bound.sees("__runnel.hls.media === null").await?;
+    println!("playback ended after {} ms", begun.elapsed().as_millis());
+    let said =
+        "document.body.textContent.includes('Playback is over: the rights for DE have ended')";
+    bound.sees(said).await?;
+    bound
+        .sees("document.querySelector('video').readyState === 0")
+        .await?;
+
+    // What was under way has arrived once the other one has nothing from peers any more.
+    free.sees(&format!("!{LINKED}")).await?;
+    let (before, at_peers) = (fetched(&bound).await?, free.bytes().await?);
+    free.watches(8).await?;
+    assert_eq!(fetched(&bound).await?, before, "nothing more is fetched");
+    let since = free.bytes().await? - at_peers;
+    assert_eq!(since.peer + since.waypoint, 0.0);
+    assert!(since.cdn > 0.0, "the picture goes on where nobody opted in");
+    assert_eq!(free.stalls().await?, 0);
+    bound.picture(&stack, "ended").await?;
+
+    delete(&stack, "no-show").await?;
+    bound.sees("__runnel.hls.media !== null").await?;
+    bound.watches(4).await?;
+    for viewer in [&bound, &free] {
+        viewer.sees(LINKED).await?;
+        viewer.got_what_the_origin_has(&stack).await?;
+    }
     stack.stop().await
 }
 

@@ -18,8 +18,13 @@ pub(super) struct ControlCenter {
 }
 
 impl ControlCenter {
-    pub(super) async fn start(folder: &Path, contents: &[Content]) -> Result<Self> {
-        std::fs::write(folder.join("coordinator.toml"), configuration(contents))?;
+    pub(super) async fn start(
+        folder: &Path,
+        contents: &[Content],
+        enforced: &[&str],
+    ) -> Result<Self> {
+        let configuration = configuration(contents, enforced);
+        std::fs::write(folder.join("coordinator.toml"), configuration)?;
         let (process, address) = launch(folder, "127.0.0.1:0", 1).await?;
         Ok(Self {
             process,
@@ -83,16 +88,17 @@ async fn launch(folder: &Path, listen: &str, start: u32) -> Result<(Process, Str
     Ok((process, address))
 }
 
-fn configuration(contents: &[Content]) -> String {
+fn configuration(contents: &[Content], enforced: &[&str]) -> String {
     let contents = contents.iter().map(|content| {
         let Content {
             id,
             url,
             media_origins,
         } = content;
+        let enforce = enforced.contains(&id.as_str());
         format!(
             "\n[[content]]\nid = {id:?}\nprovider = \"demo\"\nurl = {url:?}\n\
-             media_origins = {media_origins:?}\n"
+             media_origins = {media_origins:?}\nenforce = {enforce}\n"
         )
     });
     // The origin is on loopback, where no waypoint would go without being told; and policies that

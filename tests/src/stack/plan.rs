@@ -30,6 +30,8 @@ pub struct Plan {
     /// Whether each agent follows a file of invitations to groups: see
     /// [`Stack::invite_agent`](super::Stack::invite_agent).
     pub groups: bool,
+    /// The contents of which playback ends where a policy denies it.
+    pub enforced: &'static [&'static str],
     /// Whether what waypoint and agents send is [measured](crate::meter) on its way.
     pub metered: bool,
 }
@@ -47,6 +49,7 @@ impl Default for Plan {
             origin_latency_ms: 0,
             tokens: Tokens::NotAsked,
             groups: false,
+            enforced: &[],
             metered: false,
         }
     }
