@@ -8,7 +8,7 @@ use runnel_tests::lab::pipe::Line;
 use runnel_tests::lab::{Plan, within};
 
 use crate::access::Access;
-use crate::town::{self, FIRST_SITE, Town};
+use crate::town::{self, FIRST_SITE, Show, Town};
 
 /// Longer than the doctor waits for anything.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -90,7 +90,7 @@ async fn examine() -> Result<()> {
         )?;
     }
     let contents = ["live".to_owned()];
-    let town = Town::start("doctor", plan.connect()?, &contents, "").await?;
+    let town = Town::start("doctor", plan.connect()?, Show::Noise, &contents, "").await?;
     let mut patients = Vec::new();
     for (site, case) in (FIRST_SITE..).zip(&CASES) {
         let doctor = town

@@ -8,7 +8,7 @@ use runnel_tests::lab::pipe::Line;
 use runnel_tests::lab::{Plan, within};
 
 use crate::access::Access;
-use crate::town::{self, FIRST_SITE, READY, Town};
+use crate::town::{self, FIRST_SITE, READY, Show, Town};
 use crate::watcher::{Account, watch};
 
 /// What the agent may meet in this laboratory.
@@ -27,7 +27,7 @@ fn host(viewer: u8) -> String {
 async fn comes(town: &Town, viewer: u8, name: &str) -> Result<Account> {
     let host = town.lab.host(&host(viewer))?;
     let config = town.player(name, host, &["live".to_owned()]).await?;
-    let watching = host.run(watch(config, PATIENCE))?;
+    let watching = host.run(move || watch(config, PATIENCE))?;
     let account = tokio::task::spawn_blocking(move || watching.join()).await?;
     account.ok().context("the watcher panicked")?
 }
@@ -52,7 +52,14 @@ async fn gathers() -> Result<()> {
     }
     let contents = ["live".to_owned()];
     let settings = format!("agent_viewers_per_hour = {MOST}\n");
-    let town = Town::start("harvest", plan.connect()?, &contents, &settings).await?;
+    let town = Town::start(
+        "harvest",
+        plan.connect()?,
+        Show::Noise,
+        &contents,
+        &settings,
+    )
+    .await?;
     let mut harvester = town.start_agent(HARVESTER, &contents).await?;
     harvester.line("joined as regular peer", READY).await?;
     for viewer in 0..VIEWERS {

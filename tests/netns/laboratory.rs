@@ -19,7 +19,7 @@ async fn on<T: Send + 'static>(
     host: &Host,
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
-    let thread = host.run(work)?;
+    let thread = host.run(|| work)?;
     let joined = tokio::task::spawn_blocking(move || thread.join()).await?;
     joined.ok().context("the work panicked")?
 }
@@ -84,7 +84,7 @@ fn a_host_behind_a_nat_is_seen_under_its_address_at_the_end_of_a_long_line() -> 
         let shut = plan.site(Gate::open().without_udp(), Line::IDEAL);
         plan.host(shut, "office", &["198.18.8.1".parse()?])?;
         let lab = plan.connect()?;
-        let _mirror = lab.host("server")?.run(mirror())?;
+        let _mirror = lab.host("server")?.run(mirror)?;
 
         let home = lab.host("home")?;
         let began = Instant::now();

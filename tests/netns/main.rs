@@ -7,6 +7,8 @@
 )]
 
 mod access;
+mod browsers;
+mod cast;
 mod doctor;
 mod harvest;
 mod laboratory;

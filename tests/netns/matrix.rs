@@ -2,91 +2,34 @@
 //! agent is, each expected outcome in a table, each seen one beside it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use runnel_protocol::ids::PeerId;
 use runnel_tests::lab::pipe::Line;
-use runnel_tests::lab::{Lab, Plan, within};
+use runnel_tests::lab::within;
 use runnel_tests::process::Process;
 use serde::Deserialize;
 
-use crate::table::{self, Cell, Row, Verdict};
-use crate::town::{self, FIRST_SITE, READY, Town};
+use crate::cast::{AGENTS, Feeder, Stage, VIEWERS, contents};
+use crate::table::{self, Cell, Part, Row, Verdict};
+use crate::town::{READY, Show, Town};
 use crate::watcher::{Account, watch};
 
 /// How long somebody who has nothing from a peer yet keeps asking.
 const PATIENCE: Duration = Duration::from_secs(12);
-/// Numbers of the first sites of agents and of viewers.
-const AGENTS: u8 = FIRST_SITE + 6;
-const VIEWERS: u8 = 100;
 
-/// How an agent is connected, and which of its neighbours' contents it has.
-struct Feeder {
-    row: &'static Row,
-    process: Process,
-    peer: String,
-}
-
-/// What feeders feed, by content, of those that this name begins.
-fn contents(kind: &str, rows: &[Row]) -> Vec<String> {
-    (0..rows.len()).map(|row| format!("{kind}-{row}")).collect()
-}
-
-/// Everything that takes part, and nobody connected yet.
-fn plan(rows: &'static [Row], line: Line) -> Result<Lab> {
-    let mut plan = Plan::with_seed(20);
-    town::found(&mut plan)?;
-    for (site, row) in (AGENTS..).zip(rows) {
-        let id = plan.site(row.access.gate(site, row.forwarded), line);
-        plan.host(id, &format!("agent-{site}"), &row.access.addresses(site, 1))?;
-        plan.host(
-            id,
-            &format!("neighbour-{site}"),
-            &row.access.addresses(site, 2),
-        )?;
-    }
-    for (site, access) in (VIEWERS..).zip(table::VIEWERS) {
-        let id = plan.site(access.gate(site, false), line);
-        for (host, name) in (1..).zip(["viewer", "child", "home"]) {
-            plan.host(id, &format!("{name}-{site}"), &access.addresses(site, host))?;
-        }
-    }
-    plan.connect()
-}
-
-/// The agents that others are fed by, each alone in two contents; their verdicts are waited for.
-async fn feeders(town: &Town, rows: &'static [Row]) -> Result<Vec<Feeder>> {
-    let mut started = Vec::new();
-    for (number, (site, row)) in (AGENTS..).zip(rows).enumerate() {
-        let contents = [format!("light-{number}"), format!("agent-{number}")];
-        let name = format!("agent-{site}");
-        let process = town.start_agent(&name, &contents).await?;
-        started.push((row, process));
-    }
-    let mut feeders = Vec::new();
-    for (row, mut process) in started {
-        let said = process.line(row.verdict.words(), READY).await;
-        said.with_context(|| format!("{row}: its type"))?;
-        let joined = process.line("joined as ", READY).await?;
-        let peer = joined.split([' ', ':']).nth(2).context("no id")?.to_owned();
-        feeders.push(Feeder { row, process, peer });
-    }
-    Ok(feeders)
-}
-
-type Watching = JoinHandle<Result<Account>>;
+/// Somebody who watches, on a thread of a host.
+pub(crate) type Watching = JoinHandle<Result<Account>>;
 
 async fn watcher(town: &Town, name: &str, contents: &[String]) -> Result<Watching> {
     let host = town.lab.host(name)?;
     let config = town.player(name, host, contents).await?;
-    host.run(watch(config, PATIENCE))
+    host.run(move || watch(config, PATIENCE))
 }
 
-async fn watched(watching: Watching) -> Result<Account> {
+pub(crate) async fn watched(watching: Watching) -> Result<Account> {
     let joined = tokio::task::spawn_blocking(move || watching.join()).await?;
     joined.ok().context("a watcher panicked")?
 }
@@ -135,63 +78,6 @@ impl Light {
     }
 }
 
-/// A policy for each content: only its own agent, and the waypoint, feed anybody. An agent at a
-/// viewer's place is fed by that agent alone, and is the only one to feed the viewer beside it.
-fn write_policies(folder: &Path, rows: &[Row]) -> Result<()> {
-    for row in 0..rows.len() {
-        let own = format!("peer.network != \"agent-{row}\"");
-        let to_viewers =
-            |kind: &str| format!("viewer.network == \"viewers\" && viewer.type == \"{kind}\"");
-        let light = [format!("peer.type != \"waypoint\" && {own}")];
-        let agent = [
-            format!("{} && viewer.site != peer.site", to_viewers("lightweight")),
-            format!("{} && {own}", to_viewers("regular")),
-            "viewer.network != \"viewers\" && peer.type != \"waypoint\"".to_owned(),
-        ];
-        write_policy(folder, &format!("light-{row}"), &light)?;
-        write_policy(folder, &format!("agent-{row}"), &agent)?;
-    }
-    Ok(())
-}
-
-/// A policy for the content of this name, which forbids these pairs.
-fn write_policy(folder: &Path, content: &str, pairs: &[String]) -> Result<()> {
-    let mut text = format!("name = {content:?}\nkind = \"provider\"\ncontents = [{content:?}]\n");
-    for pair in pairs {
-        write!(
-            text,
-            "\n[[deny]]\nwhat = \"pair\"\nwhen = '{pair}'\nsay = \"fed by somebody else\"\n"
-        )?;
-    }
-    Ok(std::fs::write(
-        folder.join(format!("{content}.toml")),
-        text,
-    )?)
-}
-
-/// Which site is whose, for the policies.
-fn networks(rows: &[Row]) -> Result<String> {
-    let mut lines = String::new();
-    let mut add = |site: u8, name: &str| {
-        let four = format!("198.18.{site}.0/24");
-        let six = format!("2001:db8:{site:x}::/48");
-        [four, six].iter().try_for_each(|cidr| {
-            write!(
-                lines,
-                "[[network]]\ncidr = {cidr:?}\nregion = \"here\"\nname = {name:?}\n"
-            )
-        })
-    };
-    add(FIRST_SITE - 1, "operator")?;
-    for (row, (site, _)) in (AGENTS..).zip(rows).enumerate() {
-        add(site, &format!("agent-{row}"))?;
-    }
-    for (site, _) in (VIEWERS..).zip(table::VIEWERS) {
-        add(site, "viewers")?;
-    }
-    Ok(lines)
-}
-
 /// Agents at viewers' places: what each agent's content brought to them, and through them to the
 /// viewer beside them.
 struct Regular {
@@ -236,8 +122,8 @@ fn is_fed_by(line: &str, peer: &str) -> bool {
     line.contains("Received(") && line.contains(peer)
 }
 
-/// Whoever was named to a lightweight peer is a regular one: how many pairs that were.
-async fn nobody_lightweight_is_paired(town: &Town, accounts: &[&Account]) -> Result<usize> {
+/// Whoever was named to a lightweight peer is a regular one.
+pub(crate) async fn nobody_lightweight_is_paired(town: &Town, accounts: &[&Account]) -> Result<()> {
     let peers = town.ask("/v1/peers").await?;
     let peers = peers.as_array().context("no list of peers")?;
     let kinds: BTreeMap<&str, &str> = peers
@@ -255,7 +141,9 @@ async fn nobody_lightweight_is_paired(town: &Town, accounts: &[&Account]) -> Res
             pairs += 1;
         }
     }
-    Ok(pairs)
+    println!("{pairs} pairs with a lightweight end, the other one regular in each.");
+    ensure!(pairs > 0, "nobody was paired at all");
+    Ok(())
 }
 
 /// What happened to a peer, oldest first.
@@ -270,6 +158,15 @@ async fn has_lost_its_way_out(town: &Town, peer: &str) -> Result<bool> {
     let mut words = events.iter().map(|event| event.words.as_str());
     let was_regular = words.any(|words| words.contains("treated as regular"));
     Ok(was_regular && words.any(|words| words.contains(Verdict::NoUdp.words())))
+}
+
+/// How long it took to settle what each agent is.
+pub(crate) async fn judged(town: &Town, feeders: &[Feeder]) -> Result<Vec<Duration>> {
+    let mut judged = Vec::new();
+    for feeder in feeders {
+        judged.push(is_judged_once(town, feeder).await?);
+    }
+    Ok(judged)
 }
 
 /// How long after it came it was settled what an agent is: by the first test, and there is one verdict, but
@@ -304,41 +201,22 @@ struct Told {
 
 /// Runs one laboratory and compares what is seen with the rows.
 async fn compare(name: &str, rows: &'static [Row], line: Line) -> Result<()> {
-    let lab = plan(rows, line)?;
-    let policies = tempfile::tempdir()?;
-    write_policies(policies.path(), rows)?;
-    let mut names = contents("light", rows);
-    names.extend(contents("agent", rows));
-    let settings = format!("policies = {:?}\n{}", policies.path(), networks(rows)?);
-    let town = Town::start(name, lab, &names, &settings).await?;
-    let feeders = feeders(&town, rows).await?;
-    let mut judged = Vec::new();
-    for feeder in &feeders {
-        judged.push(is_judged_once(&town, feeder).await?);
-    }
+    let Stage { town, feeders, .. } = Stage::set(name, rows, line, Show::Noise).await?;
+    let judged = judged(&town, &feeders).await?;
     let light = Light::watch(&town, rows).await?;
     let regular = Regular::watch(&town, rows).await?;
 
-    let lights: Vec<Vec<Cell>> = (0..rows.len()).map(|row| light.cells(row)).collect();
-    let regulars: Vec<Vec<Cell>> = feeders
-        .iter()
-        .enumerate()
-        .map(|(row, feeder)| regular.cells(row, feeder))
-        .collect();
-    println!(
-        "\n{}",
-        table::render(name, rows, &judged, &lights, &regulars)?
-    );
+    let lights = (0..rows.len()).map(|row| light.cells(row)).collect();
+    let by_row = feeders.iter().enumerate();
+    let regulars = by_row.map(|(row, feeder)| regular.cells(row, feeder));
+    let parts = [Part::light(lights), Part::regular(regulars.collect())];
+    println!("\n{}", table::render(name, rows, &judged, &parts)?);
     let homes = regular.children.iter().map(|(_, account)| account);
     let accounts: Vec<&Account> = light.accounts().chain(homes).collect();
-    let pairs = nobody_lightweight_is_paired(&town, &accounts).await?;
-    println!("{pairs} pairs with a lightweight end, the other one regular in each.");
-    ensure!(pairs > 0, "nobody was paired at all");
-    for feeder in feeders {
-        drop(feeder.process);
-    }
+    nobody_lightweight_is_paired(&town, &accounts).await?;
+    drop(feeders);
     println!("{:?}", town.lab.end()?);
-    table::holds(rows, &lights, &regulars)
+    table::holds(rows, &parts)
 }
 
 #[test]
@@ -353,6 +231,6 @@ fn everybody_is_fed_by_whom_the_table_says() -> Result<()> {
 fn everybody_is_fed_by_whom_the_table_says_over_long_lines_that_lose_packets() -> Result<()> {
     within(
         "matrix::everybody_is_fed_by_whom_the_table_says_over_long_lines_that_lose_packets",
-        compare("far", &table::FAR, Line::HOME),
+        compare("far", &table::FEW, Line::HOME),
     )
 }

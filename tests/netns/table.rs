@@ -89,6 +89,22 @@ impl fmt::Display for Row {
     }
 }
 
+impl Row {
+    /// Whether it feeds pages in a browser that has nothing but WebTransport: as it feeds native peers.
+    pub(crate) fn by_webtransport(&self) -> [Outcome; VIEWERS.len()] {
+        self.light
+    }
+
+    /// The same with nothing but WebRTC, for which Chromium 156 finds itself no address on a machine that has
+    /// none of IPv4: it gathers no candidate, ever.
+    pub(crate) fn by_webrtc(&self) -> [Outcome; VIEWERS.len()] {
+        std::array::from_fn(|column| match VIEWERS[column] {
+            Access::Six => C,
+            _ => self.light[column],
+        })
+    }
+}
+
 const fn row(
     (access, forwarded): (Access, bool),
     verdict: Verdict,
@@ -170,8 +186,8 @@ pub(crate) static ROWS: [Row; 14] = [
     row((Access::Six, false), Verdict::Regular, SIX, P, SIX),
 ];
 
-/// The same at the end of lines like homes have, for one agent of each sort.
-pub(crate) static FAR: [Row; 5] = [
+/// One agent of each sort: for what takes more than an ideal line and a native viewer.
+pub(crate) static FEW: [Row; 5] = [
     row((Access::Open, false), Verdict::Regular, FOUR, P, FOUR),
     row(
         (Access::PortRestricted, false),
@@ -236,6 +252,92 @@ impl Cell {
 }
 
 const WIDTH: usize = 10;
+const NEIGHBOUR: &str = "neighbour";
+
+/// A part of the table: what a kind of peers got, by row and column, and what they are expected to.
+pub(crate) struct Part {
+    title: String,
+    expected: fn(&Row) -> Vec<Outcome>,
+    cells: Vec<Vec<Cell>>,
+}
+
+impl Part {
+    /// Lightweight peers, the last of which is at the agent's own site.
+    pub(crate) fn light(cells: Vec<Vec<Cell>>) -> Self {
+        let title = "Lightweight peers by QUIC, and one at the agent's own site:";
+        Self {
+            title: title.to_owned(),
+            expected: |row| [&row.light[..], &[row.neighbour]].concat(),
+            cells,
+        }
+    }
+
+    /// Agents, each with a viewer beside it.
+    pub(crate) fn regular(cells: Vec<Vec<Cell>>) -> Self {
+        let title =
+            "Agents by QUIC, each feeding a viewer beside it (time to that one's first byte):";
+        Self {
+            title: title.to_owned(),
+            expected: |row| row.regular.to_vec(),
+            cells,
+        }
+    }
+
+    /// Pages in a browser that has nothing but this transport.
+    pub(crate) fn pages(
+        transport: &str,
+        expected: fn(&Row) -> Vec<Outcome>,
+        cells: Vec<Vec<Cell>>,
+    ) -> Self {
+        Self {
+            title: format!("Chromium by {transport} (time from the page's opening):"),
+            expected,
+            cells,
+        }
+    }
+
+    fn columns(&self) -> Vec<String> {
+        let mut columns: Vec<String> = VIEWERS.iter().map(ToString::to_string).collect();
+        if self.cells.iter().any(|row| row.len() > columns.len()) {
+            columns.push(NEIGHBOUR.to_owned());
+        }
+        columns
+    }
+
+    fn render(&self, text: &mut String, rows: &[Row], judged: &[Duration]) -> fmt::Result {
+        writeln!(text, "{}", self.title)?;
+        write!(text, "{:<16} {:<23}", "agent", "judged as, after")?;
+        for column in self.columns() {
+            write!(text, "{column:>WIDTH$}")?;
+        }
+        writeln!(text)?;
+        for ((row, judged), cells) in rows.iter().zip(judged).zip(&self.cells) {
+            let verdict = format!("{} {:.1} s", row.verdict.name(), judged.as_secs_f64());
+            write!(text, "{:<16} {verdict:<23}", row.to_string())?;
+            for (cell, expected) in cells.iter().zip((self.expected)(row)) {
+                write!(text, "{:>WIDTH$}", cell.words(expected))?;
+            }
+            writeln!(text)?;
+        }
+        Ok(())
+    }
+
+    /// What is not as expected, in words.
+    fn wrong(&self, rows: &[Row]) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let columns = self.columns();
+        for (row, cells) in rows.iter().zip(&self.cells) {
+            let expected = (self.expected)(row);
+            for ((cell, expected), column) in cells.iter().zip(expected).zip(&columns) {
+                if cell.outcome != expected {
+                    let Self { title, .. } = self;
+                    wrong.push(format!("{title} {column} from {row}: {:?}", cell.outcome));
+                }
+            }
+        }
+        wrong
+    }
+}
 
 /// The table, expected and seen: a time is that to the first byte from the agent, and `!` marks what
 /// is not as expected.
@@ -243,78 +345,18 @@ pub(crate) fn render(
     name: &str,
     rows: &[Row],
     judged: &[Duration],
-    lights: &[Vec<Cell>],
-    regulars: &[Vec<Cell>],
+    parts: &[Part],
 ) -> Result<String> {
-    let mut text = String::new();
-    writeln!(
-        text,
-        "{name}: what viewers of an agent's content get, by QUIC"
-    )?;
-    let head = |text: &mut String| {
-        write!(text, "{:<16} {:<23}", "agent", "judged as, after")?;
-        VIEWERS
-            .iter()
-            .try_for_each(|viewer| write!(text, "{viewer:>WIDTH$}"))
-    };
-    writeln!(text, "Lightweight peers, and one at the agent's own site:")?;
-    head(&mut text)?;
-    writeln!(text, "{:>WIDTH$}", "neighbour")?;
-    for (index, row) in rows.iter().enumerate() {
-        let expected = row.light.iter().chain([&row.neighbour]);
-        line(&mut text, row, judged[index], &lights[index], expected)?;
-    }
-    writeln!(
-        text,
-        "Agents, each feeding a viewer beside it (time to that one's first byte):"
-    )?;
-    head(&mut text)?;
-    writeln!(text)?;
-    for (index, row) in rows.iter().enumerate() {
-        line(
-            &mut text,
-            row,
-            judged[index],
-            &regulars[index],
-            row.regular.iter(),
-        )?;
+    let mut text = format!("{name}: what viewers of an agent's content get\n");
+    for part in parts {
+        part.render(&mut text, rows, judged)?;
     }
     Ok(text)
 }
 
-fn line<'a>(
-    text: &mut String,
-    row: &Row,
-    judged: Duration,
-    cells: &[Cell],
-    expected: impl Iterator<Item = &'a Outcome>,
-) -> fmt::Result {
-    let verdict = format!("{} {:.1} s", row.verdict.name(), judged.as_secs_f64());
-    write!(text, "{:<16} {verdict:<23}", row.to_string())?;
-    for (cell, expected) in cells.iter().zip(expected) {
-        write!(text, "{:>WIDTH$}", cell.words(*expected))?;
-    }
-    writeln!(text)
-}
-
 /// Whether everything is as expected.
-pub(crate) fn holds(rows: &[Row], lights: &[Vec<Cell>], regulars: &[Vec<Cell>]) -> Result<()> {
-    let mut wrong = Vec::new();
-    for (index, row) in rows.iter().enumerate() {
-        let columns = VIEWERS.iter().map(ToString::to_string);
-        let columns = columns.chain(["neighbour".to_owned()]);
-        let expected = row.light.iter().chain([&row.neighbour]);
-        for ((cell, expected), viewer) in lights[index].iter().zip(expected).zip(columns) {
-            if cell.outcome != *expected {
-                wrong.push(format!("{viewer} from {row}: {:?}", cell.outcome));
-            }
-        }
-        for ((cell, expected), agent) in regulars[index].iter().zip(&row.regular).zip(VIEWERS) {
-            if cell.outcome != *expected {
-                wrong.push(format!("agent, {agent}, from {row}: {:?}", cell.outcome));
-            }
-        }
-    }
+pub(crate) fn holds(rows: &[Row], parts: &[Part]) -> Result<()> {
+    let wrong: Vec<String> = parts.iter().flat_map(|part| part.wrong(rows)).collect();
     ensure!(wrong.is_empty(), "not as expected: {wrong:#?}");
     Ok(())
 }

@@ -13,9 +13,10 @@ use runnel_tests::lab::gate::Gate;
 use runnel_tests::lab::pipe::Line;
 use runnel_tests::lab::{Host, Lab, Plan};
 use runnel_tests::media::noise::Noise;
+use runnel_tests::media::{self, Shape};
 use runnel_tests::process::{Process, binary};
 use runnel_tests::stack::{Provider, Tokens};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::access::{Access, PORT};
@@ -31,6 +32,15 @@ const ORIGIN_PORT: u16 = 8080;
 const DOOR: u16 = 8470;
 /// Sites of the operator's three machines; everybody else's come after.
 pub(crate) const FIRST_SITE: u8 = 4;
+
+/// What the origin plays under the name of each content.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Show {
+    /// On demand, segments of one chunk each: for those who play without a browser.
+    Noise,
+    /// Live, in its smallest rendition: for players that show pictures.
+    Clip,
+}
 
 /// The running machines.
 pub(crate) struct Town {
@@ -56,11 +66,12 @@ impl Town {
     pub(crate) async fn start(
         name: &str,
         lab: Lab,
+        show: Show,
         contents: &[String],
         settings: &str,
     ) -> Result<Self> {
         let folder = fresh_folder(name)?;
-        let origin = start_origin(&lab, &folder, contents).await?;
+        let origin = start_origin(&lab, &folder, show, contents).await?;
         let data = folder.join("coordinator");
         let provider = Provider::new(&folder, data.clone(), Tokens::OfAnySite).await?;
         let coordinator = start_coordinator(&lab, &folder, contents, settings).await?;
@@ -127,6 +138,16 @@ impl Town {
         })
     }
 
+    /// Who mints tokens for everything.
+    pub(crate) fn provider(&self) -> &Provider {
+        &self.provider
+    }
+
+    /// A new folder of this name for somebody's own things.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     async fn mint(&self, data: &Path, token: &Path) -> Result<()> {
         let key = thumbprint(&Config {
             data: data.to_owned(),
@@ -144,7 +165,7 @@ impl Town {
         let url = format!("http://127.0.0.1:{DOOR}{path}");
         // The second time it is refused, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let asked = self.lab.host("coordinator")?.run(async move {
+        let asked = self.lab.host("coordinator")?.run(async move || {
             let response = reqwest::get(&url).await?.error_for_status()?;
             Ok(response.json::<Value>().await?)
         })?;
@@ -159,6 +180,17 @@ fn door(host: &Host) -> String {
         true => format!("ws://[2001:db8:1::1]:{DOOR}/v1/peer"),
         false => format!("ws://198.18.1.1:{DOOR}/v1/peer"),
     }
+}
+
+/// What the viewer page on a host reads to know its coordinator and these contents.
+pub(crate) fn page_config(host: &Host, contents: &[String]) -> Value {
+    let origin = match is_six_only(host) {
+        true => format!("http://[2001:db8:2::1]:{ORIGIN_PORT}"),
+        false => format!("http://198.18.2.1:{ORIGIN_PORT}"),
+    };
+    let stream = |content: &String| json!({ "name": content, "src": format!("{origin}/{content}/master.m3u8"), "content": content });
+    let streams: Vec<Value> = contents.iter().map(stream).collect();
+    json!({ "coordinator": door(host), "streams": streams })
 }
 
 fn is_six_only(host: &Host) -> bool {
@@ -178,19 +210,41 @@ fn agent(data: &Path, host: &Host) -> Result<Command> {
     Ok(command)
 }
 
-async fn start_origin(lab: &Lab, folder: &Path, contents: &[String]) -> Result<Process> {
+async fn start_origin(
+    lab: &Lab,
+    folder: &Path,
+    show: Show,
+    contents: &[String],
+) -> Result<Process> {
     let media = folder.join("media");
     std::fs::create_dir_all(&media)?;
-    let noise = Noise::make(&media, SEGMENTS, SEGMENT, BANDWIDTH)?;
+    let mode = match show {
+        Show::Noise => {
+            Noise::make(&media, SEGMENTS, SEGMENT, BANDWIDTH)?;
+            "--vod"
+        }
+        Show::Clip => {
+            media::prepare(Shape::Ts, &media)?;
+            keep_the_smallest(&media.join("master.m3u8"))?;
+            "--live"
+        }
+    };
     let mut command = Command::new(binary("runnel-origin")?);
-    command.args(["--listen", &format!("198.18.2.1:{ORIGIN_PORT}")]);
+    command.args(["--listen", &format!("[::]:{ORIGIN_PORT}")]);
     for content in contents {
-        let stream = format!("{content}={}", noise.folder.display());
-        command.args(["--vod", &stream]);
+        command.args([mode, &format!("{content}={}", media.display())]);
     }
     let mut origin = lab.host("origin")?.spawn("origin", command, folder)?;
     origin.line("listening on ", READY).await?;
     Ok(origin)
+}
+
+/// Has a master playlist offer nothing but the clip's smallest rendition, its first.
+fn keep_the_smallest(master: &Path) -> Result<()> {
+    const SMALLEST: &str = "low.m3u8\n";
+    let text = std::fs::read_to_string(master)?;
+    let (before, _) = text.split_once(SMALLEST).context("another clip")?;
+    Ok(std::fs::write(master, format!("{before}{SMALLEST}"))?)
 }
 
 async fn start_coordinator(

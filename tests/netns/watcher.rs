@@ -17,9 +17,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use crate::town::BANDWIDTH;
 
 /// How often somebody without an answer asks again.
-const AGAIN: Duration = Duration::from_millis(250);
+pub(crate) const AGAIN: Duration = Duration::from_millis(250);
 /// How long the player has still to play when it asks.
-const DUE: Duration = Duration::from_secs(4);
+pub(crate) const DUE: Duration = Duration::from_secs(4);
 
 /// What became of one content.
 #[derive(Debug, Default)]
@@ -124,20 +124,7 @@ impl Watching {
         *wants += 1;
         self.next += 1;
         self.asked = Some(id);
-        Some(Want {
-            id,
-            content,
-            track: noise::track(BANDWIDTH),
-            kind: MediaKind::Main,
-            sequence,
-            range: None,
-            path: noise::path(&self.name, sequence),
-            due_in: DUE,
-            duration: Duration::from_secs(2),
-            live: false,
-            urgent: false,
-            may_wait: Duration::ZERO,
-        })
+        Some(segment(id, content, &self.name, sequence))
     }
 
     fn on_answer(&mut self, answer: &Answer) {
@@ -158,7 +145,26 @@ impl Watching {
     }
 }
 
-fn playing(content: ContentId) -> Input {
+/// A segment of the content of this name, as a player with a full buffer asks for it.
+pub(crate) fn segment(id: WantId, content: ContentId, name: &str, sequence: u64) -> Want {
+    Want {
+        id,
+        content,
+        track: noise::track(BANDWIDTH),
+        kind: MediaKind::Main,
+        sequence,
+        range: None,
+        path: noise::path(name, sequence),
+        due_in: DUE,
+        duration: Duration::from_secs(2),
+        live: false,
+        urgent: false,
+        may_wait: Duration::ZERO,
+    }
+}
+
+/// That a content is played.
+pub(crate) fn playing(content: ContentId) -> Input {
     Input::Playback {
         content,
         buffer: Duration::from_secs(10),

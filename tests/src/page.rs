@@ -27,6 +27,8 @@ pub enum Lack {
     WebAssembly,
     /// It has no WebTransport.
     WebTransport,
+    /// It has no WebRTC.
+    WebRtc,
     /// Its network lets no WebTransport through: what it dials leads to this UDP port of 127.0.0.1.
     OpenNetwork(u16),
     /// It is too old to have either WebTransport or WebRTC.
@@ -39,6 +41,7 @@ impl Lack {
         match self {
             Self::Nothing | Self::WebAssembly => None,
             Self::WebTransport => Some("delete globalThis.WebTransport;".to_owned()),
+            Self::WebRtc => Some("delete globalThis.RTCPeerConnection;".to_owned()),
             Self::Transports => Some(
                 "delete globalThis.WebTransport; delete globalThis.RTCPeerConnection;".to_owned(),
             ),

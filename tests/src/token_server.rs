@@ -23,16 +23,16 @@ pub struct TokenServer {
 }
 
 impl TokenServer {
-    /// Serves tokens of this provider on a loopback port.
+    /// Serves tokens of this provider, for these contents (comma-separated, or `*`), on a loopback port.
     ///
     /// # Errors
     /// When there is no port.
-    pub async fn start(provider: Provider) -> Result<Self> {
+    pub async fn start(provider: Provider, contents: &'static str) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let router = Router::new()
             .route("/", post(mint))
-            .with_state(Arc::new(provider));
+            .with_state((Arc::new(provider), contents));
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Self {
             address,
@@ -54,13 +54,13 @@ impl Drop for TokenServer {
 
 /// The body is the thumbprint of the page's key.
 async fn mint(
-    State(provider): State<Arc<Provider>>,
+    State((provider, contents)): State<(Arc<Provider>, &'static str)>,
     Query(said): Query<BTreeMap<String, String>>,
     thumbprint: String,
 ) -> Response {
     let plan = said.get("plan").map_or("free", String::as_str);
-    let minted = provider.mint(&["--for", &thumbprint, "--plan", plan]).await;
-    match minted {
+    let wanted = ["--contents", contents, "--for", &thumbprint, "--plan", plan];
+    match provider.mint(&wanted).await {
         Ok(token) => ([(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")], token).into_response(),
         Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     }

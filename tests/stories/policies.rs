@@ -129,7 +129,7 @@ async fn who_paid_is_at_the_live_edge_and_everybody_else_sees_it_eight_seconds_l
     };
     let stack = Stack::start("paying-live", plan).await?;
     put(&stack, "paying-live", PAYING_LIVE).await?;
-    let tokens = TokenServer::start(stack.provider()?.clone()).await?;
+    let tokens = TokenServer::start(stack.provider()?.clone(), "live").await?;
     let query = |plan| format!("consent=1&latency=4&tokens={}", encoded(&tokens.url(plan)));
     let premium = Viewer::watch(&stack, "live", &query("premium")).await?;
     let free = Viewer::watch(&stack, "live", &query("free")).await?;

@@ -67,13 +67,13 @@ impl Host {
         started.map_err(|_| anyhow!("the thread that starts {name} panicked"))?
     }
 
-    /// Does some work there, with a runtime of its own: its sockets are this host's.
+    /// Does some work there, on a thread with a runtime of its own: its sockets are this host's.
     ///
     /// # Errors
     /// When the namespace cannot be entered; the work's own errors are with the thread.
-    pub fn run<T: Send + 'static>(
+    pub fn run<T: Send + 'static, W: Future<Output = Result<T>>>(
         &self,
-        work: impl Future<Output = Result<T>> + Send + 'static,
+        work: impl FnOnce() -> W + Send + 'static,
     ) -> Result<JoinHandle<Result<T>>> {
         let namespace = self.namespace.try_clone()?;
         let thread = std::thread::Builder::new().name(self.name.clone());
@@ -81,7 +81,7 @@ impl Host {
             setns(&namespace, CloneFlags::CLONE_NEWNET)?;
             let runtime = tokio::runtime::Builder::new_current_thread();
             let runtime = { runtime }.enable_all().build()?;
-            runtime.block_on(work)
+            runtime.block_on(work())
         });
         Ok(thread?)
     }
