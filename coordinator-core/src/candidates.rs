@@ -22,7 +22,7 @@ use crate::reach::{Nearness, offered};
 use crate::rules::{CAPACITY, Objection, Pair, Reach, first_objection};
 use crate::supply::Area;
 use crate::table::Table;
-use crate::trees::Depths;
+use crate::trees::{Depths, have_room};
 use crate::view::Record;
 use crate::world::World;
 
@@ -239,21 +239,9 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether candidates of a kind have room for all stripes: those that have all, for as many as fit, and those
-    /// that were called in for a part for what they have between them.
-    fn covers(&self, kind: impl Fn(&Candidate) -> bool) -> bool {
+    fn covers(&self, kind: impl Fn(&&Candidate) -> bool) -> bool {
         let all = SubstreamSet::all(self.delivery.stripes);
-        let some = self.found.candidates.iter();
-        let some = some.filter(|one| kind(one) && one.room > 0);
-        let (mut room, mut parts) = (0, SubstreamSet::EMPTY);
-        for one in some {
-            if one.carries == all {
-                room += u32::from(one.room);
-            } else {
-                parts = parts.union(one.carries);
-            }
-        }
-        room + parts.count() >= all.count()
+        have_room(all, self.found.candidates.iter().filter(kind))
     }
 
     fn is_wide(&self, peer: PeerId) -> bool {

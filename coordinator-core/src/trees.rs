@@ -177,6 +177,25 @@ fn held_back(candidates: &[Candidate]) -> Vec<bool> {
     candidates.iter().map(behind).collect()
 }
 
+/// Whether candidates have room for all stripes: beside those that they push already, those that have all for as
+/// many as fit, and those that were called in for a part for what they have between them.
+pub(crate) fn have_room<'a>(
+    all: SubstreamSet,
+    candidates: impl Iterator<Item = &'a Candidate>,
+) -> bool {
+    let (mut room, mut parts, mut pushed) = (0, SubstreamSet::EMPTY, SubstreamSet::EMPTY);
+    for one in candidates.filter(|one| one.room > 0) {
+        let kept = one.pushes.unwrap_or_default();
+        pushed = pushed.union(kept);
+        if one.carries == all {
+            room += u32::from(one.room).saturating_sub(kept.count());
+        } else {
+            parts = parts.union(one.carries);
+        }
+    }
+    room + parts.without(pushed).count() >= all.without(pushed).count()
+}
+
 struct Plan<'a> {
     home: Option<Substream>,
     candidates: &'a [Candidate],

@@ -164,6 +164,28 @@ fn whom_policies_put_behind_a_last_resort_comes_after_it() {
 }
 
 #[test]
+fn a_stripe_that_is_pushed_already_is_no_room_for_another() {
+    let all = SubstreamSet::all(4);
+    let kept = Candidate {
+        pushes: Some(SubstreamSet(0b0011)),
+        ..candidate(1, 2, 1)
+    };
+    let part = |stripes| Candidate {
+        carries: SubstreamSet(stripes),
+        ..candidate(2, 1, 1)
+    };
+    assert!(!have_room(
+        all,
+        [&kept, &part(0b0001), &part(0b0010)].into_iter()
+    ));
+    assert!(have_room(
+        all,
+        [&kept, &part(0b0100), &part(0b1000)].into_iter()
+    ));
+    assert!(have_room(all, [&kept, &candidate(3, 2, 1)].into_iter()));
+}
+
+#[test]
 fn nothing_goes_to_another_network_that_policies_like_less() {
     let here = Candidate {
         score: 20,
