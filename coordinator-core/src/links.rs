@@ -14,6 +14,8 @@ mod shortage;
 mod usage;
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
 
 use core::time::Duration;
