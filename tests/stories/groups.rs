@@ -90,7 +90,7 @@ async fn friends_are_fed_by_their_own_agent_alone_until_they_are_no_longer_invit
         friend.watches(2).await?;
         for (viewer, agent) in [(&friend, &theirs), (&stranger, &others)] {
             let parents = fed_by(viewer).await?;
-            ensure!(parents.iter().all(|parent| parent == agent), "{parents:?}");
+            ensure!(parents == [agent.as_str()], "{parents:?}");
         }
     }
 
