@@ -15,7 +15,6 @@ use runnel_tests::stack::Provider;
 use runnel_tests::token_server::TokenServer;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep_until};
 
 use crate::cast::{Stage, VIEWERS, contents};
 use crate::matrix::{Watching, judged, nobody_lightweight_is_paired, watched};
@@ -23,9 +22,9 @@ use crate::table::{self, Cell, Outcome, Part, Row};
 use crate::town::{Show, Town, page_config};
 use crate::watcher::{Account, Seen};
 
-/// How long every page plays: time enough for an agent to bring something that is not expected to.
-const LEAST: Duration = Duration::from_secs(12);
-/// How long those may take that an agent is expected to feed: many pages that start at once are much for two cores.
+/// Segments of two seconds that every page plays: enough for an agent to bring something that is not expected to.
+const SEGMENTS: u32 = 6;
+/// How long that may take, and what an agent is expected to bring: many pages that start at once are much for two cores.
 const MOST: Duration = Duration::from_secs(60);
 
 /// What a browser is left with.
@@ -76,6 +75,7 @@ struct Seat {
 struct Told {
     /// Milliseconds from its opening to the first segment that an agent had a part in.
     fed: Option<f64>,
+    segments: u32,
     waypoint: u64,
     /// What carries its links, and who is at their other ends.
     transports: Vec<String>,
@@ -93,12 +93,13 @@ fn open_all(contents: &[String], tokens: &str) -> String {
                 frame.width = 160;
                 frame.height = 90;
                 frame.src = `/?stream=${{name}}&consent=1&tokens=${{encodeURIComponent({tokens})}}`;
-                const page = {{ name, frame, opened: performance.now(), fed: null }};
+                const page = {{ name, frame, opened: performance.now(), fed: null, segments: 0 }};
                 const look = setInterval(() => {{
                     const p2p = frame.contentWindow?.__runnel?.hls?.p2p;
                     if (!p2p) return;
                     clearInterval(look);
                     p2p.addEventListener("segment", ({{ detail }}) => {{
+                        page.segments += 1;
                         if (detail.peer > 0) page.fed ??= performance.now() - page.opened;
                     }});
                 }}, 10);
@@ -110,16 +111,16 @@ fn open_all(contents: &[String], tokens: &str) -> String {
 }
 
 /// What all of them say.
-const TELL: &str = r"Object.fromEntries(pages.map(({ name, frame, fed }) => {
+const TELL: &str = r"Object.fromEntries(pages.map(({ name, frame, fed, segments }) => {
     const stats = frame.contentWindow?.__runnel?.stats;
     const links = (stats?.links ?? []).filter((link) => link.transport !== null);
     const transports = [...new Set(links.map((link) => link.transport))];
     const peers = (stats?.links ?? []).map((link) => link.peer);
-    return [name, { fed, waypoint: stats?.bytes.waypoint ?? 0, transports, peers }];
+    return [name, { fed, segments, waypoint: stats?.bytes.waypoint ?? 0, transports, peers }];
 }))";
 
 impl Seat {
-    /// Watches everything at once, for [`LEAST`] and until what is expected of agents has come.
+    /// Watches everything at once, for [`SEGMENTS`] and until what is expected of agents has come.
     async fn watch(self) -> Result<Account> {
         let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web-demo/dist");
         let page = Page::serve(&dist, 0, &self.config, self.transport.lack()).await?;
@@ -129,13 +130,11 @@ impl Seat {
         browser.goto(&format!("{}/config.json", page.url())).await?;
         let open = open_all(&self.contents, &tokens.url("free"));
         browser.eval::<Value>(&open).await?;
-        let opened = Instant::now();
         let fed = format!(
-            "pages.every((page) => page.fed !== null || !{}.includes(page.name))",
+            "pages.every((page) => page.segments >= {SEGMENTS} && (page.fed !== null || !{}.includes(page.name)))",
             json!(self.expected)
         );
         let all_fed = browser.wait_for(&fed, MOST).await;
-        sleep_until(opened + LEAST).await;
         let told: BTreeMap<String, Told> = browser.eval(TELL).await?;
         if all_fed.is_err() {
             browser.screenshot(&self.logs.join("pages.png")).await?;
@@ -147,6 +146,8 @@ impl Seat {
     fn account(&self, told: BTreeMap<String, Told>) -> Result<Account> {
         let mut account = Account::default();
         for (content, told) in told {
+            let played = told.segments;
+            ensure!(played >= SEGMENTS, "{content}: {played} segments played");
             let strange = told
                 .transports
                 .iter()
