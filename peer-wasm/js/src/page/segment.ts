@@ -91,12 +91,13 @@ export function playheadOf(hls: Hls): Playhead {
  * Milliseconds until the player runs dry at the start of `frag` (seconds on the media timeline).
  * The buffer bounds it, since before the first frame the playhead may stand anywhere. What begins
  * before the playhead and is buffered comes again in a better rendition, as hls.js does at the
- * start: the player has the one that it has until that ends.
+ * start: that adds nothing to the buffer, and the next segment, which has to be there when it ends, is
+ * asked for afterwards. Each may take half of the time.
  */
 export function dueIn(frag: Pick<Fragment, "start" | "type">, playhead: Playhead): number {
   const ahead = frag.start - playhead.position;
   const again = frag.type === "main" && ahead <= 0;
-  const left = again ? playhead.buffered : Math.min(ahead, playhead.buffered);
+  const left = again ? playhead.buffered / 2 : Math.min(ahead, playhead.buffered);
   return (Math.max(0, left) / playhead.rate) * 1000;
 }
 
