@@ -10,8 +10,11 @@ use runnel_protocol::ids::Root;
 use runnel_protocol::proof::SegmentTree;
 use runnel_protocol::units::UnixSeconds;
 
-/// Every chunk that a cache holds is, byte for byte, one that the origin serves.
-pub(crate) fn is_the_origins(cache: &Path, media: &Path) -> Result<()> {
+/// Every chunk that a cache holds is, byte for byte, one that the origin serves from this folder.
+///
+/// # Errors
+/// When one is not, or the cache holds nothing.
+pub fn is_the_origins(cache: &Path, media: &Path) -> Result<()> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     let now = UnixSeconds(now.as_secs());
     let origin = segments(media)?;

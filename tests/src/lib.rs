@@ -3,6 +3,7 @@
 
 pub mod bench;
 pub mod browser;
+pub mod cached;
 pub mod ending;
 pub mod lab;
 pub mod liar;
@@ -14,5 +15,6 @@ pub mod process;
 pub mod soak;
 pub mod stack;
 pub mod stream;
+pub mod taps;
 pub mod token_server;
 pub mod wait;

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use runnel_tests::cached::is_the_origins;
 use runnel_tests::process::{Process, binary};
 use runnel_tests::stack::{Plan, Stack};
 use tokio::process::Command;
 
-use crate::cached::is_the_origins;
 use crate::reasons::{explained, joined};
 use crate::viewer::{BOUND, Viewer};
 

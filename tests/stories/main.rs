@@ -1,7 +1,6 @@
 //! End-to-end stories: real processes, real Chromium, a real origin. Each takes the whole machine:
 //! run them one at a time (`cargo xtask test --only stories`).
 
-mod cached;
 mod consent;
 mod doors;
 mod failures;

@@ -2,12 +2,12 @@
 //! the next viewer (P6).
 
 use anyhow::{Context, Result};
+use runnel_tests::cached::is_the_origins;
 use runnel_tests::media::Generated;
 use runnel_tests::page::Lack;
 use runnel_tests::stack::{Plan, Source, Stack};
 use runnel_tests::wait;
 
-use crate::cached::is_the_origins;
 use crate::reasons::{explained, joined};
 use crate::viewer::{BOUND, Viewer};
 

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use runnel_tests::browser::Browser;
 use runnel_tests::page::{Lack, Page};
 use runnel_tests::stack::Stack;
+use runnel_tests::taps::Tap;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -18,15 +19,6 @@ pub(crate) struct Viewer {
     pub(crate) browser: Browser,
     _page: Page,
     folder: PathBuf,
-}
-
-/// One segment as hls.js got it.
-#[derive(Deserialize)]
-pub(crate) struct Tap {
-    url: String,
-    range: Option<(u64, u64)>,
-    bytes: u64,
-    sha256: String,
 }
 
 /// Bytes that reached the player, by source.
@@ -128,19 +120,7 @@ impl Viewer {
         let taps: Vec<Tap> = self.browser.eval("__runnel.taps").await?;
         ensure!(!taps.is_empty(), "the player got nothing");
         for tap in &taps {
-            let bytes = stack.fetch_range(&tap.url, tap.range).await?;
-            ensure!(
-                bytes.len() as u64 == tap.bytes,
-                "{}: {} bytes instead of {}",
-                tap.url,
-                tap.bytes,
-                bytes.len()
-            );
-            ensure!(
-                sha256(&bytes) == tap.sha256,
-                "{}: other bytes than the origin's",
-                tap.url
-            );
+            tap.equals(&stack.fetch_range(&tap.url, tap.range).await?)?;
         }
         Ok(())
     }
@@ -150,13 +130,4 @@ impl Viewer {
         let file = stack.folder().join(format!("{name}.png"));
         self.browser.screenshot(&file).await.context("no picture")
     }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
