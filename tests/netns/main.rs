@@ -13,6 +13,7 @@ mod doctor;
 mod harvest;
 mod laboratory;
 mod matrix;
+mod siege;
 mod table;
 mod town;
 mod watcher;

@@ -2,7 +2,7 @@
 //! under addresses of both families.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use runnel_peer_native::config::Config;
 use runnel_tests::lab::gate::Gate;
 use runnel_tests::lab::pipe::Line;
 use runnel_tests::lab::{Host, Lab, Plan};
+use runnel_tests::liar::take_the_largest_name;
 use runnel_tests::media::noise::Noise;
 use runnel_tests::media::{self, Shape};
 use runnel_tests::process::{Process, binary};
@@ -40,6 +41,8 @@ pub(crate) enum Show {
     Noise,
     /// Live, in its smallest rendition: for players that show pictures.
     Clip,
+    /// Live, in all its renditions.
+    Ladder,
 }
 
 /// The running machines.
@@ -96,6 +99,40 @@ impl Town {
         let mut command = self.prepare_agent(name, contents).await?;
         command.env("RUNNEL_LOG", "info,runnel_peer_native::driver=trace");
         self.lab.host(name)?.spawn(name, command, &self.folder)
+    }
+
+    /// Starts somebody on a host who lies in this way, with a key and a token that nobody has seen before,
+    /// and more to upload than any agent.
+    pub(crate) async fn start_liar(
+        &self,
+        host: &str,
+        lie: &str,
+        contents: &[String],
+    ) -> Result<Process> {
+        const UPLINK_KBPS: &str = "90000";
+        let data = tempfile::tempdir_in(&self.folder)?.keep();
+        let token = data.with_extension("token");
+        take_the_largest_name(&data)?;
+        self.mint(&data, &token).await?;
+        let host = self.lab.host(host)?;
+        let address = host.addresses().first().context("a host without address")?;
+        let mut command = Command::new(binary("runnel-liar")?);
+        command.args(["--coordinator", &door(host), "--lie", lie]);
+        command.args(["--listen", &SocketAddr::new(*address, PORT).to_string()]);
+        command.args(["--uplink-kbps", UPLINK_KBPS]);
+        command.arg("--token-file").arg(&token);
+        command.arg("--foreign").arg(self.segment("low-005.ts"));
+        command.arg("--data").arg(&data);
+        for content in contents {
+            command.args(["--content", content]);
+        }
+        let name = format!("{}-{lie}", host.name());
+        host.spawn(&name, command, &data)
+    }
+
+    /// The file in which the origin has a segment.
+    pub(crate) fn segment(&self, name: &str) -> PathBuf {
+        self.folder.join("media").join(name)
     }
 
     /// An agent with a token for everything.
@@ -226,6 +263,10 @@ async fn start_origin(
         Show::Clip => {
             media::prepare(Shape::Ts, &media)?;
             keep_the_smallest(&media.join("master.m3u8"))?;
+            "--live"
+        }
+        Show::Ladder => {
+            media::prepare(Shape::Ts, &media)?;
             "--live"
         }
     };

@@ -37,16 +37,16 @@ pub struct Liar {
 }
 
 impl Liar {
-    /// Starts an agent with this configuration, whose addresses are replaced, and lies to whoever
-    /// comes for media. `foreign` is the media that [`Lie::Rendition`] and [`Lie::Forge`] send.
+    /// Starts an agent with this configuration and lies to whoever comes for media at the address
+    /// that it names; the agent itself takes another. `foreign` is the media that
+    /// [`Lie::Rendition`] and [`Lie::Forge`] send.
     ///
     /// # Errors
     /// When the data directory or the ports cannot be used.
     pub async fn start(mut config: Config, lie: Lie, foreign: Vec<u8>) -> Result<(Self, Events)> {
-        std::fs::create_dir_all(&config.data)?;
         take_the_largest_name(&config.data)?;
         let certificates = Certificates::load(&config.data, today()?)?;
-        let door = quinn::Endpoint::server(server_config(&certificates)?, LOOPBACK.into())?;
+        let door = quinn::Endpoint::server(server_config(&certificates)?, config.listen)?;
         config.listen = LOOPBACK.into();
         config.advertise = vec![door.local_addr()?];
         let (agent, events) = Agent::start(config).await?;
@@ -118,9 +118,18 @@ fn server_config(certificates: &Certificates) -> Result<quinn::ServerConfig> {
     Ok(config)
 }
 
-/// Of two agents that dial each other, the link made by the smaller name survives. Whoever has the
-/// largest is always visited, through the door where the lies are told.
-fn take_the_largest_name(data: &Path) -> Result<()> {
+/// Draws the key of a liar whose data directory has none. Of two agents that dial each other, the link
+/// made by the smaller name survives: whoever has the largest is always visited, through the door where
+/// the lies are told.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn take_the_largest_name(data: &Path) -> Result<()> {
+    let file = data.join("identity.key");
+    if file.exists() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(data)?;
     let random = ring::rand::SystemRandom::new();
     loop {
         let seed: [u8; 32] = ring::rand::generate(&random)
@@ -129,7 +138,7 @@ fn take_the_largest_name(data: &Path) -> Result<()> {
             .expose();
         let name = PeerId::of(&KeyPair::from_seed(&seed).public());
         if name.0.starts_with(&[0xff]) && name.0[1] >= 0xf0 {
-            return Ok(std::fs::write(data.join("identity.key"), seed)?);
+            return Ok(std::fs::write(file, seed)?);
         }
     }
 }

@@ -6,6 +6,7 @@
     reason = "what other programs read is its product"
 )]
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -26,6 +27,15 @@ struct Flags {
     /// Folder for keys and cache.
     #[arg(long)]
     data: PathBuf,
+    /// Where it lies to whoever comes; others are told to dial exactly this.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// File with a provider's join token, where the coordinator asks for one.
+    #[arg(long)]
+    token_file: Option<PathBuf>,
+    /// What it joins for from the start. Repeatable.
+    #[arg(long)]
+    content: Vec<String>,
     /// What it says it may upload, kbit/s.
     #[arg(long)]
     uplink_kbps: u64,
@@ -49,6 +59,9 @@ async fn main() -> Result<()> {
     let config = Config {
         coordinator: flags.coordinator,
         data: flags.data,
+        listen: flags.listen,
+        token_file: flags.token_file,
+        content: flags.content,
         uplink_kbps: flags.uplink_kbps,
         ..Config::default()
     };
