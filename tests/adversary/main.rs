@@ -8,7 +8,6 @@
 mod counts;
 mod flood;
 mod handshakes;
-mod impostor;
 mod laws;
 mod pages;
 mod stampede;

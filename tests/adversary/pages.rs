@@ -5,9 +5,9 @@ use anyhow::{Context, Result, ensure};
 use runnel_protocol::control::Platform;
 use runnel_protocol::peer::CloseReason;
 use runnel_protocol::signing::KeyPair;
+use runnel_tests::impostor::Impostor;
 use runnel_tests::stack::{Plan, Stack};
 
-use crate::impostor::Impostor;
 use crate::stranger::{Stranger, like_a_browser};
 
 const SITE: &str = "https://site.example";
@@ -33,8 +33,9 @@ async fn a_page_of_another_site_is_not_let_in_with_somebodys_key_and_ticket() ->
         token: None,
         origin: Some(SITE),
         platform: Platform::Browser,
+        endpoints: Vec::new(),
     };
-    let introduced = victim.tries(&stack).await?.introduced;
+    let introduced = victim.tries(&stack.door()?).await?.introduced;
     let agent = introduced.first().context("nobody is named to the page")?;
     for site in OTHERS {
         let session = like_a_browser(agent, Some(site)).await?;

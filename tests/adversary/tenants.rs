@@ -3,10 +3,10 @@
 use anyhow::{Result, ensure};
 use runnel_protocol::control::Platform;
 use runnel_protocol::signing::KeyPair;
+use runnel_tests::impostor::Impostor;
 use runnel_tests::stack::{Plan, Provider, Stack, Tokens};
 
 use crate::counts::counted;
-use crate::impostor::Impostor;
 use crate::tokens::print_of;
 
 /// Twice as many as the common door lets in at once.
@@ -23,6 +23,7 @@ async fn page(stack: &Stack, provider: &Provider, number: u8) -> Result<Impostor
         token: Some(provider.mint(&["--for", &own]).await?),
         origin: None,
         platform: Platform::Browser,
+        endpoints: Vec::new(),
     })
 }
 
@@ -49,11 +50,11 @@ async fn a_crowd_by_one_providers_tokens_keeps_nobody_elses_viewers_out() -> Res
     let viewer = page(&stack, stack.provider()?, 99).await?;
     let mut held_off: u32 = 0;
     for page in &crowd {
-        let fate = page.tries(&stack).await?;
+        let fate = page.tries(&stack.door()?).await?;
         held_off += u32::from(fate.refusals.iter().any(|why| why == HELD_OFF));
     }
     ensure!(held_off > u32::from(CROWD / 2), "{held_off} were held off");
-    let fate = viewer.tries(&stack).await?;
+    let fate = viewer.tries(&stack.door()?).await?;
     ensure!(fate.opened, "another provider's viewer: {fate:?}");
     let of_rival = "runnel_provider_turned_away_total{provider=\"rival\"}";
     ensure!(counted(&stack, of_rival).await? == u64::from(held_off));

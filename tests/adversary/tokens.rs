@@ -11,12 +11,12 @@ use runnel_peer_native::player::Player;
 use runnel_protocol::control::{Contact, Platform, Source};
 use runnel_protocol::peer::CloseReason;
 use runnel_protocol::signing::KeyPair;
+use runnel_tests::impostor::{Fate, Impostor};
 use runnel_tests::stack::{Plan, Provider, Stack, Tokens};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::counts::counted;
-use crate::impostor::{Fate, Impostor};
 use crate::stranger::{Door, Stranger};
 
 /// How long anything may take on a machine that compiles something as well.
@@ -179,6 +179,7 @@ async fn whoever_has_no_token_of_his_own_gets_no_byte_from_a_peer() -> Result<()
             token,
             origin: None,
             platform: Platform::Browser,
+            endpoints: Vec::new(),
         };
         let fate = fails(&attack, &stack).await?;
         ensure!(
@@ -202,6 +203,7 @@ async fn whoever_has_no_token_of_his_own_gets_no_byte_from_a_peer() -> Result<()
             token,
             origin: Some(origin),
             platform: Platform::Browser,
+            endpoints: Vec::new(),
         };
         let fate = fails(&attack, &stack).await?;
         ensure!(fate.status == status, "{origin}: {fate:?}");
@@ -214,6 +216,7 @@ async fn whoever_has_no_token_of_his_own_gets_no_byte_from_a_peer() -> Result<()
         token: None,
         origin: None,
         platform: Platform::Native,
+        endpoints: Vec::new(),
     };
     let fate = fails(&attack, &stack).await?;
     ensure!(
@@ -228,7 +231,7 @@ async fn whoever_has_no_token_of_his_own_gets_no_byte_from_a_peer() -> Result<()
 
 /// He learns of nobody.
 async fn fails(attack: &Impostor, stack: &Stack) -> Result<Fate> {
-    let fate = attack.tries(stack).await?;
+    let fate = attack.tries(&stack.door()?).await?;
     ensure!(!fate.opened && fate.introduced.is_empty(), "{fate:?}");
     Ok(fate)
 }

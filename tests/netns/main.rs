@@ -16,4 +16,5 @@ mod matrix;
 mod siege;
 mod table;
 mod town;
+mod victim;
 mod watcher;

@@ -212,7 +212,7 @@ impl Town {
 }
 
 /// Where peers on a host reach the coordinator.
-fn door(host: &Host) -> String {
+pub(crate) fn door(host: &Host) -> String {
     match is_six_only(host) {
         true => format!("ws://[2001:db8:1::1]:{DOOR}/v1/peer"),
         false => format!("ws://198.18.1.1:{DOOR}/v1/peer"),

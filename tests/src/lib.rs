@@ -5,6 +5,7 @@ pub mod bench;
 pub mod browser;
 pub mod cached;
 pub mod ending;
+pub mod impostor;
 pub mod lab;
 pub mod liar;
 pub mod media;
