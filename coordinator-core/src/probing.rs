@@ -23,7 +23,7 @@ const MAX_UNDER_WAY: usize = 256;
 /// Tests per address and minute: everybody behind a large NAT may have itself tested, and nobody
 /// there can have the coordinator send more than this to the others. The coordinator's own machine
 /// has no others. The same goes for each /24 and /48 of addresses of the other family, which nothing
-/// proves to be the peer's: 30 tests of three packets are 15 kbit/s, whoever claims to be there.
+/// proves to be the peer's: 30 tests of six packets are 30 kbit/s, whoever claims to be there.
 const MAX_PER_ADDRESS: u8 = 30;
 const MINUTE: Duration = Duration::from_secs(60);
 /// Mean time between tests of one peer that nobody complains about, jittered by a quarter.
