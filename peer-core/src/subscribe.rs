@@ -48,7 +48,8 @@ impl Peer {
             .filter_map(|parent| self.candidate(parent))
             .collect();
         let pushes = |one: &Candidate| !one.substreams.is_empty();
-        if !standing.is_empty() && (standing.iter().any(pushes) || !self.is_expecting(known, now)) {
+        let nobody_else = standing.iter().any(pushes) || self.expected(known, now).is_empty();
+        if !standing.is_empty() && nobody_else {
             return standing;
         }
         // Until a successor's link stands, the parents before keep their work.
@@ -56,14 +57,15 @@ impl Peer {
         former.filter_map(|parent| self.candidate(parent)).collect()
     }
 
-    /// Whether those who are to push have only just been named, and one of them is being dialled.
-    fn is_expecting(&self, known: &Content, now: Timestamp) -> bool {
+    /// The stripes of those who have only just been named, and are being dialled: whoever else began with
+    /// them would have sent what is held of them before the others' links stand, and they send it again.
+    fn expected(&self, known: &Content, now: Timestamp) -> SubstreamSet {
         let ahead = known.head_start.is_some_and(|until| now < until);
         let assign = known.assign.as_ref().filter(|_| ahead);
-        let mut parents = assign.into_iter().flat_map(|assign| &assign.parents);
-        parents.any(|parent| {
-            !parent.substreams.is_empty() && self.links.is_dialling(parent.contact.peer)
-        })
+        let parents = assign.into_iter().flat_map(|assign| &assign.parents);
+        let dialled = parents.filter(|parent| self.links.is_dialling(parent.contact.peer));
+        let given = dialled.map(|parent| parent.substreams);
+        given.fold(SubstreamSet::EMPTY, SubstreamSet::union)
     }
 
     fn candidate(&self, parent: &Parent) -> Option<Candidate> {
@@ -99,7 +101,9 @@ impl Peer {
         // Ranks change with every chunk; who was meant to push does not, so that neither do
         // subscriptions.
         let steady: Vec<_> = candidates.into_iter().map(steadied).collect();
-        let sought = self.sought(content);
+        let known = self.contents.get(&content);
+        let expected = known.map_or(SubstreamSet::EMPTY, |known| self.expected(known, now));
+        let sought = self.sought(content).without(expected);
         for (track, wish) in &tracks {
             let barred = |link| self.gets_from_here(link, content, *track);
             let sought = sought.without(sought.without(wish.stripes));

@@ -196,6 +196,33 @@ fn a_parent_leaves_the_stripes_to_another_whose_link_stands_a_moment_later() {
 }
 
 #[test]
+fn of_two_parents_whose_links_stand_one_after_the_other_each_sends_its_own_stripes_alone() {
+    for answers in [true, false] {
+        let (mut world, waypoint, agents, viewer) = two_agents();
+        let other = world.viewer();
+        let parent = world.parent(agents[1], other, Source::Peer, 0b1111);
+        world.assign(other, vec![parent]);
+        world.run_for(SECOND);
+        world.want_as(other, 1, SECOND, true, true);
+        for place in 2..5 {
+            play(&mut world, waypoint, viewer, place);
+        }
+        let late = world.viewer();
+        let half = world.parent(agents[0], late, Source::Peer, 0b0011);
+        let rest = world.parent(agents[1], late, Source::Peer, 0b1100);
+        world.assign(late, vec![half, rest]);
+        let want = world.want(late, 3, SECOND * 6);
+        world.run_for(Duration::from_millis(1));
+        world.freeze(agents[1], true);
+        world.run_for(Duration::from_millis(20));
+        world.freeze(agents[1], !answers);
+        world.run_for(SECOND * 3);
+        let delivered = &world.hosts[late.0].delivered[&want];
+        assert_eq!((delivered.from_cdn, wasted(&world, late)), (0, 0));
+    }
+}
+
+#[test]
 fn what_a_parent_has_begun_it_sends_to_its_end_although_another_has_some_of_the_stripes_now() {
     let (mut world, waypoint, agents, viewer) = two_agents();
     let (peers, uplink) = (true, BitsPerSecond::from_kilobits(3000));
