@@ -7,6 +7,7 @@ mod passes;
 mod peers;
 mod policies;
 mod probes;
+mod reachability;
 mod remembering;
 mod ticks;
 mod trials;

@@ -3,7 +3,8 @@
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
-use runnel_protocol::control::{ClientHello, PeerType, Platform};
+use runnel_protocol::control::{Implementation, PeerType, Platform};
+use runnel_protocol::ids::CertificateHash;
 use runnel_protocol::local::is_local;
 
 use crate::family::Family;
@@ -141,15 +142,21 @@ impl fmt::Display for Why {
     }
 }
 
-/// What the implementation information settles; `None` where a test has to.
-pub(crate) fn judge(hello: &ClientHello) -> Option<Why> {
-    match hello.implementation.platform {
+/// What the implementation information settles; `None` where it depends on how the peer can be reached.
+pub(crate) const fn judge(implementation: &Implementation) -> Option<Why> {
+    match implementation.platform {
         Platform::Browser => Some(Why::Browser),
-        Platform::Native if !hello.implementation.accepts => Some(Why::DoesNotAccept),
-        Platform::Native if !hello.endpoints.iter().any(is_usable) => Some(Why::NoAddress),
-        Platform::Native if hello.certificates.is_empty() => Some(Why::NoCertificate),
+        Platform::Native if !implementation.accepts => Some(Why::DoesNotAccept),
         Platform::Native => None,
     }
+}
+
+/// What an agent has not named that it takes to connect to it; `None` where it has named all.
+pub(crate) fn lacks(endpoints: &[SocketAddr], certificates: &[CertificateHash]) -> Option<Why> {
+    if !endpoints.iter().any(is_usable) {
+        return Some(Why::NoAddress);
+    }
+    certificates.is_empty().then_some(Why::NoCertificate)
 }
 
 /// The addresses that a peer named, by what may be done with them.

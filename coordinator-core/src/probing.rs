@@ -66,6 +66,8 @@ enum State {
     Idle,
     Waiting,
     UnderWay,
+    /// Under way, at addresses that the peer named before the present ones.
+    Outdated,
 }
 
 impl Claim {
@@ -93,7 +95,7 @@ pub(crate) struct Probing {
 }
 
 impl Probing {
-    /// A peer says that others can connect to it.
+    /// A peer says that others can connect to it, there. What it named before in this session counts no longer.
     pub(crate) fn note(
         &mut self,
         peer: PeerId,
@@ -101,6 +103,16 @@ impl Probing {
         address: IpAddr,
         named: Box<[SocketAddr]>,
     ) {
+        if let Some(claim) = self.claims.get_mut(&peer)
+            && claim.session == session
+        {
+            claim.named = named;
+            claim.doubted = false;
+            if claim.state == State::UnderWay {
+                claim.state = State::Outdated;
+            }
+            return;
+        }
         let claim = Claim {
             session,
             address,
@@ -209,8 +221,8 @@ impl Probing {
         None
     }
 
-    /// A test has ended: whose it was, `None` where it was none of the present session's; and
-    /// whether the outcome counts.
+    /// A test has ended: whose it was, `None` where it was none of the present session's or of what it names now;
+    /// and whether the outcome counts.
     pub(crate) fn on_verdict(
         &mut self,
         session: SessionId,
@@ -221,7 +233,10 @@ impl Probing {
     ) -> Option<(PeerId, bool)> {
         let peer = self.under_way.remove(&session)?;
         let claim = self.claims.get_mut(&peer)?;
-        claim.state = State::Idle;
+        if core::mem::replace(&mut claim.state, State::Idle) == State::Outdated {
+            self.ask(peer);
+            return None;
+        }
         let counts = reached || claim.doubted || !is_believed(peer);
         claim.doubted = !counts;
         let pause = if counts {
@@ -302,6 +317,19 @@ mod tests {
         probing.forget(peer(8));
         probing.forget(peer(257));
         assert_eq!(begin(&mut probing, START), [peer(258)]);
+    }
+
+    #[test]
+    fn a_test_of_addresses_that_are_named_no_longer_says_nothing_and_is_made_anew() {
+        let mut probing = crowd(1, false);
+        assert_eq!(begin(&mut probing, START), [peer(0)]);
+        let elsewhere = Box::new([([10, 0, 0, 0], 2).into()]);
+        probing.note(peer(0), SessionId(0), [10, 0, 0, 0].into(), elsewhere);
+        probing.ask(peer(0));
+        assert_eq!(begin(&mut probing, START), [], "one at a time");
+        assert_eq!(end(&mut probing, 0, true, false), None);
+        assert_eq!(begin(&mut probing, START), [peer(0)]);
+        assert_eq!(end(&mut probing, 0, true, false), Some(true));
     }
 
     #[test]

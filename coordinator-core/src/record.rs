@@ -116,6 +116,13 @@ impl Record {
         }
     }
 
+    /// It shows these from now on.
+    pub(crate) fn set_certificates(&mut self, certificates: &[CertificateHash]) {
+        if !certificates.is_empty() || self.door.is_some() {
+            self.door.get_or_insert_default().certificates = certificates.into();
+        }
+    }
+
     /// Whose money a byte from it costs.
     pub(crate) const fn source(&self) -> Source {
         if self.waypoint {

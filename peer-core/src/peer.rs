@@ -214,7 +214,8 @@ impl Peer {
                 endpoints,
                 certificates,
             } => {
-                self.session.set_reachable(endpoints, certificates);
+                let message = self.session.set_reachable(endpoints, certificates);
+                self.tell(message);
             }
             Input::Enrol(enrol) => {
                 let message = self.session.enrol(enrol);

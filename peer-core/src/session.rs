@@ -4,7 +4,8 @@
 use core::time::Duration;
 
 use runnel_protocol::control::{
-    ClientHello, ContentLocator, CoordinatorPossession, Enrol, Open, ToCoordinator, Welcome,
+    ClientHello, ContentLocator, CoordinatorPossession, Enrol, Open, Reachability, ToCoordinator,
+    Welcome,
 };
 use runnel_protocol::group::{GroupRequest, Invitation};
 use runnel_protocol::ids::{CertificateHash, ContentId, Nonce, PublicKey};
@@ -87,6 +88,8 @@ pub(crate) struct Session {
     enrol: Option<Enrol>,
     endpoints: Vec<core::net::SocketAddr>,
     certificates: Vec<CertificateHash>,
+    /// Whether the last hello named others.
+    moved: bool,
     welcome: Option<Welcome>,
     /// The provider's JWT that the next hello brings.
     token: Option<String>,
@@ -108,6 +111,7 @@ impl Session {
             enrol: None,
             endpoints: Vec::new(),
             certificates: Vec::new(),
+            moved: false,
             welcome: None,
             token,
             invitations: Vec::new(),
@@ -177,13 +181,30 @@ impl Session {
         self.state = State::Off;
     }
 
+    /// It can be reached there from now on: told at once where the session stands, else with what comes to
+    /// be said first.
     pub(crate) fn set_reachable(
         &mut self,
         endpoints: Vec<core::net::SocketAddr>,
         certificates: Vec<CertificateHash>,
-    ) {
+    ) -> Option<ToCoordinator> {
+        if self.endpoints == endpoints && self.certificates == certificates {
+            return None;
+        }
         self.endpoints = endpoints;
         self.certificates = certificates;
+        self.moved = true;
+        self.is_standing().then(|| self.moves()).flatten()
+    }
+
+    /// The addresses and certificates that the coordinator has not heard of.
+    fn moves(&mut self) -> Option<ToCoordinator> {
+        core::mem::take(&mut self.moved).then(|| {
+            ToCoordinator::Reachable(Reachability {
+                endpoints: self.endpoints.clone(),
+                certificates: self.certificates.clone(),
+            })
+        })
     }
 
     pub(crate) fn on_connected(&mut self, now: Timestamp) {
@@ -222,11 +243,12 @@ impl Session {
     }
 
     pub(crate) fn hello(
-        &self,
+        &mut self,
         config: &Config,
         uplink: BitsPerSecond,
         signature: Signature,
     ) -> ToCoordinator {
+        self.moved = false;
         ToCoordinator::Hello(Box::new(ClientHello {
             key: config.key,
             signature,
@@ -269,11 +291,13 @@ impl Session {
         self.state = State::Standing;
         self.pause = FIRST_PAUSE;
         let enrol = self.enrol.clone().map(ToCoordinator::Enrol);
+        let moves = self.moves();
         // Ahead of the contents: nobody is to be fed by strangers for a moment.
         let invitations = self.invitations.iter();
         let joins = invitations.map(|one| ToCoordinator::Group(GroupRequest::Join(*one)));
         enrol
             .into_iter()
+            .chain(moves)
             .chain(joins)
             .chain(self.openings.iter().map(Opening::message))
             .collect()

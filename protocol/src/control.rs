@@ -22,6 +22,10 @@ pub const MAX_TEXT: usize = 2048;
 
 /// Longest join token, in bytes.
 pub const MAX_TOKEN: usize = 4096;
+/// Most addresses that one peer names.
+pub const MAX_ENDPOINTS: usize = 16;
+/// Most certificates that one peer names: in use now and next, with room for a change of their kind.
+pub const MAX_CERTIFICATES: usize = 4;
 
 /// A message from a peer to the coordinator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +51,8 @@ pub enum ToCoordinator {
     Token(String),
     /// About affinity groups.
     Group(GroupRequest),
+    /// Where I can be reached, in place of what the hello said.
+    Reachable(Reachability),
 }
 
 /// A message from the coordinator to a peer.
@@ -144,6 +150,21 @@ pub struct ClientHello {
     pub uplink: BitsPerSecond,
     /// A provider's JWT, where the operator asks for one.
     pub join_token: Option<String>,
+}
+
+/// Where a peer can be reached from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reachability {
+    /// Its addresses; [`MAX_ENDPOINTS`] at most.
+    pub endpoints: Vec<SocketAddr>,
+    /// TLS certificates in use now and next; [`MAX_CERTIFICATES`] at most.
+    pub certificates: Vec<CertificateHash>,
+}
+
+impl Reachability {
+    fn fits(endpoints: &[SocketAddr], certificates: &[CertificateHash]) -> bool {
+        endpoints.len() <= MAX_ENDPOINTS && certificates.len() <= MAX_CERTIFICATES
+    }
 }
 
 /// What a client signs to prove its key to the coordinator.
@@ -470,8 +491,7 @@ impl ToCoordinator {
     pub fn check_bounds(&self) -> Result<(), DecodeError> {
         let fits = match self {
             Self::Hello(hello) => {
-                hello.endpoints.len() <= 16
-                    && hello.certificates.len() <= 4
+                Reachability::fits(&hello.endpoints, &hello.certificates)
                     && hello.implementation.version.len() <= MAX_TEXT
                     && hello
                         .join_token
@@ -506,6 +526,7 @@ impl ToCoordinator {
                     })
             }
             Self::Token(token) => token.len() <= MAX_TOKEN,
+            Self::Reachable(named) => Reachability::fits(&named.endpoints, &named.certificates),
             Self::Group(GroupRequest::Found { name, .. }) => name.len() <= MAX_GROUP_NAME,
             Self::Group(
                 GroupRequest::Join(_) | GroupRequest::Leave(_) | GroupRequest::Withdraw(_),

@@ -207,6 +207,10 @@ fn to_coordinator() -> Vec<ToCoordinator> {
         }),
         ToCoordinator::Group(GroupRequest::Leave(Invitation([27; 16]))),
         ToCoordinator::Group(GroupRequest::Withdraw(Invitation([27; 16]))),
+        ToCoordinator::Reachable(Reachability {
+            endpoints: vec!["192.0.2.1:40001".parse().unwrap()],
+            certificates: vec![CertificateHash([16; 32])],
+        }),
     ]
 }
 
@@ -418,6 +422,11 @@ fn values_out_of_bounds_are_refused() {
         strangers: Strangers::Yes,
     });
     assert!(found.check_bounds().is_err());
+    let crowded = ToCoordinator::Reachable(Reachability {
+        endpoints: vec!["192.0.2.1:1".parse().unwrap(); MAX_ENDPOINTS + 1],
+        certificates: Vec::new(),
+    });
+    assert!(crowded.check_bounds().is_err());
 }
 
 #[test]

@@ -33,6 +33,7 @@ impl ControlCenter {
             ToCoordinator::Strike(strike) => self.on_strike(peer, &strike, now),
             ToCoordinator::Token(token) => self.on_token(session, peer, token),
             ToCoordinator::Group(request) => self.on_group((session, peer), request, now),
+            ToCoordinator::Reachable(named) => self.on_reachable((session, peer), &named, now),
             ToCoordinator::Leave => {
                 self.part_with(peer, session, now);
                 self.end(session, CloseCause::Left);

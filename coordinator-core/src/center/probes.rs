@@ -3,10 +3,10 @@
 use core::net::{IpAddr, SocketAddr};
 
 use runnel_protocol::control::{ClientHello, FromCoordinator, LinkResult, Outcome, PeerType};
-use runnel_protocol::ids::PeerId;
+use runnel_protocol::ids::{CertificateHash, PeerId};
 use runnel_protocol::time::Timestamp;
 
-use super::ControlCenter;
+use super::{ControlCenter, Judged};
 use crate::explain::What;
 use crate::family::Family;
 use crate::io::{Output, SessionId};
@@ -18,14 +18,28 @@ impl ControlCenter {
     /// What a newcomer is taken for until it is tested, and where others may connect to it.
     pub(super) fn judge(
         &mut self,
-        (session, peer): (SessionId, PeerId),
+        whose: (SessionId, PeerId),
         hello: &ClientHello,
         address: IpAddr,
-    ) -> (Why, Box<[SocketAddr]>) {
-        if let Some(why) = kind::judge(hello) {
+    ) -> Judged {
+        match kind::judge(&hello.implementation) {
+            Some(why) => (why, Box::new([])),
+            None => self.judge_ways(whose, (&hello.endpoints, &hello.certificates), address),
+        }
+    }
+
+    /// What an agent that names these addresses and certificates is taken for.
+    pub(super) fn judge_ways(
+        &mut self,
+        (session, peer): (SessionId, PeerId),
+        (endpoints, certificates): (&[SocketAddr], &[CertificateHash]),
+        address: IpAddr,
+    ) -> Judged {
+        if let Some(why) = kind::lacks(endpoints, certificates) {
+            self.probing.forget(peer);
             return (why, Box::new([]));
         }
-        let usable = hello.endpoints.iter().copied().filter(is_usable);
+        let usable = endpoints.iter().copied().filter(is_usable);
         let usable: Box<[SocketAddr]> = usable.collect();
         if !self.world.config.probe {
             return (Why::Believed, usable);
@@ -103,7 +117,7 @@ impl ControlCenter {
         }
     }
 
-    fn begin_tests(&mut self, now: Timestamp) {
+    pub(super) fn begin_tests(&mut self, now: Timestamp) {
         while let Some(peer) = self.probing.next(&mut self.world.random, now) {
             let endpoints = self.named(peer).tested;
             if let Some(record) = self.world.view.get(peer) {
@@ -116,7 +130,8 @@ impl ControlCenter {
         }
     }
 
-    fn named(&self, peer: PeerId) -> Named {
+    /// What a peer names, by what may be done with it.
+    pub(super) fn named(&self, peer: PeerId) -> Named {
         let waypoint = self.world.waypoints.is_enrolled(peer);
         let known = self.probing.named(peer);
         known.map_or_else(Named::default, |(named, from)| {

@@ -23,6 +23,7 @@ mod policies;
 mod preemption;
 mod probing;
 mod properties;
+mod reachability;
 mod regions;
 mod repair;
 mod sessions;

@@ -1,9 +1,12 @@
 //! The conversation with the coordinator: refused, lost, found again, and ended for good.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use runnel_peer_core::Input;
-use runnel_protocol::control::{ContentLocator, FromCoordinator, Refused, ToCoordinator};
+use runnel_protocol::control::{
+    ContentLocator, FromCoordinator, Reachability, Refused, ToCoordinator,
+};
 use runnel_protocol::group::{GroupNews, GroupRequest, Invitation, Strangers};
 use runnel_protocol::ids::{GroupId, Nonce};
 use runnel_protocol::units::BitsPerSecond;
@@ -101,6 +104,45 @@ fn another_token_is_presented_at_once_and_the_same_one_is_not() {
         world.give(viewer, Input::Token(token.into()));
     }
     assert_eq!(presents(&world, viewer), ["first", "second"]);
+}
+
+/// Ports under which it said that it can be reached, in hellos and later.
+fn named(world: &World, at: At) -> Vec<(&'static str, Vec<u16>)> {
+    let ports = |ways: &[SocketAddr]| ways.iter().map(SocketAddr::port).collect();
+    let told = world.hosts[at.0].told.iter();
+    let named = told.filter_map(|message| match message {
+        ToCoordinator::Hello(hello) => Some(("hello", ports(&hello.endpoints))),
+        ToCoordinator::Reachable(Reachability { endpoints, .. }) => {
+            Some(("moved", ports(endpoints)))
+        }
+        _ => None,
+    });
+    named.collect()
+}
+
+#[test]
+fn where_it_can_be_reached_is_told_when_it_changes_and_in_the_next_hello() {
+    let mut world = World::new();
+    let agent = world.agent();
+    let before = named(&world, agent).len();
+    let reachable = |port| Input::Reachable {
+        endpoints: vec![([192, 0, 2, 1], port).into()],
+        certificates: Vec::new(),
+    };
+    for port in [1, 1, 2] {
+        world.give(agent, reachable(port));
+    }
+    world.give(agent, Input::CoordinatorLost);
+    world.give(agent, reachable(3));
+    world.run_for(SECOND * 30);
+    world.give(agent, Input::CoordinatorConnected);
+    world.give(agent, challenge());
+    // The hello is on its way.
+    world.give(agent, reachable(4));
+    world.welcome(agent);
+    let told = named(&world, agent).split_off(before);
+    let expected = [("moved", 1), ("moved", 2), ("hello", 3), ("moved", 4)];
+    assert_eq!(told, expected.map(|(how, port)| (how, vec![port])));
 }
 
 #[test]
