@@ -7,7 +7,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use quinn::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig};
@@ -58,12 +58,19 @@ impl Outcome {
     }
 }
 
+/// Ports of each family to test peers from, in turn. A router that begins to forward a port goes on treating what comes
+/// from where it has just turned somebody away as it did then: for 30 s on Linux (`nf_conntrack_udp_timeout`), and each
+/// packet counts anew. So the next test of a peer comes from another port.
+const PORTS: usize = 32;
+
 /// Ports to test peers from, of as many families as this machine has. How many tests there are at
 /// a time is the control center's bound.
 #[derive(Debug, Clone)]
 pub(crate) struct Prober {
-    four: Option<quinn::Endpoint>,
-    six: Option<quinn::Endpoint>,
+    four: Arc<[quinn::Endpoint]>,
+    six: Arc<[quinn::Endpoint]>,
+    /// Tests so far.
+    turn: Arc<AtomicUsize>,
     /// Addresses tested before the first one at which somebody was reached.
     in_vain: Arc<AtomicU32>,
     stop: CancellationToken,
@@ -72,16 +79,16 @@ pub(crate) struct Prober {
 impl Prober {
     /// Opens the ports; tests end when `stop` is cancelled.
     pub(crate) fn new(stop: CancellationToken) -> Result<Self, ProberError> {
-        let open = |ip: IpAddr| quinn::Endpoint::client(SocketAddr::new(ip, 0));
         let four = open(Ipv4Addr::UNSPECIFIED.into());
-        let six = open(Ipv6Addr::UNSPECIFIED.into()).ok();
+        let six = open(Ipv6Addr::UNSPECIFIED.into()).unwrap_or_default();
         let four = match four {
-            Err(error) if six.is_none() => return Err(ProberError::Port(error)),
-            four => four.ok(),
+            Err(error) if six.is_empty() => return Err(ProberError::Port(error)),
+            four => four.unwrap_or_default(),
         };
         let prober = Self {
             four,
             six,
+            turn: Arc::default(),
             in_vain: Arc::default(),
             stop,
         };
@@ -99,9 +106,10 @@ impl Prober {
         let Ok(config) = config(certificates) else {
             return Vec::new();
         };
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let attempts = endpoints
             .iter()
-            .map(|endpoint| self.attempt(&config, *endpoint));
+            .map(|endpoint| self.attempt(&config, *endpoint, turn));
         let outcomes = futures_util::future::join_all(attempts).await;
         let reached = endpoints.iter().zip(outcomes);
         reached
@@ -110,8 +118,19 @@ impl Prober {
             .collect()
     }
 
-    async fn attempt(&self, config: &quinn::ClientConfig, endpoint: SocketAddr) -> Outcome {
-        let attempt = timeout(PATIENCE, self.connect(config.clone(), endpoint));
+    async fn attempt(
+        &self,
+        config: &quinn::ClientConfig,
+        endpoint: SocketAddr,
+        turn: usize,
+    ) -> Outcome {
+        let ports = if endpoint.is_ipv4() {
+            &self.four
+        } else {
+            &self.six
+        };
+        let port = ports.get(turn % PORTS);
+        let attempt = timeout(PATIENCE, connect(port, config.clone(), endpoint));
         let outcome = tokio::select! {
             outcome = attempt => outcome.unwrap_or(Outcome::NoAnswer),
             () = self.stop.cancelled() => return Outcome::NoAnswer,
@@ -119,29 +138,6 @@ impl Prober {
         measure::probed(outcome.name());
         self.count(outcome);
         outcome
-    }
-
-    async fn connect(&self, config: quinn::ClientConfig, to: SocketAddr) -> Outcome {
-        let family = if to.is_ipv4() { &self.four } else { &self.six };
-        let connecting = family
-            .as_ref()
-            .ok_or(ConnectError::EndpointStopping)
-            .and_then(|family| family.connect_with(config, to, SERVER_NAME));
-        let Ok(connecting) = connecting else {
-            return Outcome::NoAnswer;
-        };
-        match connecting.await {
-            Ok(connection) => {
-                connection.close(VarInt::from_u32(0), b"");
-                Outcome::Reached
-            }
-            Err(
-                ConnectionError::TransportError(_)
-                | ConnectionError::VersionMismatch
-                | ConnectionError::ApplicationClosed(_),
-            ) => Outcome::AnotherAnswers,
-            Err(_) => Outcome::NoAnswer,
-        }
     }
 
     /// Says once if nobody at all is ever reached.
@@ -154,6 +150,37 @@ impl Prober {
                  believe agents with probe = false"
             );
         }
+    }
+}
+
+/// All ports of the family of `any`.
+fn open(any: IpAddr) -> std::io::Result<Arc<[quinn::Endpoint]>> {
+    let one = |_| quinn::Endpoint::client(SocketAddr::new(any, 0));
+    (0..PORTS).map(one).collect()
+}
+
+async fn connect(
+    port: Option<&quinn::Endpoint>,
+    config: quinn::ClientConfig,
+    to: SocketAddr,
+) -> Outcome {
+    let connecting = port
+        .ok_or(ConnectError::EndpointStopping)
+        .and_then(|port| port.connect_with(config, to, SERVER_NAME));
+    let Ok(connecting) = connecting else {
+        return Outcome::NoAnswer;
+    };
+    match connecting.await {
+        Ok(connection) => {
+            connection.close(VarInt::from_u32(0), b"");
+            Outcome::Reached
+        }
+        Err(
+            ConnectionError::TransportError(_)
+            | ConnectionError::VersionMismatch
+            | ConnectionError::ApplicationClosed(_),
+        ) => Outcome::AnotherAnswers,
+        Err(_) => Outcome::NoAnswer,
     }
 }
 
