@@ -33,7 +33,7 @@ pub fn to_advertise(listening: SocketAddr, advertised: &[SocketAddr]) -> Vec<Soc
         return vec![listening];
     }
     let port = listening.port();
-    let v4 = outward(Ipv4Addr::UNSPECIFIED.into(), documentation_v4());
+    let v4 = outward_v4().map(IpAddr::V4);
     let v6 = listening
         .is_ipv6()
         .then(|| outward(Ipv6Addr::UNSPECIFIED.into(), documentation_v6()))
@@ -45,11 +45,25 @@ pub fn to_advertise(listening: SocketAddr, advertised: &[SocketAddr]) -> Vec<Soc
         .collect()
 }
 
-/// Whether an address has a meaning only behind the router that gave it away.
+/// Whether an address has a meaning only behind the router that gave it away, be it a provider's (RFC 6598).
 pub(crate) fn is_private(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(four) => four.is_private() || four.is_link_local(),
+        IpAddr::V4(four) => four.is_private() || four.is_link_local() || is_shared(four),
         IpAddr::V6(six) => six.is_unique_local() || six.is_unicast_link_local(),
+    }
+}
+
+/// 100.64.0.0/10: shared by the customers behind one provider's translator.
+const fn is_shared(four: Ipv4Addr) -> bool {
+    let [first, second, ..] = four.octets();
+    first == 100 && second & 0xc0 == 64
+}
+
+/// The IPv4 address that this machine has on the way to the world.
+pub(crate) fn outward_v4() -> Option<Ipv4Addr> {
+    match outward(Ipv4Addr::UNSPECIFIED.into(), documentation_v4())? {
+        IpAddr::V4(four) => Some(four),
+        IpAddr::V6(_) => None,
     }
 }
 

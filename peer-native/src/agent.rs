@@ -11,12 +11,11 @@ use runnel_protocol::control::{ContentLocator, Implementation, Platform};
 use runnel_protocol::peer::max_links;
 use runnel_protocol::segment::{SegmentKey, chunk_count};
 use runnel_protocol::signing::KeyPair;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::warn;
 
-use crate::addresses::to_advertise;
 use crate::cache::{CacheError, Disk, Held};
 use crate::certificates::{CertificateError, Certificates};
 use crate::clock::Clock;
@@ -27,7 +26,9 @@ use crate::endpoint::{Endpoint, EndpointError};
 use crate::inbox::Inbox;
 use crate::invitations;
 use crate::machine::{self, Limits};
+use crate::mapping::{self, Mapping, Standing};
 use crate::player::Answer;
+use crate::reachability::{self, Ways, reachable};
 use crate::refusals::Refusals;
 use crate::secrets::{fresh_seed, load_or_create_seed};
 use crate::token_file;
@@ -41,8 +42,6 @@ const MEMORY: usize = 64 * 1024 * 1024;
 const MAX_UNPROVEN: usize = 32;
 /// Events that a slow listener may be behind.
 const EVENTS: usize = 4096;
-/// How often certificates are looked after.
-const ROTATION: Duration = Duration::from_secs(60);
 /// Time to tell everybody that the port closes.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -88,6 +87,7 @@ pub struct Agent {
     stop: CancellationToken,
     driver: JoinHandle<()>,
     endpoint: Endpoint,
+    mapping: Option<Mapping>,
 }
 
 impl Agent {
@@ -113,7 +113,8 @@ impl Agent {
             .ok();
         std::fs::create_dir_all(&config.data)?;
         let clock = Clock::start();
-        let keys = KeyPair::from_seed(&load_or_create_seed(&config.identity())?);
+        let seed = load_or_create_seed(&config.identity())?;
+        let keys = KeyPair::from_seed(&seed);
         let certificates = Certificates::load(&config.data, clock.now().unix_seconds())?;
         let endpoint = Endpoint::bind(config.listen, &certificates)?;
         let (inbox, arrivals) = Inbox::new();
@@ -127,8 +128,12 @@ impl Agent {
             fresh_seed()?,
             clock.now(),
         );
-        let advertised = to_advertise(endpoint.address(), &config.advertise);
-        let certified = reachable(&advertised, &certificates);
+        let nonce = mapping::nonce(&seed);
+        let mapping =
+            (config.map_port && !plays).then(|| Mapping::start(endpoint.address(), nonce));
+        let standing = mapping.as_ref().map(Mapping::standing);
+        let mut ways = Ways::new(endpoint.address(), config.advertise.clone(), standing);
+        let certified = reachable(&mut ways, &certificates);
         for input in first_inputs(&config, plays, certified, held) {
             peer.handle_input(input, clock.now());
         }
@@ -155,10 +160,10 @@ impl Agent {
             Arc::clone(&refusals),
         );
         tokio::spawn(greeting);
-        tokio::spawn(rotate(
+        tokio::spawn(reachability::follow(
+            ways,
             certificates,
             endpoint.clone(),
-            advertised,
             clock,
             inbox.clone(),
         ));
@@ -176,6 +181,7 @@ impl Agent {
             driver: tokio::spawn(driver.run(arrivals, stop.clone())),
             stop,
             endpoint,
+            mapping,
         };
         Ok((agent, listener, inbox))
     }
@@ -185,14 +191,26 @@ impl Agent {
         self.address
     }
 
-    /// Stops in order: children are told, the cache is brought up to date. Takes seven seconds
-    /// at most.
+    /// What the router forwards, where it is asked to forward anything.
+    pub(crate) fn forwarded(&self) -> Option<watch::Receiver<Standing>> {
+        self.mapping.as_ref().map(Mapping::standing)
+    }
+
+    /// Stops in order: children are told, the cache is brought up to date, the router has nothing to forward any
+    /// more. Takes nine seconds at most.
     pub async fn stop(self) {
         self.stop.cancel();
         if self.driver.await.is_err() {
             warn!("the driver had failed");
         }
-        self.endpoint.close(GOODBYE).await;
+        let closed = self.endpoint.close(GOODBYE);
+        match self.mapping {
+            // Children that leave need the port to the end.
+            Some(mapping) => {
+                tokio::join!(closed, mapping.stop());
+            }
+            None => closed.await,
+        }
     }
 }
 
@@ -252,13 +270,6 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-fn reachable(advertised: &[SocketAddr], certificates: &Certificates) -> Input {
-    Input::Reachable {
-        endpoints: advertised.to_vec(),
-        certificates: certificates.hashes(),
-    }
-}
-
 fn start_waypoint(
     config: &Config,
     held: &[Held],
@@ -278,29 +289,4 @@ fn start_waypoint(
         .collect();
     let tasks = Waypoint::start(stream_key, origin, held, clock, inbox.clone());
     Ok(Some(tasks))
-}
-
-/// Replaces certificates before they expire, and says so.
-async fn rotate(
-    mut certificates: Certificates,
-    endpoint: Endpoint,
-    advertised: Vec<SocketAddr>,
-    clock: Clock,
-    inbox: Inbox,
-) {
-    let mut ticks = tokio::time::interval(ROTATION);
-    loop {
-        ticks.tick().await;
-        match certificates.rotate(clock.now().unix_seconds()) {
-            Ok(false) => {}
-            Ok(true) => {
-                info!("the next certificate is in use");
-                if let Err(error) = endpoint.show(&certificates) {
-                    warn!(%error, "the old certificate stays in use");
-                }
-                inbox.input(reachable(&advertised, &certificates)).await;
-            }
-            Err(error) => warn!(%error, "the certificate cannot be replaced"),
-        }
-    }
 }

@@ -52,6 +52,12 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     advertise: Vec<SocketAddr>,
 
+    /// Let the agent ask the router of this network to forward its UDP port to it, by PCP, NAT-PMP or UPnP, for as
+    /// long as it runs: others can connect to it then. The router is asked nothing without this [default: off].
+    #[arg(long)]
+    #[serde(rename = "map-port", skip_serializing_if = "std::ops::Not::not")]
+    map_port: bool,
+
     /// Directory for keys, certificates and the cache [default: ~/.local/share/runnel].
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,6 +150,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Addresses that others are told to dial; empty: the one listened on.
     pub advertise: Vec<SocketAddr>,
+    /// Whether the router may be asked to forward the port.
+    pub map_port: bool,
     /// Directory for keys, certificates and the cache.
     pub data: PathBuf,
     /// Most that is sent, in kilobits per second.
@@ -190,6 +198,7 @@ impl Default for Config {
             coordinator: String::new(),
             listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
             advertise: Vec::new(),
+            map_port: false,
             data: home.unwrap_or_default().join(".local/share/runnel"),
             uplink_kbps: 5000,
             downlink_kbps: None,
@@ -294,6 +303,20 @@ mod tests {
         assert_eq!((config.uplink_kbps, config.quota_mb), (3, 2));
         assert_eq!(config.listen, Config::default().listen);
         assert_eq!(config.private_origins(), PrivateOrigins::Only(Vec::new()));
+    }
+
+    #[test]
+    fn the_router_is_asked_for_nothing_unless_the_owner_says_so() {
+        let home = tempfile::tempdir().unwrap();
+        let data = home.path().to_str().unwrap();
+        let asks = |more: &[&str]| {
+            let line = [&["--data", data, "--coordinator", "ws://c"], more].concat();
+            load(&line).unwrap().map_port
+        };
+        assert!(!asks(&[]));
+        assert!(asks(&["--map-port"]));
+        std::fs::write(home.path().join(FILE), "map-port = true\n").unwrap();
+        assert!(asks(&[]));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! other agent may run meanwhile that has the same.
 
 mod machine;
+mod router;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -18,6 +19,7 @@ use url::Url;
 use crate::addresses::{is_private, to_advertise};
 use crate::agent::{Agent, Events};
 use crate::config::Config;
+use crate::mapping::{Offer, survey};
 
 /// How long the coordinator may take to answer, and to let this agent in: it may have a queue.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -89,7 +91,12 @@ pub async fn examine(config: Config, mut tell: impl FnMut(&Finding)) -> State {
         Ok(theirs) => note(clock(SystemTime::now(), theirs)),
         Err(words) => note(Finding::new("coordinator", State::Bad, words)),
     }
-    for finding in take_part(config, &own).await {
+    // With consent the agent asks by itself.
+    let offer = match config.map_port {
+        true => None,
+        false => Some(survey(config.listen.ip()).await),
+    };
+    for finding in take_part(config, &own, offer).await {
         note(finding);
     }
     worst
@@ -176,7 +183,7 @@ fn clock(ours: SystemTime, theirs: SystemTime) -> Finding {
 }
 
 /// Joins as the agent would, and sees what comes of it.
-async fn take_part(config: Config, own: &[SocketAddr]) -> Vec<Finding> {
+async fn take_part(config: Config, own: &[SocketAddr], offer: Option<Offer>) -> Vec<Finding> {
     let helps = !config.content.is_empty();
     let (agent, events) = match Agent::start(config).await {
         Ok(started) => started,
@@ -190,9 +197,10 @@ async fn take_part(config: Config, own: &[SocketAddr]) -> Vec<Finding> {
         out: 0,
         verdict: None,
     };
-    let findings = match stay.is_let_in().await {
+    let mut findings = match stay.is_let_in().await {
         Ok(()) => {
-            stay.is_judged().await;
+            let forwarded = router::forwards(agent.forwarded()).await;
+            stay.is_judged(forwarded).await;
             if helps {
                 stay.gets_out().await;
             }
@@ -200,6 +208,12 @@ async fn take_part(config: Config, own: &[SocketAddr]) -> Vec<Finding> {
         }
         Err(words) => vec![Finding::new("coordinator", State::Bad, words)],
     };
+    let reached = stay.is_reached_over_v4();
+    findings.extend(match (offer, agent.forwarded()) {
+        (_, Some(standing)) => Some(router::mapped(&standing.borrow(), reached)),
+        (Some(offer), None) => Some(router::offered(offer, reached)),
+        (None, None) => None,
+    });
     agent.stop().await;
     findings
 }
@@ -270,11 +284,13 @@ impl Stay {
         })
     }
 
-    /// Waits for the outcome of the test, if there is one.
-    async fn is_judged(&mut self) {
+    /// Waits for the outcome of the test, if there is one: of this address, where the router forwards one.
+    async fn is_judged(&mut self, forwarded: Option<SocketAddr>) {
         let judged = async {
             while let Some(event) = self.next().await {
-                if let Event::Typed { .. } = event {
+                if let Event::Typed { reached, .. } = event
+                    && forwarded.is_none_or(|way| reached.contains(&way))
+                {
                     return;
                 }
             }
@@ -289,10 +305,15 @@ impl Stay {
         timeout(WAY_OUT, gone).await.ok();
     }
 
-    fn findings(self, own: &[SocketAddr], helps: bool) -> Vec<Finding> {
+    fn is_reached_over_v4(&self) -> bool {
+        let verdict = self.verdict.as_ref();
+        verdict.is_some_and(|verdict| verdict.reached.iter().any(SocketAddr::is_ipv4))
+    }
+
+    fn findings(&self, own: &[SocketAddr], helps: bool) -> Vec<Finding> {
         let joined = Finding::new("coordinator", State::Good, "it has let this agent in");
         let mut findings = vec![joined];
-        findings.extend(self.verdict.map(|verdict| verdict.finding(own)));
+        findings.extend(self.verdict.as_ref().map(|verdict| verdict.finding(own)));
         findings.push(match (self.out, helps) {
             (0, false) => Finding::new(
                 "UDP out",
@@ -317,7 +338,7 @@ impl Stay {
 
 impl Verdict {
     /// Who is reached, and how that fits with the addresses that this machine has.
-    fn finding(self, own: &[SocketAddr]) -> Finding {
+    fn finding(&self, own: &[SocketAddr]) -> Finding {
         let Self { kind, why, reached } = self;
         let family = |is: fn(&SocketAddr) -> bool| {
             (!own.iter().any(is) || reached.iter().any(is)).then_some(())
@@ -330,7 +351,7 @@ impl Verdict {
         };
         let at: Vec<String> = reached.iter().map(SocketAddr::to_string).collect();
         let words = match at.as_slice() {
-            [] => why,
+            [] => why.clone(),
             at => format!("at {}: {why}", at.join(" and ")),
         };
         Finding::new("UDP in", state, words)

@@ -8,7 +8,8 @@
 //! - `port`, [`endpoint`], `webrtc` and [`dial`] make connections, which are all the same to
 //!   `transport` and above; `link` moves messages and media; [`limits`] says how much
 //!   of the machine they may take; [`certificates`] are pinned by hash and replaced in time.
-//! - `coordinator` speaks with the coordinator.
+//! - `coordinator` speaks with the coordinator; `reachability` says where the agent can be reached, and `mapping` has
+//!   the router forward a port to it where the owner has agreed.
 //! - [`cache`] keeps chunks on disk.
 //! - [`waypoint`] fetches from the origin and attests, where an operator wants that.
 //! - [`player`] is for programs that play what the peer brings.
@@ -34,8 +35,10 @@ mod invitations;
 pub mod limits;
 mod link;
 mod machine;
+mod mapping;
 pub mod player;
 mod port;
+mod reachability;
 mod refusals;
 mod secrets;
 mod token_file;
