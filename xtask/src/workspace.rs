@@ -25,10 +25,12 @@ pub(crate) fn path_with_tools() -> OsString {
     path
 }
 
-/// Is a program of this name reachable through `PATH`?
+/// Where Debian has the programs of administrators, whom tests play in namespaces of their own.
+const ADMINISTRATORS: [&str; 2] = ["/usr/sbin", "/sbin"];
+
+/// Is a program of this name reachable through `PATH`, or there for administrators?
 pub(crate) fn has_program(name: &str) -> bool {
-    let Some(path) = std::env::var_os("PATH") else {
-        return false;
-    };
-    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = std::env::split_paths(&path).chain(ADMINISTRATORS.iter().map(PathBuf::from));
+    folders.any(|folder| folder.join(name).is_file())
 }

@@ -31,7 +31,7 @@ impl What {
     }
 }
 
-const WANTED: [Wanted; 5] = [
+const WANTED: [Wanted; 7] = [
     Wanted {
         what: What::Program(&["chromium", "chromium-browser", "google-chrome"]),
         debian: "chromium",
@@ -51,6 +51,17 @@ const WANTED: [Wanted; 5] = [
         what: What::Program(&["ip"]),
         debian: "iproute2",
         ubuntu: "iproute2",
+    },
+    Wanted {
+        what: What::Program(&["nft"]),
+        debian: "nftables",
+        ubuntu: "nftables",
+    },
+    // The daemon alone: what starts it on a machine is another package, `miniupnpd`.
+    Wanted {
+        what: What::Program(&["miniupnpd"]),
+        debian: "miniupnpd-nftables",
+        ubuntu: "miniupnpd-nftables",
     },
     Wanted {
         what: What::PythonModule("cryptography"),
