@@ -94,7 +94,7 @@ async fn examine() -> Result<()> {
     let mut patients = Vec::new();
     for (site, case) in (FIRST_SITE..).zip(&CASES) {
         let doctor = town
-            .start_doctor(&format!("patient-{site}"), &contents)
+            .start_doctor(&format!("patient-{site}"), &contents, &[])
             .await?;
         patients.push((case, doctor));
     }

@@ -12,6 +12,7 @@ mod cast;
 mod doctor;
 mod harvest;
 mod laboratory;
+mod mapping;
 mod matrix;
 mod siege;
 mod table;

@@ -96,7 +96,18 @@ impl Town {
 
     /// Starts an agent on a host, with a token for everything.
     pub(crate) async fn start_agent(&self, name: &str, contents: &[String]) -> Result<Process> {
+        self.start_agent_with(name, contents, &[]).await
+    }
+
+    /// The same with these options as well.
+    pub(crate) async fn start_agent_with(
+        &self,
+        name: &str,
+        contents: &[String],
+        options: &[&str],
+    ) -> Result<Process> {
         let mut command = self.prepare_agent(name, contents).await?;
+        command.args(options);
         command.env("RUNNEL_LOG", "info,runnel_peer_native::driver=trace");
         self.lab.host(name)?.spawn(name, command, &self.folder)
     }
@@ -149,9 +160,14 @@ impl Town {
     }
 
     /// Starts the doctor on a host, by the configuration of an agent there.
-    pub(crate) async fn start_doctor(&self, name: &str, contents: &[String]) -> Result<Process> {
+    pub(crate) async fn start_doctor(
+        &self,
+        name: &str,
+        contents: &[String],
+        options: &[&str],
+    ) -> Result<Process> {
         let mut command = self.prepare_agent(name, contents).await?;
-        command.arg("doctor");
+        command.args(options).arg("doctor");
         self.lab.host(name)?.spawn(name, command, &self.folder)
     }
 
@@ -178,6 +194,11 @@ impl Town {
     /// Who mints tokens for everything.
     pub(crate) fn provider(&self) -> &Provider {
         &self.provider
+    }
+
+    /// Where everybody's logs are.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.folder.clone()
     }
 
     /// A new folder of this name for somebody's own things.

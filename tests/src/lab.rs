@@ -1,16 +1,18 @@
 //! A network laboratory on one machine: hosts that are namespaces, NATs and firewalls before them,
-//! and lines that are slow and lose packets. What crosses is what real programs send.
+//! lines that are slow and lose packets, and homes whose routers are real kernels. What crosses is what
+//! real programs send.
 
 mod cable;
 mod entry;
 pub mod gate;
+pub mod home;
 mod host;
 pub mod packet;
 pub mod pipe;
 pub mod router;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::{Context, Result};
 use tun_rs::SyncDevice;
@@ -56,6 +58,19 @@ impl Plan {
         self.router.add_host(site, addresses);
         self.devices.push(device);
         self.hosts.insert(name.to_owned(), host);
+        Ok(())
+    }
+
+    /// Adds a home: a router with this public address and one host behind it, see [`home`].
+    ///
+    /// # Errors
+    /// When there is no namespace or interface for one of them, or the kernel does not translate.
+    pub fn home(&mut self, router: &str, outside: Ipv4Addr, inhabitant: &str) -> Result<()> {
+        let site = self.site(Gate::open(), Line::IDEAL);
+        self.host(site, router, &[outside.into()])?;
+        let router = self.hosts.get(router).context("no router")?;
+        let host = home::furnish(router, inhabitant)?;
+        self.hosts.insert(inhabitant.to_owned(), host);
         Ok(())
     }
 

@@ -41,6 +41,22 @@ pub fn binary(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// A program of the system's, which Debian has in the package of this name. People's `PATH` need not have the
+/// administrator's folders.
+///
+/// # Errors
+/// When it is not installed.
+pub fn installed(name: &str, package: &str) -> Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    let found = folders
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file());
+    found.with_context(|| {
+        format!("no program `{name}` (Debian: {package}); `cargo xtask setup` installs it")
+    })
+}
+
 impl Process {
     /// Starts a command. Its output goes to `NAME.out` and `NAME.log` in `logs`.
     ///

@@ -16,16 +16,16 @@ use tun_rs::{DeviceBuilder, SyncDevice};
 use crate::process::Process;
 
 /// The only interface besides loopback.
-const INTERFACE: &str = "net0";
+pub(super) const INTERFACE: &str = "net0";
 /// Bytes of the longest packet, everywhere.
 pub(super) const MTU: u16 = 1500;
 
 /// A machine of its own, as far as the network is concerned.
 #[derive(Debug)]
 pub struct Host {
-    name: String,
-    addresses: Vec<IpAddr>,
-    namespace: File,
+    pub(super) name: String,
+    pub(super) addresses: Vec<IpAddr>,
+    pub(super) namespace: File,
 }
 
 impl Host {
@@ -113,11 +113,16 @@ fn make(addresses: &[IpAddr]) -> Result<(File, SyncDevice)> {
         }
     }
     configure(&lines)?;
-    Ok((File::open("/proc/thread-self/ns/net")?, device))
+    Ok((this_namespace()?, device))
+}
+
+/// The network namespace of this thread.
+pub(super) fn this_namespace() -> Result<File> {
+    Ok(File::open("/proc/thread-self/ns/net")?)
 }
 
 /// Has iproute2 carry out these lines.
-fn configure(lines: &[String]) -> Result<()> {
+pub(super) fn configure(lines: &[String]) -> Result<()> {
     let mut ip = std::process::Command::new("ip");
     ip.args(["-batch", "-"])
         .stdin(Stdio::piped())
