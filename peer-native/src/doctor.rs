@@ -194,7 +194,7 @@ async fn take_part(config: Config, own: &[SocketAddr], offer: Option<Offer>) -> 
     };
     let mut stay = Stay {
         events,
-        out: 0,
+        links: 0,
         verdict: None,
     };
     let mut findings = match stay.is_let_in().await {
@@ -228,8 +228,9 @@ struct Verdict {
 /// What happens to the agent while it takes part.
 struct Stay {
     events: Events,
-    /// Connections that it has made.
-    out: usize,
+    /// Links that came about. Of two agents that dial each other the one's stands or the other's, and over either
+    /// packets go out.
+    links: usize,
     verdict: Option<Verdict>,
 }
 
@@ -249,8 +250,8 @@ impl Stay {
     }
 
     fn note(&mut self, event: &Event) {
-        if let Event::LinkUp(link, ..) = event {
-            self.out += usize::from(!link.is_accepted());
+        if let Event::LinkUp(..) = event {
+            self.links += 1;
         } else if let Event::Joined { kind, why, .. } = event {
             let (kind, why, reached) = (*kind, why.clone(), Vec::new());
             self.verdict = Some(Verdict { kind, why, reached });
@@ -301,7 +302,7 @@ impl Stay {
 
     /// Waits for a connection that it has made itself.
     async fn gets_out(&mut self) {
-        let gone = async { while self.out == 0 && self.next().await.is_some() {} };
+        let gone = async { while self.links == 0 && self.next().await.is_some() {} };
         timeout(WAY_OUT, gone).await.ok();
     }
 
@@ -314,7 +315,7 @@ impl Stay {
         let joined = Finding::new("coordinator", State::Good, "it has let this agent in");
         let mut findings = vec![joined];
         findings.extend(self.verdict.as_ref().map(|verdict| verdict.finding(own)));
-        findings.push(match (self.out, helps) {
+        findings.push(match (self.links, helps) {
             (0, false) => Finding::new(
                 "UDP out",
                 State::Good,
