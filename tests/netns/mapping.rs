@@ -113,12 +113,23 @@ async fn logged(process: &Process, words: &str, bound: Duration) -> Result<()> {
     seen.await.with_context(|| process.log())
 }
 
-/// When the daemon says that the forwarding ends.
-fn ends(town: &Town, router: &Host) -> Option<SystemTime> {
+/// A port as the daemon keeps it.
+struct Lease {
+    ends: SystemTime,
+    /// For whom: by PCP, the nonce in words.
+    label: String,
+}
+
+/// What the daemon forwards.
+fn lease(town: &Town, router: &Host) -> Option<Lease> {
     let leases = std::fs::read_to_string(home::leases(router, &town.logs())).ok()?;
     let line = leases.lines().find(|line| line.starts_with("UDP:"))?;
-    let seconds = line.split(':').nth(4)?.parse().ok()?;
-    Some(UNIX_EPOCH + Duration::from_secs(seconds))
+    let mut fields = line.splitn(6, ':').skip(4);
+    let seconds = fields.next()?.parse().ok()?;
+    Some(Lease {
+        ends: UNIX_EPOCH + Duration::from_secs(seconds),
+        label: fields.next()?.to_owned(),
+    })
 }
 
 /// An agent that feeds nobody outside of its home, does so once its router forwards, and leaves nothing behind.

@@ -8,7 +8,7 @@ use runnel_tests::lab::home::{self, Asked, Daemon};
 use runnel_tests::lab::within;
 use runnel_tests::wait;
 
-use super::{LIFETIME, agent, content, ends, found, is_forwarded, logged, router};
+use super::{LIFETIME, agent, content, found, is_forwarded, lease, logged, router};
 use crate::town::READY;
 
 /// What the daemon grants at most, so that renewals come while somebody waits.
@@ -23,19 +23,23 @@ async fn survives_its_agent() -> Result<()> {
     let start = async || town.start_agent_with(&agent(1), &[], &["--map-port"]).await;
     let first = start().await?;
     logged(&first, "by PCP, for 1200 s", READY).await?;
-    let end = ends(&town, router).context("no lease")?;
+    let left = lease(&town, router).context("no lease")?;
     first.kill();
     drop(first);
     ensure!(is_forwarded(router)?, "nobody has taken it back");
     // The daemon keeps whole seconds.
     let latest = SystemTime::now() + LIFETIME + Duration::from_secs(1);
-    ensure!(end <= latest, "open for longer than {LIFETIME:?}");
+    ensure!(left.ends <= latest, "open for longer than {LIFETIME:?}");
 
     let mut second = start().await?;
     logged(&second, "by PCP, for 1200 s", READY).await?;
+    let again = lease(&town, router).context("no lease")?;
+    ensure!(again.label.starts_with("PCP MAP "), "{}", again.label);
+    // Other routers refuse whoever comes with another nonce (RFC 6887 §11.3).
+    ensure!(again.label == left.label, "as somebody else");
     second.line("were tested and accepted", READY).await?;
     second.stop(READY).await?;
-    ensure!(!is_forwarded(router)?, "it is the same agent's");
+    ensure!(!is_forwarded(router)?, "nobody needs it any more");
     town.lab.end()?;
     Ok(())
 }
@@ -58,9 +62,9 @@ async fn is_renewed_and_lost() -> Result<()> {
         .await?;
     logged(&agent, "by PCP, for 32 s", READY).await?;
     agent.line("were tested and accepted", READY).await?;
-    let first = ends(&town, router).context("no lease")?;
+    let first = lease(&town, router).context("no lease")?.ends;
     let renewed = wait::until("a renewal", A_WHILE, async || {
-        ends(&town, router).filter(|end| *end > first)
+        lease(&town, router).filter(|lease| lease.ends > first)
     });
     renewed.await?;
 
