@@ -14,7 +14,18 @@ pub(crate) fn command(folder: &str, line: &[&str]) -> Command {
         .args(&line[1..])
         .current_dir(workspace::root().join(folder))
         .env("PATH", workspace::path_with_tools());
+    std::env::vars_os()
+        .filter(|(name, _)| name.to_str().is_some_and(describes_this_package))
+        .for_each(|(name, _)| {
+            command.env_remove(name);
+        });
     command
+}
+
+/// What `cargo run` tells of the package that it runs, this one. Build scripts that watch it (ring's does) would run
+/// again, with all that depends on them, whenever builds by hand and by `cargo xtask` alternate.
+fn describes_this_package(variable: &str) -> bool {
+    variable.starts_with("CARGO_MANIFEST_") || variable.starts_with("CARGO_PKG_")
 }
 
 /// Runs a command line from the checkout's root, showing its output.
