@@ -1,9 +1,10 @@
 //! Who feeds a child, from those who can: a pure function (A3, A4, R9).
 //!
-//! What policies prefer comes first, then who belongs to a group together, then whose bytes cost the operator least, then what already works, then the nearest,
-//! then the best history. Two parents share the stripes in proportion to their spare uplink, so
-//! that losing one loses half; more join only while stripes are left. Of equals, one that does not
-//! fail together with the first parent is the second, and the standby.
+//! What policies prefer comes first, then who belongs to a group together, then whose bytes cost the operator least,
+//! then what already works, then the nearest, then the best history, then who has most to give, as far as that is
+//! believed. In proportion to that two parents share the stripes, so that losing one loses about half; more join only
+//! while stripes are left. Of equals, one that does not fail together with the first parent is the second, and the
+//! standby.
 
 use core::cmp::Reverse;
 use core::fmt;
@@ -58,6 +59,8 @@ pub(crate) struct Candidate {
     pub(crate) short_of_links: bool,
     /// Its spare uplink in bit/s.
     pub(crate) spare: u64,
+    /// As much of that as is believed, a stripe at least.
+    pub(crate) counted: u64,
     /// What it pushes to the child already; `None` if it is not a parent.
     pub(crate) pushes: Option<SubstreamSet>,
     /// The stripes that it has to give.
@@ -157,6 +160,7 @@ struct Rank {
     is_new: bool,
     near: Nearness,
     trouble: Trouble,
+    counted: Reverse<u64>,
     spare: Reverse<u64>,
     peer: PeerId,
 }
@@ -172,6 +176,7 @@ impl Candidate {
             is_new: self.pushes.is_none_or(SubstreamSet::is_empty),
             near: self.near,
             trouble: self.trouble,
+            counted: Reverse(self.counted),
             spare: Reverse(self.spare),
             peer: self.peer,
         }
@@ -180,6 +185,7 @@ impl Candidate {
     /// Its rank among others that differ in uplink alone.
     fn welcome(&self) -> Rank {
         Rank {
+            counted: Reverse(0),
             spare: Reverse(0),
             peer: PeerId([0; 16]),
             ..self.rank()
@@ -398,7 +404,7 @@ fn shares(stripes: u8, parents: &[Candidate]) -> Vec<u8> {
             .enumerate()
             .filter(|(_, (parent, share))| **share < parent.room)
             .max_by_key(|(place, (parent, share))| {
-                let quotient = parent.spare / (u64::from(**share) + 1);
+                let quotient = parent.counted / (u64::from(**share) + 1);
                 (**share == 0, quotient, Reverse(*place))
             });
         let Some((place, _)) = next else { break };
@@ -428,6 +434,7 @@ mod tests {
             stands_by: true,
             short_of_links: false,
             spare: u64::from(room) * 500_000,
+            counted: u64::from(room) * 500_000,
             pushes: None,
             carries: SubstreamSet::all(4),
             depths: Depths::NOWHERE,

@@ -340,6 +340,7 @@ impl<'a> Search<'a> {
             short_of_links: !pair.linked && record.is_short_of_links(),
             stands_by: !self.record.is_regular() || member.can_stand_by(self.child),
             spare: spare.0,
+            counted: self.delivery.counted(record, spare).0,
             pushes: self.member.feed(parent).map(|feed| feed.substreams),
             depths: match self.member.role {
                 Role::Agent => self.delivery.depths(parent, self.child),

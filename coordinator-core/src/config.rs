@@ -44,6 +44,9 @@ pub struct Config {
     pub tokens: bool,
     /// Whether the shell keeps what peers did, and finds it when they come again.
     pub history: bool,
+    /// Whether what agents say that they offer counts, in the choice among them, only as far as those whom
+    /// they feed vouch for it; else the word counts.
+    pub vouching: bool,
     /// The number of this start: higher than that of every one before, whatever became of it.
     pub generation: u32,
     /// Whether policies, or what they go by, may say something else than when the tickets that are
@@ -75,6 +78,7 @@ impl Config {
             probe: true,
             tokens: true,
             history: true,
+            vouching: true,
             generation: 1,
             policies_doubtful: false,
             networks: NetworkTable::default(),

@@ -27,6 +27,7 @@ use runnel_protocol::units::BitsPerSecond;
 
 use self::carrying::Edge;
 use crate::announce;
+use crate::capacity::Rung;
 use crate::content::Content;
 use crate::eject::Balance;
 use crate::ladder::{Ladder, Load};
@@ -227,18 +228,32 @@ impl Delivery {
             role: member.role,
             ready: !record.silent && member.can_feed(),
             rung: record.rung(),
+            counted: Rung::of(self.counted(record, record.uplink.spare())),
             place: record.place,
             interior: self.interior(member, record),
         };
         self.supply.note(peer, offer)
     }
 
+    /// As much of a peer's spare uplink as counts in the choice among several: what is left of as much of its offer
+    /// as is believed, but a stripe at least, so that it stands before those who have no room.
+    pub(crate) fn counted(&self, record: &Record, spare: BitsPerSecond) -> BitsPerSecond {
+        let believed = record.believed(self.rate());
+        let left = believed.saturating_sub(record.uplink.reserved());
+        spare.min(left.max(self.whole_stripe()))
+    }
+
+    /// What a stripe takes of whoever hands it to an agent.
+    fn whole_stripe(&self) -> BitsPerSecond {
+        BitsPerSecond(self.rate().0.div_ceil(u64::from(self.stripes.max(1))))
+    }
+
     /// Where an agent is interior, if it can feed one more agent there.
     fn interior(&self, member: &Member, record: &Record) -> Option<(Substream, u8)> {
         let (home, _) = member.home?;
         let spare = record.uplink.spare_with(member.given_to_viewers);
-        let stripe = self.rate().0.div_ceil(u64::from(self.stripes.max(1)));
-        let takes = member.regular_children.len() < MAX_REGULAR_CHILDREN && spare.0 >= stripe;
+        let takes =
+            member.regular_children.len() < MAX_REGULAR_CHILDREN && spare >= self.whole_stripe();
         takes.then_some((home, member.level))
     }
 

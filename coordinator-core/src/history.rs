@@ -18,7 +18,7 @@ use core::time::Duration;
 
 use runnel_protocol::ids::PeerId;
 use runnel_protocol::time::Timestamp;
-use runnel_protocol::units::UnixSeconds;
+use runnel_protocol::units::{BitsPerSecond, UnixSeconds};
 
 pub(crate) use chronicle::Chronicle;
 pub(crate) use deeds::History;
@@ -229,11 +229,17 @@ pub struct Past {
 pub(crate) struct LinkAccount {
     expected: u32,
     missing: u32,
+    received: u32,
     beats: u16,
+    vouched: bool,
 }
 
 /// Heartbeats after which a link that stays is told of.
 const LONG: u16 = 900;
+/// What a link brings in so long, at the rate that was set aside for it, has its child vouch for the parent.
+const VOUCHED_AFTER: Duration = Duration::from_secs(4);
+/// The bucket from which on it does not: an eighth of what was due was missing.
+const LATE: usize = 5;
 /// Heartbeats before which it says little.
 const SHORT: u16 = 4;
 
@@ -251,7 +257,16 @@ impl LinkAccount {
             .expected
             .saturating_add(kibibytes(expected.max(received)));
         self.missing = self.missing.saturating_add(kibibytes(missing));
+        self.received = self.received.saturating_add(kibibytes(received));
         self.beats = self.beats.saturating_add(1);
+    }
+
+    /// Whether it has brought enough, in time, for the child to vouch for its parent: true once.
+    pub(crate) fn vouches(&mut self, reserved: BitsPerSecond) -> bool {
+        let enough = reserved.bytes_in(VOUCHED_AFTER) >> 10;
+        let brought = enough > 0 && u64::from(self.received) >= enough;
+        let in_time = bucket(self.missing.into(), self.expected.into()) < LATE;
+        brought && in_time && !core::mem::replace(&mut self.vouched, true)
     }
 
     pub(crate) const fn is_long(&self) -> bool {

@@ -61,6 +61,7 @@ mod transfer;
 mod trees;
 mod trial;
 mod view;
+mod vouching;
 mod wanting;
 mod waypoints;
 mod wheel;

@@ -2,7 +2,9 @@
 //!
 //! A newcomer looks down its own way from the source: at the first parent that has room, or that
 //! feeds somebody clearly worse, it takes a place. Whoever gave way becomes its child, so that a
-//! path from the source becomes a heap: wide ones first.
+//! path from the source becomes a heap: wide ones first. What a stranger offers is its own word, and nobody vouches
+//! for it before it has fed somebody: below each parent one of them at a time may show what it does at the place of
+//! somebody known.
 
 use runnel_protocol::ids::PeerId;
 
@@ -19,6 +21,8 @@ const BRIEF_COUNTS_FOR: u64 = 4;
 pub(crate) struct Standing {
     /// The stripe is its home: it is meant to be interior there.
     pub(crate) at_home: bool,
+    /// Enough others vouch for it: it is no stranger.
+    pub(crate) known: bool,
     /// By its history it is not one of those who leave soon: with each of them all go that it
     /// feeds.
     pub(crate) lasting: bool,
@@ -75,9 +79,12 @@ pub(crate) fn rise(newcomer: Standing, can_feed: bool, levels: &[Level]) -> Opti
         if level.has_room {
             return Some(Rise::Beside { parent });
         }
+        let one_tries = level.occupants.iter().any(|(_, standing)| !standing.known);
+        let may_go = |standing: &Standing| newcomer.known || !standing.known || !one_tries;
         let worst = level
             .occupants
             .iter()
+            .filter(|(_, standing)| may_go(standing))
             .min_by_key(|(peer, standing)| (standing.at_home, standing.worth(), *peer));
         let worse = worst.filter(|(_, standing)| can_feed && newcomer.outclasses(*standing));
         worse.map(|(displaced, _)| Rise::InsteadOf {
@@ -98,6 +105,7 @@ mod tests {
     fn home(uplink: u64) -> Standing {
         Standing {
             at_home: true,
+            known: true,
             lasting: true,
             uplink,
         }
@@ -129,6 +137,24 @@ mod tests {
     }
 
     #[test]
+    fn one_stranger_at_a_time_takes_the_place_of_somebody_known() {
+        let stranger = |uplink| Standing {
+            known: false,
+            ..home(uplink)
+        };
+        let instead_of = |name| {
+            let (parent, displaced) = (peer(0), peer(name));
+            Some(Rise::InsteadOf { parent, displaced })
+        };
+        let mut levels = [level(0, &[(1, 30), (2, 10)])];
+        assert_eq!(rise(stranger(999), true, &levels), instead_of(2));
+        levels[0].occupants[0].1 = stranger(30);
+        assert_eq!(rise(stranger(999), true, &levels), instead_of(1));
+        assert_eq!(rise(stranger(31), true, &levels), None);
+        assert_eq!(rise(home(31), true, &levels), instead_of(2));
+    }
+
+    #[test]
     fn a_free_place_is_taken_before_anybody_has_to_move() {
         let mut levels = [level(0, &[(1, 30)]), level(1, &[(2, 1)])];
         levels[1].has_room = true;
@@ -145,6 +171,7 @@ mod tests {
     fn a_guest_gives_way_to_who_is_at_home_unless_it_is_much_wider() {
         let guest = |uplink| Standing {
             at_home: false,
+            known: true,
             lasting: true,
             uplink,
         };

@@ -231,6 +231,29 @@ impl Record {
         }
         Rung::of(self.uplink.spare())
     }
+
+    /// Whether others have to vouch for what it offers: see [`crate::vouching`].
+    pub(crate) fn needs_vouchers(&self) -> bool {
+        !self.waypoint && !self.history.vouchers().are_enough()
+    }
+
+    /// What it offers, as far as that is believed where a stream has this rate.
+    pub(crate) fn believed(&self, rate: BitsPerSecond) -> BitsPerSecond {
+        let offered = self.uplink.offered();
+        if self.waypoint {
+            return offered;
+        }
+        offered.min(self.history.vouchers().believed(rate))
+    }
+
+    /// What it offers, until somebody complains; then as far as that is believed.
+    pub(crate) fn relied_on(&self, rate: BitsPerSecond) -> BitsPerSecond {
+        if self.history.is_blamed() {
+            self.believed(rate)
+        } else {
+            self.uplink.offered()
+        }
+    }
 }
 
 /// A few contents, in the order of their ids.

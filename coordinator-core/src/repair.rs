@@ -345,6 +345,7 @@ pub(crate) fn on_parent_report(
     };
     let due = report.late && !starved;
     feed.account.observe(beat.expected, report.received, due);
+    let vouches = feed.account.vouches(feed.reserved);
     let long = feed.account.is_long();
     let account = long.then(|| core::mem::take(&mut feed.account));
     let congested = feed.lag.on_received(&report.sequence_numbers, due);
@@ -353,9 +354,34 @@ pub(crate) fn on_parent_report(
         Verdict::Silent => Apart::Stalled,
         Verdict::Slow => Apart::Slow,
         Verdict::Fine if congested => Apart::Congested,
-        Verdict::Fine => return world.remember_link(pair.parent, child, account, now),
+        Verdict::Fine => {
+            if vouches && vouch(world, pair) {
+                delivery.may_rise(pair.parent, Cause::Improvement);
+            }
+            return world.remember_link(pair.parent, child, account, now);
+        }
     };
     part(delivery, world, (child, pair), apart, now);
+}
+
+/// A child got what it should: more of what its parent offers is believed. True where that is so; who sits
+/// at the parent's own site vouches for nothing.
+fn vouch(world: &mut World, pair: Pair) -> bool {
+    let site = |peer| world.view.get(peer).map(|record| record.place.site);
+    let (Some(by), Some(about)) = (site(pair.child), site(pair.parent)) else {
+        return false;
+    };
+    if by == about {
+        return false;
+    }
+    let parent = world.view.get_mut(pair.parent);
+    let more = parent.is_some_and(|parent| {
+        !parent.waypoint && parent.needs_vouchers() && parent.history.on_vouched(by)
+    });
+    if more {
+        world.view.note_moved(pair.parent);
+    }
+    more
 }
 
 /// Whether a parent has stopped altogether: a child waits for it in vain, and it misses its own

@@ -41,6 +41,8 @@ pub(crate) struct Offer {
     /// It has the content, and speaks.
     pub(crate) ready: bool,
     pub(crate) rung: Rung,
+    /// As far as that counts in the choice among several.
+    pub(crate) counted: Rung,
     pub(crate) place: Place,
     /// The stripe that it is interior in and how many hops from the source, where it can feed one
     /// more agent: for that, viewers give up their places.
@@ -52,6 +54,10 @@ impl Offer {
     fn rung(&self) -> Rung {
         if self.ready { self.rung } else { Rung::NONE }
     }
+
+    fn counted(&self) -> Rung {
+        self.counted.min(self.rung())
+    }
 }
 
 /// Derived order is the order of a search: the widest first.
@@ -59,6 +65,7 @@ impl Offer {
 struct Standing {
     area: Area,
     role: Role,
+    counted: Reverse<Rung>,
     rung: Reverse<Rung>,
     peer: PeerId,
 }
@@ -162,6 +169,7 @@ impl Supply {
         let first = Standing {
             area,
             role,
+            counted: Reverse(Rung::MAX),
             rung: Reverse(Rung::MAX),
             peer: PeerId([0; 16]),
         };
@@ -187,6 +195,7 @@ fn standings(peer: PeerId, offer: Offer) -> impl Iterator<Item = Standing> {
     areas.into_iter().flatten().map(move |area| Standing {
         area,
         role: offer.role,
+        counted: Reverse(offer.counted()),
         rung: Reverse(offer.rung()),
         peer,
     })
@@ -208,6 +217,7 @@ mod tests {
             role: Role::Agent,
             ready: true,
             rung: Rung::of(BitsPerSecond::from_kilobits(kilobits)),
+            counted: Rung::MAX,
             place: place(address),
             interior: None,
         }
@@ -236,6 +246,21 @@ mod tests {
         supply.remove(PeerId([2; 16]));
         assert_eq!(names(&supply, site), [1]);
         assert!(supply.note(PeerId([1; 16]), offer("192.0.2.7", 9000)));
+    }
+
+    #[test]
+    fn of_those_who_count_as_much_the_widest_comes_first() {
+        let mut supply = Supply::default();
+        let counts = |kilobits, counted| Offer {
+            counted: Rung::of(BitsPerSecond::from_kilobits(counted)),
+            ..offer("192.0.2.7", kilobits)
+        };
+        supply.note(PeerId([1; 16]), counts(90_000, 500));
+        supply.note(PeerId([2; 16]), counts(9000, 9000));
+        supply.note(PeerId([3; 16]), counts(70_000_000, 500));
+        supply.note(PeerId([4; 16]), counts(300, 500));
+        let [site, ..] = Area::around(place("192.0.2.1"));
+        assert_eq!(names(&supply, site), [2, 3, 1, 4]);
     }
 
     #[test]

@@ -94,6 +94,7 @@ struct Rank {
     hops: u8,
     near: Nearness,
     trouble: Trouble,
+    counted: Reverse<u64>,
     spare: Reverse<u64>,
     peer: PeerId,
 }
@@ -113,6 +114,7 @@ fn rank(candidate: &Candidate, stripe: Substream, home: Option<Substream>) -> Op
         hops,
         near: candidate.near,
         trouble: candidate.trouble,
+        counted: Reverse(candidate.counted),
         spare: Reverse(candidate.spare),
         peer: candidate.peer,
     })

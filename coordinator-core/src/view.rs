@@ -123,13 +123,16 @@ impl View {
     ) -> Option<T> {
         let record = self.peers.get_mut(&peer)?;
         let before = (Helper::of(peer, record), record.rung(), record.silent);
+        let given = record.uplink.reserved();
         let result = change(record);
         let after = (Helper::of(peer, record), record.rung(), record.silent);
         if before.0 != after.0 {
             before.0.map(|helper| self.helpers.remove(&helper));
             self.helpers.extend(after.0);
         }
-        if (before.1, before.2) != (after.1, after.2) {
+        // Of whoever is not believed everything, little that is given away is much of what counts.
+        let weighs = record.needs_vouchers() && record.uplink.reserved() != given;
+        if (before.1, before.2) != (after.1, after.2) || weighs {
             self.moved.push(peer);
         }
         Some(result)

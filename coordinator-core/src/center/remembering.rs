@@ -7,6 +7,7 @@ use runnel_protocol::time::Timestamp;
 use super::ControlCenter;
 use crate::history::{History, Past, Profile, Remembered, profile_of};
 use crate::io::{Output, SessionId};
+use crate::vouching::Vouchers;
 
 impl ControlCenter {
     /// Somebody comes: who may feed others is expected to be like its kind until its own past is
@@ -25,7 +26,12 @@ impl ControlCenter {
             .chronicle
             .profiles
             .estimate(&profile_of(record, networks));
-        record.history = History::begin(estimate, now);
+        let vouchers = if world.config.vouching {
+            Vouchers::NONE
+        } else {
+            Vouchers::ALL
+        };
+        record.history = History::begin(estimate, vouchers, now);
         world.chronicle.follow(peer, session, now);
         if native && world.config.history {
             world.outputs.push_back(Output::Recall(peer));

@@ -101,8 +101,9 @@ impl Delivery {
         let (member, record) = (self.members.get(&peer)?, world.view.get(peer)?);
         Some(Standing {
             at_home: member.home.is_some_and(|(home, _)| home == stripe),
+            known: !record.needs_vouchers(),
             lasting: !record.history.is_brief(now),
-            uplink: record.uplink.offered().0,
+            uplink: record.relied_on(self.rate()).0,
         })
     }
 

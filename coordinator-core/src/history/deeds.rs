@@ -8,6 +8,7 @@ use super::voices::{Matter, Voices, bit};
 use super::{Blemish, Estimate, Figures, LOSS_BUCKETS, LinkAccount, Past, Trouble};
 use crate::blacklist::Apart;
 use crate::place::Site;
+use crate::vouching::Vouchers;
 
 /// Attempts in a row that failed, each by another peer's word, before nobody is sent there.
 const HOPELESS: u16 = 5;
@@ -26,7 +27,7 @@ const BRIEF: Duration = Duration::from_secs(300);
 #[derive(Debug, Default)]
 pub(crate) struct History(Option<Box<Deeds>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Deeds {
     /// Of earlier stays, and of this one what was told.
     past: Figures,
@@ -39,14 +40,31 @@ struct Deeds {
     failed_in_a_row: u16,
     last_failure: Option<Timestamp>,
     voices: Voices,
+    vouchers: Vouchers,
+}
+
+impl Default for Deeds {
+    fn default() -> Self {
+        Self {
+            past: Figures::default(),
+            fresh: Figures::default(),
+            counted: None,
+            estimate: Estimate::default(),
+            failed_in_a_row: 0,
+            last_failure: None,
+            voices: Voices::default(),
+            vouchers: Vouchers::NONE,
+        }
+    }
 }
 
 impl History {
     /// Somebody comes who may feed others.
-    pub(crate) fn begin(estimate: Estimate, now: Timestamp) -> Self {
+    pub(crate) fn begin(estimate: Estimate, vouchers: Vouchers, now: Timestamp) -> Self {
         let mut deeds = Deeds {
             estimate,
             counted: Some(now),
+            vouchers,
             ..Deeds::default()
         };
         deeds.fresh.stays = 1;
@@ -127,6 +145,23 @@ impl History {
         }
     }
 
+    /// A site was fed as it should be; true where it is the first time.
+    pub(crate) fn on_vouched(&mut self, by: Site) -> bool {
+        self.deeds().vouchers.add(bit(by))
+    }
+
+    /// The sites that were.
+    pub(crate) fn vouchers(&self) -> Vouchers {
+        let deeds = self.0.as_ref();
+        deeds.map_or(Vouchers::NONE, |deeds| deeds.vouchers)
+    }
+
+    /// Whether somebody complained of it since it came, or lately where it has been here for long.
+    pub(crate) fn is_blamed(&self) -> bool {
+        let deeds = self.0.as_ref();
+        deeds.is_some_and(|deeds| deeds.fresh.blamed_by != 0)
+    }
+
     /// A test has reached it: those who could not had reasons of their own.
     pub(crate) fn on_reached(&mut self) {
         if let Some(deeds) = &mut self.0 {
@@ -197,6 +232,7 @@ impl Deeds {
         let count = &mut self.fresh.loss[bucket];
         *count = count.saturating_add(1);
         if bucket >= super::LOSSY {
+            self.vouchers.take_back();
             self.blame(by, now);
         }
     }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::blacklist::Apart;
 use crate::place::{Place, Site};
+use crate::vouching::Vouchers;
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_micros((1_800_000_000 + seconds) * 1_000_000)
@@ -16,7 +17,7 @@ fn site(number: u8) -> Site {
 }
 
 fn begun() -> History {
-    History::begin(Estimate::default(), at(0))
+    History::begin(Estimate::default(), Vouchers::NONE, at(0))
 }
 
 #[test]
@@ -40,6 +41,50 @@ fn a_link_says_what_was_missing_only_where_something_was_due() {
         account.observe(100_000, 20_000, true);
     }
     assert_eq!(account.bucket(), Some(6), "40 % was missing");
+}
+
+/// A link at 800 kbit/s on which so much came in each of these seconds, and whether something was due.
+fn vouches(seconds: &[(u64, bool)]) -> usize {
+    let mut account = LinkAccount::default();
+    let mut beat = |(received, late): &(u64, bool)| {
+        account.observe(100_000, *received, *late);
+        account.vouches(BitsPerSecond::from_kilobits(800))
+    };
+    seconds.iter().filter(|second| beat(second)).count()
+}
+
+#[test]
+fn whoever_got_four_seconds_of_media_in_time_vouches_once() {
+    assert_eq!(vouches(&[(100_000, false); 3]), 0);
+    assert_eq!(vouches(&[(100_000, false); 5]), 1);
+    assert_eq!(vouches(&[(100_000, false); 50]), 1);
+    let bursts = [(200_000, false), (0, false)].repeat(20);
+    assert_eq!(vouches(&bursts), 1, "segments come at once");
+}
+
+#[test]
+fn whoever_gets_drops_or_gets_nothing_vouches_for_nobody() {
+    assert_eq!(vouches(&[(20_000, true); 100]), 0);
+    assert_eq!(vouches(&[(0, false); 100]), 0);
+    assert_eq!(vouches(&[(0, true); 100]), 0);
+}
+
+#[test]
+fn a_site_that_waits_in_vain_takes_back_what_another_one_vouched_for() {
+    let mut history = begun();
+    for number in 0..12 {
+        history.on_vouched(site(number));
+    }
+    let before = history.vouchers();
+    assert!(before.are_enough());
+    let mut complaints = 0;
+    while history.vouchers().are_enough() {
+        let now = at(complaints.into());
+        history.on_failed(Apart::Stalled, site(100 + complaints), now);
+        history.on_failed(Apart::Stalled, site(100 + complaints), now);
+        complaints += 1;
+    }
+    assert!(complaints > 3, "each site is heard once: {complaints}");
 }
 
 #[test]

@@ -30,6 +30,7 @@ fn candidate(name: u8, room: u8, depth: u8) -> Candidate {
         stands_by: true,
         short_of_links: false,
         spare: u64::from(room) * KBIT,
+        counted: u64::from(room) * KBIT,
         pushes: None,
         carries: SubstreamSet::all(4),
         depths,
@@ -356,6 +357,7 @@ impl Swarm {
             depths: self.depths(member),
             room: u8::try_from(room).unwrap_or(u8::MAX).min(self.stripes),
             spare: room,
+            counted: room,
             network: network(u8::try_from(member % 251).unwrap()),
             ..candidate(0, 0, 0)
         }
@@ -392,6 +394,7 @@ impl Swarm {
 
     fn standing(&self, member: usize, stripe: usize) -> Standing {
         Standing {
+            known: true,
             at_home: self.home[member].is_some_and(|home| usize::from(home.0) == stripe),
             lasting: true,
             uplink: self.uplink[member],

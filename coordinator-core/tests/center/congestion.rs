@@ -6,7 +6,7 @@ use crate::stage::{RATE, SECOND, Stage};
 
 /// A waypoint, three agents and a viewer that gets half of its stripes from each of two.
 fn evening() -> Stage {
-    let mut stage = Stage::new(1);
+    let mut stage = Stage::in_good_faith(1);
     stage.waypoint("waypoint", 2 * RATE);
     for (agent, uplink) in [("ann", 13), ("bob", 10), ("carl", 10)] {
         stage.agent(agent, uplink * RATE);

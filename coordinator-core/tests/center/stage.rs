@@ -98,6 +98,11 @@ impl Stage {
         Self::with(seed, |_| {})
     }
 
+    /// The same where every offer counts, whoever vouches for it.
+    pub(crate) fn in_good_faith(seed: u8) -> Self {
+        Self::with(seed, |config| config.vouching = false)
+    }
+
     pub(crate) fn with(seed: u8, change: impl FnOnce(&mut Config)) -> Self {
         let now = Timestamp::from_micros(1_800_000_000_000_000);
         let mut config = Config::new(PublicKey([250; 32]), PublicKey([251; 32]));
@@ -129,7 +134,7 @@ impl Stage {
     /// A waypoint, two agents and a viewer, settled. Ann is the wider one: she is recruited first
     /// and feeds Bob.
     pub(crate) fn evening() -> Self {
-        let mut stage = Self::new(1);
+        let mut stage = Self::in_good_faith(1);
         stage.waypoint("waypoint", 2 * RATE);
         stage.agent("ann", 11 * RATE);
         stage.agent("bob", 10 * RATE);
