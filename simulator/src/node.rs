@@ -22,6 +22,7 @@ use crate::library::Place;
 use crate::network::Line;
 use crate::player::Player;
 use crate::population::{Guest, Role};
+use crate::scenario::Kind;
 
 /// Limits of the real shells: media in memory, links, links that have not proven themselves.
 const AGENT_MEMORY: usize = 64 * 1024 * 1024;
@@ -59,6 +60,31 @@ pub(crate) struct Vice {
     pub(crate) lies: f64,
     /// Share of chunks that it swallows.
     pub(crate) swallows: f64,
+}
+
+impl Vice {
+    /// What somebody does who is befallen by such a fault; `None` for those that are no vices.
+    pub(crate) fn of(kind: Kind, strength: f64) -> Option<Self> {
+        let (lies, swallows) = match kind {
+            Kind::Lie => (strength, 0.0),
+            Kind::Drip => (0.0, 1.0 - strength),
+            Kind::Freeride => (0.0, 1.0),
+            Kind::Crash
+            | Kind::Hang
+            | Kind::Leave
+            | Kind::Loss
+            | Kind::Latency
+            | Kind::OneWay
+            | Kind::RateCollapse
+            | Kind::Shrink
+            | Kind::CoordinatorDown
+            | Kind::DuplicateAndLate
+            | Kind::CdnOutage
+            | Kind::Backbone
+            | Kind::BetterNode => return None,
+        };
+        Some(Self { lies, swallows })
+    }
 }
 
 /// The part of an assignment that says who feeds.
@@ -148,7 +174,7 @@ impl Node {
             stream_key,
             hung: false,
             held: Vec::new(),
-            vice: Vice::default(),
+            vice: guest.vice,
             dice,
             fed: BTreeMap::new(),
             depths: BTreeMap::new(),

@@ -138,6 +138,7 @@ impl Office {
         }
         config.networks = self.networks.clone();
         config.history = settings.history;
+        config.vouching = settings.vouching;
         if self.lives > 0 {
             config.settle = SETTLE;
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use runnel_protocol::units::BitsPerSecond;
 
 use crate::dice::Dice;
+use crate::node::Vice;
 use crate::scenario::{Kind, Region, Scenario, Session, Spread};
 use crate::title::Title;
 
@@ -62,8 +63,10 @@ pub(crate) struct Guest {
     pub(crate) groups: Vec<Arc<str>>,
     /// Somebody watches: in a page, or through an agent.
     pub(crate) watches: bool,
-    /// An agent that asks for its title itself: somebody there watches through it.
+    /// An agent that asks for its title itself, and does not wait until it is called in.
     pub(crate) asks: bool,
+    /// What they do from their first moment on that they should not.
+    pub(crate) vice: Vice,
     /// Their clock minus the true one, in seconds.
     pub(crate) skew_s: i64,
 }
@@ -89,6 +92,7 @@ impl Population {
         };
         casting.waypoints();
         casting.agents();
+        casting.attackers();
         casting.better_nodes();
         casting.viewers();
         let guests = casting.guests;
@@ -172,6 +176,32 @@ impl Casting<'_> {
         }
     }
 
+    fn attackers(&mut self) {
+        for attacker in &self.scenario.attacker {
+            let strength = attacker
+                .strength
+                .unwrap_or(attacker.kind.default_strength());
+            for _ in 0..attacker.count {
+                let mut dice = self.dice();
+                let place = self.somewhere(&mut dice);
+                let mut guest = self.agent(place, &attacker.up_kbps, &mut dice);
+                guest.vice = Vice::of(attacker.kind, strength).unwrap_or_default();
+                (guest.title, guest.asks) = (self.title(&mut dice), true);
+                guest.arrives = attacker.arrival.draw(&mut dice);
+                guest.leaves = self.leaving(&guest, &attacker.session, &mut dice);
+                self.person(&mut guest, &mut dice);
+                self.guests.push(guest);
+            }
+        }
+    }
+
+    /// A region by its share of the audience.
+    fn somewhere(&self, dice: &mut Dice) -> usize {
+        let regions = self.scenario.region.iter().enumerate();
+        let regions = regions.map(|(place, region)| (region.share, place));
+        dice.weighted(regions).unwrap_or_default()
+    }
+
     fn agent(&self, place: usize, up: &Spread, dice: &mut Dice) -> Guest {
         let mut guest = self.guest(Role::Agent, place, dice);
         guest.offers = BitsPerSecond::from_kilobits(up.draw(dice));
@@ -183,13 +213,9 @@ impl Casting<'_> {
 
     fn viewers(&mut self) {
         let audience = &self.scenario.audience;
-        let regions = self.scenario.region.iter().enumerate();
-        let regions: Vec<(f64, usize)> = regions
-            .map(|(place, region)| (region.share, place))
-            .collect();
         for (_, first) in self.with_successors(u64::from(audience.viewers), &audience.session) {
             let mut dice = self.dice();
-            let place = dice.weighted(regions.iter().copied()).unwrap_or_default();
+            let place = self.somewhere(&mut dice);
             let mut guest = self.guest(Role::Viewer, place, &mut dice);
             guest.up = BitsPerSecond::from_kilobits(audience.up_kbps.draw(&mut dice));
             guest.down = BitsPerSecond::from_kilobits(audience.down_kbps.draw(&mut dice));
@@ -287,6 +313,7 @@ impl Casting<'_> {
             groups: Vec::new(),
             watches: role == Role::Viewer,
             asks: false,
+            vice: Vice::default(),
             skew_s: if role == Role::Waypoint { 0 } else { skew_s },
         }
     }

@@ -1,5 +1,6 @@
 //! What an operator asks: this audience, these uplinks, this evening. A readable TOML file.
 
+mod attacker;
 mod audience;
 mod fault;
 mod group;
@@ -11,6 +12,7 @@ use core::time::Duration;
 
 use serde::Deserialize;
 
+pub use attacker::Attacker;
 pub use audience::{Agents, Arrival, Audience, Region, Session, Spread};
 pub use fault::{Fault, Kind, Target};
 pub use group::Group;
@@ -63,6 +65,9 @@ pub struct Scenario {
     /// What goes wrong.
     #[serde(default)]
     pub fault: Vec<Fault>,
+    /// Hostile agents that come.
+    #[serde(default)]
+    pub attacker: Vec<Attacker>,
     /// The policies of operators, networks and viewers.
     #[serde(default)]
     pub policy: Vec<PolicyInForce>,
@@ -198,6 +203,8 @@ pub struct Coordinator {
     pub admissions_per_second: Option<u32>,
     /// Whether it remembers what peers did when they were there before.
     pub history: bool,
+    /// Whether what agents say that they offer counts only as far as others vouch for it.
+    pub vouching: bool,
 }
 
 impl Default for Coordinator {
@@ -207,6 +214,7 @@ impl Default for Coordinator {
             stripes: None,
             admissions_per_second: None,
             history: true,
+            vouching: true,
         }
     }
 }

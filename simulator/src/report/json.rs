@@ -21,6 +21,7 @@ pub fn json(outcome: &Outcome) -> Value {
         "offload_bound": outcome.bounds.offload,
         "r_max_kbps": finite(outcome.bounds.r_max_kbps),
         "min_depth": outcome.bounds.depth,
+        "cdn_bytes": outcome.settled().iter().map(|second| second.cdn_sent).sum::<u64>(),
         "copies": outcome.copies(),
         "copies_entering": outcome.copies_entering(),
         "placed_s": outcome.placed_s().and_then(finite),

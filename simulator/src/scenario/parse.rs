@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Scenario, rules};
+use super::{Attacker, Scenario, rules};
 
 /// Why a scenario cannot be played.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +102,10 @@ impl Scenario {
                     .iter()
                     .any(|fault| fault.for_s.is_some_and(|time| time.is_nan() || time < 0.0)),
                 "for_s of a [[fault]] must not be negative",
+            ),
+            (
+                !self.attacker.iter().all(Attacker::is_hostile),
+                "the kind of an [[attacker]] is lie, drip or freeride",
             ),
             (
                 self.group
@@ -217,6 +221,12 @@ mod tests {
         assert!(
             words.starts_with("a join token is one provider's"),
             "{words}"
+        );
+        let wrong = format!("{SMALL}\n[[attacker]]\ncount = 1\nkind = \"crash\"");
+        let words = Scenario::parse(&wrong).unwrap_err().to_string();
+        assert_eq!(
+            words,
+            "the kind of an [[attacker]] is lie, drip or freeride"
         );
         let wrong = format!("{SMALL}\n[[group]]\nname = \"The Choir\"\nshare = 0.5");
         let words = Scenario::parse(&wrong).unwrap_err().to_string();

@@ -6,7 +6,7 @@ use runnel_protocol::group::GroupRequest;
 use runnel_protocol::ids::{CertificateHash, ContentId};
 
 use super::{Event, World};
-use crate::node::{At, Node};
+use crate::node::{At, Node, Vice};
 use crate::player::Player;
 use crate::population::{Guest, Role};
 use crate::scenario::Group;
@@ -38,7 +38,9 @@ impl World {
         if guest.asks {
             let content = ContentLocator::Id(self.library.title(guest.title).id);
             let plays = false;
-            self.tally.on_asks(at, self.now);
+            if guest.vice == Vice::default() {
+                self.tally.on_asks(at, self.now);
+            }
             self.give(at, Input::Open { content, plays });
         }
         if let Some(leaves) = guest.leaves {

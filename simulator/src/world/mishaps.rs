@@ -90,23 +90,8 @@ impl World {
                 node.hung = true;
                 self.later(now + IDLE, idle_check(at, life));
             }
-            Kind::Lie => {
-                node.vice = Vice {
-                    lies: strength,
-                    swallows: 0.0,
-                }
-            }
-            Kind::Drip => {
-                node.vice = Vice {
-                    lies: 0.0,
-                    swallows: 1.0 - strength,
-                }
-            }
-            Kind::Freeride => {
-                node.vice = Vice {
-                    lies: 0.0,
-                    swallows: 1.0,
-                }
+            Kind::Lie | Kind::Drip | Kind::Freeride => {
+                node.vice = Vice::of(fault.kind, strength).unwrap_or_default();
             }
             Kind::Loss => node.line.loss = strength,
             Kind::Latency => node.line.access += Duration::from_millis(times(1, strength)),
@@ -201,7 +186,7 @@ impl World {
                 let life = self.node(at).map(|node| node.life);
                 life.into_iter().for_each(|life| self.on_alarm(at, life));
             }
-            Kind::Lie | Kind::Drip | Kind::Freeride => node.vice = Vice::default(),
+            Kind::Lie | Kind::Drip | Kind::Freeride => node.vice = guest.vice,
             Kind::Loss => node.line.loss = guest.loss,
             Kind::Latency => node.line.access = guest.access,
             Kind::RateCollapse => node.line.up = guest.up,
