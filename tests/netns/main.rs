@@ -10,6 +10,7 @@ mod access;
 mod browsers;
 mod cast;
 mod doctor;
+mod firefox;
 mod harvest;
 mod laboratory;
 mod mapping;

@@ -1,41 +1,26 @@
-//! A real Chromium, driven over WebDriver.
+//! A real browser, driven over WebDriver: Chromium, and Firefox where it has to be another one.
+
+mod chromium;
+mod firefox;
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand, WindowHandle};
+use fantoccini::wd::{Capabilities, WindowHandle};
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 use crate::process::Process;
 use crate::wait;
+use chromium::{ConsoleLog, DevTools};
 
-/// How often chromedriver may fail to get a port.
-const DRIVER_ATTEMPTS: u32 = 5;
+/// How long a driver may take to start, and a script to answer.
 const BOUND: Duration = Duration::from_secs(30);
 
-/// Nothing that phones home, nothing that throttles a page because no human looks at it.
-const FLAGS: [&str; 13] = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--autoplay-policy=no-user-gesture-required",
-    "--disable-background-timer-throttling",
-    "--disable-renderer-backgrounding",
-    "--disable-backgrounding-occluded-windows",
-    "--window-size=1280,900",
-];
-
-/// A browser with a profile of its own. Dropping it ends Chromium.
+/// A browser with a profile of its own. Dropping it ends the browser.
 #[derive(Debug)]
 pub struct Browser {
     client: Client,
@@ -57,14 +42,33 @@ impl Browser {
     /// # Errors
     /// As there.
     pub async fn open_with(logs: &Path, flags: &[&str]) -> Result<Self> {
-        let (driver, port) = start_driver(logs).await?;
-        let url = format!("http://127.0.0.1:{port}");
         let profile = tempfile::tempdir()?;
+        let wanted = chromium::capabilities(profile.path(), flags);
+        Self::connect(chromium::start_driver(logs).await?, profile, wanted).await
+    }
+
+    /// Opens a headless Firefox; the driver's logs go to `logs`.
+    ///
+    /// # Errors
+    /// When Firefox or its driver is missing or does not start.
+    pub async fn open_firefox(logs: &Path) -> Result<Self> {
+        let profile = tempfile::tempdir()?;
+        let wanted = firefox::capabilities(profile.path());
+        Self::connect(firefox::start_driver(logs).await?, profile, wanted).await
+    }
+
+    async fn connect(
+        (driver, port): (Process, u16),
+        profile: tempfile::TempDir,
+        mut wanted: Capabilities,
+    ) -> Result<Self> {
+        let script = json!({ "script": BOUND.as_millis() as u64 });
+        wanted.insert("timeouts".to_owned(), script);
         let client = ClientBuilder::new(HttpConnector::new())
-            .capabilities(capabilities(profile.path(), flags))
-            .connect(&url)
+            .capabilities(wanted)
+            .connect(&format!("http://127.0.0.1:{port}"))
             .await
-            .context("Chromium does not start")?;
+            .context("the browser does not start")?;
         Ok(Self {
             client,
             driver,
@@ -147,7 +151,7 @@ impl Browser {
         Ok(())
     }
 
-    /// What the page has written to its console since the last call, errors of loading included.
+    /// What the page has written to its console since the last call, errors of loading included. Chromium's alone.
     ///
     /// # Errors
     /// When the driver does not answer.
@@ -157,7 +161,7 @@ impl Browser {
         Ok(entries.iter().map(written).collect())
     }
 
-    /// Asks the current window's developer tools; `command` takes no parameters.
+    /// Asks the current window's developer tools; `command` takes no parameters. Chromium's alone.
     ///
     /// # Errors
     /// When there is no such command.
@@ -166,7 +170,7 @@ impl Browser {
         answer.with_context(|| format!("no {command}"))
     }
 
-    /// The process that started Chromium.
+    /// The process that started the browser.
     pub fn driver(&self) -> u32 {
         self.driver.id()
     }
@@ -183,93 +187,4 @@ impl Browser {
 fn written(entry: &Value) -> String {
     let text = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
     format!("{} {}", text("level"), text("message"))
-}
-
-/// Starts chromedriver on a free port. It takes one of IPv4 and then wants the same of IPv6, which
-/// somebody else may have: then it ends, and the next attempt gets another.
-async fn start_driver(logs: &Path) -> Result<(Process, u16)> {
-    for _ in 1..DRIVER_ATTEMPTS {
-        if let Ok(started) = try_driver(logs).await {
-            return Ok(started);
-        }
-    }
-    try_driver(logs).await
-}
-
-async fn try_driver(logs: &Path) -> Result<(Process, u16)> {
-    let mut command = Command::new("chromedriver");
-    command.arg("--port=0");
-    let mut driver = Process::spawn("chromedriver", command, logs)?;
-    let port = driver.line("started successfully on port ", BOUND).await?;
-    let port = port.trim_end_matches('.').parse();
-    Ok((driver, port.context("chromedriver names no port")?))
-}
-
-fn capabilities(profile: &Path, flags: &[&str]) -> Capabilities {
-    let profile = format!("--user-data-dir={}", profile.display());
-    let flags: Vec<&str> = FLAGS
-        .iter()
-        .chain(flags)
-        .copied()
-        .chain([profile.as_str()])
-        .collect();
-    let mut options = json!({ "args": flags });
-    let known = ["/usr/bin/chromium", "/usr/bin/chromium-browser"];
-    if let Some(program) = known
-        .into_iter()
-        .find(|program| Path::new(program).exists())
-    {
-        options["binary"] = program.into();
-    }
-    let mut capabilities = Capabilities::new();
-    capabilities.insert("goog:chromeOptions".to_owned(), options);
-    capabilities.insert("goog:loggingPrefs".to_owned(), json!({ "browser": "ALL" }));
-    capabilities.insert(
-        "timeouts".to_owned(),
-        json!({ "script": BOUND.as_millis() as u64 }),
-    );
-    capabilities
-}
-
-/// Chromedriver's own command for the page's console.
-#[derive(Debug)]
-struct ConsoleLog;
-
-impl WebDriverCompatibleCommand for ConsoleLog {
-    fn endpoint(
-        &self,
-        base: &url::Url,
-        session: Option<&str>,
-    ) -> Result<url::Url, url::ParseError> {
-        base.join(&format!("session/{}/se/log", session.unwrap_or_default()))
-    }
-
-    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
-        (
-            http::Method::POST,
-            Some(json!({ "type": "browser" }).to_string()),
-        )
-    }
-}
-
-/// Chromedriver's way to Chromium's developer tools: a command without parameters.
-#[derive(Debug)]
-struct DevTools(&'static str);
-
-impl WebDriverCompatibleCommand for DevTools {
-    fn endpoint(
-        &self,
-        base: &url::Url,
-        session: Option<&str>,
-    ) -> Result<url::Url, url::ParseError> {
-        let session = session.unwrap_or_default();
-        base.join(&format!("session/{session}/goog/cdp/execute"))
-    }
-
-    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
-        (
-            http::Method::POST,
-            Some(json!({ "cmd": self.0, "params": {} }).to_string()),
-        )
-    }
 }

@@ -3,7 +3,7 @@
 mod npm;
 mod rust_target;
 mod system;
-mod wasm_tools;
+mod tools;
 
 use anyhow::Result;
 
@@ -11,6 +11,6 @@ use anyhow::Result;
 pub(crate) fn everything() -> Result<()> {
     system::install()?;
     rust_target::install()?;
-    wasm_tools::install()?;
+    tools::install()?;
     npm::install()
 }

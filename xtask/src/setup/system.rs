@@ -1,4 +1,4 @@
-//! What comes from the system's package manager: the browser, its driver, ffmpeg, what makes networks, what the
+//! What comes from the system's package manager: the browsers, Chromium's driver, ffmpeg, what makes networks, what the
 //! guides' programs use.
 
 use anyhow::{Result, bail};
@@ -31,7 +31,7 @@ impl What {
     }
 }
 
-const WANTED: [Wanted; 7] = [
+const WANTED: [Wanted; 8] = [
     Wanted {
         what: What::Program(&["chromium", "chromium-browser", "google-chrome"]),
         debian: "chromium",
@@ -41,6 +41,11 @@ const WANTED: [Wanted; 7] = [
         what: What::Program(&["chromedriver"]),
         debian: "chromium-driver",
         ubuntu: "chromium-chromedriver",
+    },
+    Wanted {
+        what: What::Program(&["firefox", "firefox-esr"]),
+        debian: "firefox-esr",
+        ubuntu: "firefox",
     },
     Wanted {
         what: What::Program(&["ffmpeg"]),

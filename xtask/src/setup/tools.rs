@@ -1,17 +1,19 @@
-//! wasm-pack and wasm-bindgen, into a project-local folder.
+//! Programs that cargo builds, into a project-local folder: wasm-pack, wasm-bindgen, and Firefox's driver.
 
 use anyhow::{Context, Result};
 
 use crate::{run, workspace};
 
 const WASM_PACK: &str = "0.15.1";
+const GECKODRIVER: &str = "0.37.1";
 
 pub(super) fn install() -> Result<()> {
     // The tool and the crate speak a private format: their versions must be the same.
     let lock = std::fs::read_to_string(workspace::root().join("Cargo.lock"))?;
     let bindgen = locked_version(&lock, "wasm-bindgen").context("no wasm-bindgen in Cargo.lock")?;
     install_tool("wasm-bindgen", "wasm-bindgen-cli", &bindgen, &[])?;
-    install_tool("wasm-pack", "wasm-pack", WASM_PACK, &["--locked"])
+    install_tool("wasm-pack", "wasm-pack", WASM_PACK, &["--locked"])?;
+    install_tool("geckodriver", "geckodriver", GECKODRIVER, &["--locked"])
 }
 
 fn install_tool(program: &str, package: &str, version: &str, extra: &[&str]) -> Result<()> {
