@@ -8,6 +8,7 @@ import { remember, type Hook } from "./hook";
 import { Stalls } from "./observe/stalls";
 import { openSession, type Session } from "./play/session";
 import { playNatively } from "./play/native";
+import { playAtOnce } from "./play/start";
 import { offerSound } from "./play/unmute";
 import { readSettings, type Settings, type Stream } from "./settings";
 import { askForStream } from "./view/ask";
@@ -49,6 +50,7 @@ class Page {
       onTrouble: (words) => this.tellTrouble(words),
     });
     this.hook.hls = this.session.hls;
+    if (this.settings.autoplay) playAtOnce(this.session.hls, this.video);
     this.forgetQualities = offerQualities(this.session.hls, byId("quality"));
   }
 
