@@ -237,6 +237,12 @@ impl Record {
         !self.waypoint && !self.history.vouchers().are_enough()
     }
 
+    /// How many do; `None` where nobody has to.
+    pub(crate) fn vouched_by(&self) -> Option<u32> {
+        let vouchers = self.history.vouchers();
+        (!self.waypoint).then(|| vouchers.sites()).flatten()
+    }
+
     /// What it offers, as far as that is believed where a stream has this rate.
     pub(crate) fn believed(&self, rate: BitsPerSecond) -> BitsPerSecond {
         let offered = self.uplink.offered();

@@ -95,6 +95,8 @@ pub struct PeerSummary {
     pub uplink: BitsPerSecond,
     /// What of it is given away.
     pub reserved: BitsPerSecond,
+    /// Sites that vouch for what it offers, in this session; `None` where nobody has to.
+    pub vouched_by: Option<u32>,
     /// What it takes of others, in all contents.
     pub taken: BitsPerSecond,
     /// Links that its parents and children need, in all contents.
@@ -259,6 +261,7 @@ pub(crate) fn peer(peer: PeerId, record: &Record) -> PeerSummary {
         endpoints: record.endpoints().to_vec(),
         uplink: record.uplink.offered(),
         reserved: record.uplink.reserved(),
+        vouched_by: record.vouched_by(),
         taken: record.taken,
         links: record.partners.into(),
         machine: record.machine(),

@@ -33,6 +33,11 @@ impl Vouchers {
         }
     }
 
+    /// How many there are; `None` where none is needed.
+    pub(crate) fn sites(self) -> Option<u32> {
+        (self != Self::ALL).then(|| self.0.count_ones())
+    }
+
     /// Whether the whole offer is believed.
     pub(crate) const fn are_enough(self) -> bool {
         self.0.count_ones() >= ENOUGH

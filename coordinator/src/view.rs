@@ -73,6 +73,9 @@ pub(crate) struct PeerView {
     uplink: u64,
     /// What of it is given away, bit/s.
     reserved: u64,
+    /// Sites that vouch for what it offers, in this session: by the word of six all of it counts in the choice among
+    /// several (docs/HISTORY.md). `null` where nobody has to.
+    vouched_by: Option<u32>,
     /// What its parents have set aside for it, bit/s.
     taken: u64,
     /// Links that its parents and children need, in all contents.
@@ -212,6 +215,7 @@ impl From<PeerSummary> for PeerView {
             endpoints: peer.endpoints.iter().map(ToString::to_string).collect(),
             uplink: peer.uplink.0,
             reserved: peer.reserved.0,
+            vouched_by: peer.vouched_by,
             taken: peer.taken.0,
             links: peer.links,
             downlink: peer.machine.downlink.map(|rate| rate.0),

@@ -104,7 +104,10 @@ fn once_enough_sites_vouch_for_it_a_stranger_is_as_good_as_what_it_offers() {
     }
     stage.run(SECOND * 5);
     deliver(&mut stage, &fed);
+    assert_eq!(stage.summary("stranger").vouched_by, Some(6));
+    assert_eq!(stage.summary("waypoint").vouched_by, None);
     comes(&mut stage, "another", 30 * RATE, "45.65.0.1");
+    assert_eq!(stage.summary("another").vouched_by, Some(0));
     stage.viewer_at("late", FAR);
     stage.run(SECOND * 3);
     let parents = stage.parents("late");
