@@ -9,8 +9,8 @@ use runnel_protocol::units::BitsPerSecond;
 /// Sites whose word is enough to believe the whole offer.
 const ENOUGH: u32 = 6;
 
-/// The sites that vouch for an agent, since it came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The sites that vouch for an agent, since it came; none by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Vouchers(u64);
 
 impl Vouchers {

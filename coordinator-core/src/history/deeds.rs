@@ -27,7 +27,7 @@ const BRIEF: Duration = Duration::from_secs(300);
 #[derive(Debug, Default)]
 pub(crate) struct History(Option<Box<Deeds>>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Deeds {
     /// Of earlier stays, and of this one what was told.
     past: Figures,
@@ -41,21 +41,6 @@ struct Deeds {
     last_failure: Option<Timestamp>,
     voices: Voices,
     vouchers: Vouchers,
-}
-
-impl Default for Deeds {
-    fn default() -> Self {
-        Self {
-            past: Figures::default(),
-            fresh: Figures::default(),
-            counted: None,
-            estimate: Estimate::default(),
-            failed_in_a_row: 0,
-            last_failure: None,
-            voices: Voices::default(),
-            vouchers: Vouchers::NONE,
-        }
-    }
 }
 
 impl History {
